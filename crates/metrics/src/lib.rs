@@ -1,0 +1,1 @@
+//! Prometheus metrics made from the stats pages

@@ -1,0 +1,1 @@
+//! What is known beyond one process: devices and their subscriptions

@@ -1,0 +1,1 @@
+//! Simulated repeaters: first proof for a user, load generator for us

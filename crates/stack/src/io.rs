@@ -1,0 +1,275 @@
+//! What goes into a stack and what comes out.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Frame, Now, Profile, Slot, Time};
+
+/// The longest datagram that a stack may send, in bytes.
+pub const MAX_DATAGRAM: usize = 64;
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram {
+    /// Which of the stack's listen addresses it leaves from.
+    pub listener: u8,
+    /// Source address, where the listener is bound to a wildcard: answers leave from the address called.
+    pub local: Option<IpAddr>,
+    /// Where it goes.
+    pub to: SocketAddr,
+    bytes: [u8; MAX_DATAGRAM],
+    len: u8,
+}
+
+impl Datagram {
+    /// An answer to `to` with the concatenation of `parts`, which must not be longer than [`MAX_DATAGRAM`]:
+    /// what is over is cut off.
+    #[must_use]
+    pub fn new(listener: u8, local: Option<IpAddr>, to: SocketAddr, parts: &[&[u8]]) -> Self {
+        let mut bytes = [0; MAX_DATAGRAM];
+        let mut len = 0;
+        for part in parts {
+            let n = part.len().min(MAX_DATAGRAM - len);
+            bytes[len..len + n].copy_from_slice(&part[..n]);
+            len += n;
+        }
+        debug_assert_eq!(len, parts.iter().map(|part| part.len()).sum::<usize>(), "datagram cut short");
+        #[expect(clippy::cast_possible_truncation, reason = "len <= MAX_DATAGRAM = 64")]
+        Self { listener, local, to, bytes, len: len as u8 }
+    }
+
+    /// What is sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// What a stack needs to know and cannot know itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// May this device log in? `digest` is SHA-256 of one of `salts` followed by the device's password.
+    Login(Login),
+}
+
+/// The question of a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The device's ID.
+    pub id: u32,
+    /// Whence it asks.
+    pub from: SocketAddr,
+    /// The salts that it may have been given: the present one and the one before.
+    pub salts: [[u8; 4]; 2],
+    /// What it answered.
+    pub digest: [u8; 32],
+}
+
+/// The answer to an [`Ask`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Ask::Login`]: `id` and `from` are those of the question.
+    Login {
+        /// The device that asked.
+        id: u32,
+        /// Whence it asked.
+        from: SocketAddr,
+        /// What was decided.
+        verdict: Verdict,
+    },
+}
+
+/// What was decided about a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It may; these are its static talkgroups of TS1 and TS2 by the registry.
+    Accepted {
+        /// Static talkgroups of TS1 and TS2.
+        statics: [Vec<u32>; 2],
+    },
+    /// It may not. `tell`: say so to the device; else it has been told often enough.
+    Refused {
+        /// Whether the refusal is sent.
+        tell: bool,
+    },
+}
+
+/// Why a context is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gone {
+    /// It said goodbye.
+    Closed,
+    /// Nothing was heard of it for the stack's time-out.
+    Silent,
+    /// Its ID logged in again from elsewhere.
+    Replaced,
+    /// An operator threw it out.
+    Kicked,
+    /// Its configuration was refused.
+    Refused,
+    /// The cluster stops.
+    Shutdown,
+}
+
+/// Why a datagram was refused; each is a counter of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No packet of the protocol: unknown tag, wrong length, truncated.
+    Malformed,
+    /// From an address that is not logged in under the ID it names.
+    NotLoggedIn,
+    /// A login that was answered wrongly.
+    WrongPassword,
+    /// A configuration that cannot be.
+    BadConfiguration,
+    /// A burst whose header cannot be (kind or IDs out of range).
+    BadFrame,
+    /// No room for one more context in the shard.
+    Full,
+}
+
+/// Something worth an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// A device was refused, and why, in words for a log.
+    Refused {
+        /// The ID it claimed.
+        id: u32,
+        /// Whence.
+        from: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+    /// A context is there: a device logged in.
+    Up {
+        /// Its ID.
+        id: u32,
+        /// Its address.
+        from: SocketAddr,
+        /// Its call sign.
+        call: String,
+        /// Its software and package.
+        software: String,
+    },
+    /// A context is gone.
+    Down {
+        /// Its ID.
+        id: u32,
+        /// Its address.
+        from: SocketAddr,
+        /// Why.
+        gone: Gone,
+    },
+}
+
+/// What goes into a stack.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram came in.
+    Datagram {
+        /// Which of the stack's listen addresses it came to.
+        listener: u8,
+        /// Whence.
+        from: SocketAddr,
+        /// The address that was called, where the listener is bound to a wildcard.
+        local: Option<IpAddr>,
+        /// What came.
+        bytes: &'a [u8],
+    },
+    /// A burst goes to a context.
+    Deliver {
+        /// The context's record.
+        context: u16,
+        /// The slot on which it hears it.
+        slot: Slot,
+        /// Marks the bursts of one call.
+        stream: u32,
+        /// The burst.
+        frame: &'a Frame,
+    },
+    /// An [`Ask`] was answered.
+    Answer(Answer),
+    /// The contexts of this ID go, but for the one at `keep`.
+    Evict {
+        /// The ID.
+        id: u32,
+        /// The login that stays.
+        keep: Option<SocketAddr>,
+        /// Why.
+        gone: Gone,
+    },
+    /// The registry's static talkgroups of a device have changed.
+    Statics {
+        /// The device's ID.
+        id: u32,
+        /// Static talkgroups of TS1 and TS2.
+        statics: [Vec<u32>; 2],
+    },
+    /// A context as an earlier owner of the shard wrote it down.
+    Restore {
+        /// Its record.
+        context: u16,
+        /// What [`Stack::encode_record`] gave.
+        bytes: &'a [u8],
+    },
+    /// The cluster stops: say goodbye to all.
+    Shutdown,
+}
+
+/// What comes out of a stack.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Send(Datagram),
+    /// A burst came from a context.
+    Frame {
+        /// The context's record.
+        context: u16,
+        /// The slot on which it was sent.
+        slot: Slot,
+        /// The stream ID of the sender: opaque.
+        stream: u32,
+        /// The burst.
+        frame: Frame,
+    },
+    /// The record of this context has changed: write it down ([`Stack::encode_record`]) before anything that
+    /// follows.
+    Changed(u16),
+    /// A context is there, or has another profile than before.
+    Up {
+        /// The context's record.
+        context: u16,
+        /// What the switch has to know.
+        profile: Box<Profile>,
+    },
+    /// A context is gone.
+    Down(u16),
+    /// A question, answered by [`Input::Answer`] or never.
+    Ask(Box<Ask>),
+    /// A datagram was refused.
+    Refused(Refusal),
+    /// Something worth an event.
+    Notice(Box<Notice>),
+}
+
+/// The driver of one protocol for one shard: sans-IO.
+///
+/// After each call of a `handle_` method the caller takes outputs until there are none.
+pub trait Stack {
+    /// Takes in what happened.
+    fn handle_input(&mut self, now: Now, input: Input<'_>);
+
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Now);
+
+    /// What is to be done next, in order.
+    fn poll_output(&mut self) -> Option<Output>;
+
+    /// When [`Stack::handle_timeout`] is to be called, at the latest.
+    fn poll_timeout(&self) -> Option<Time>;
+
+    /// Writes the record of a context into `out` and returns its length; `None` where there is no such
+    /// context, so that the record is to be erased.
+    fn encode_record(&self, context: u16, out: &mut [u8]) -> Option<usize>;
+}

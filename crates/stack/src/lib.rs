@@ -1,0 +1,20 @@
+//! The vocabulary between protocol stacks, the switch and the worker: the [`Stack`] trait, its inputs and
+//! outputs, and the words both sides share (context, slot, frame, time).
+//!
+//! A stack is a pure state machine for one shard: it is given bytes, time and answers, and is asked for what
+//! it wants done. It does no I/O, reads no clock and draws no randomness; the worker does that for it.
+//! Nothing here knows a protocol or routes a call.
+
+#![forbid(unsafe_code)]
+
+mod frame;
+mod io;
+mod profile;
+mod time;
+
+pub use frame::{CallType, Frame, Slot};
+pub use io::{
+    Answer, Ask, Datagram, Gone, Input, Login, MAX_DATAGRAM, Notice, Output, Refusal, Stack, Verdict,
+};
+pub use profile::{ContextKey, LinkType, MAX_TALKGROUPS, Profile, Slots};
+pub use time::{Now, Time};

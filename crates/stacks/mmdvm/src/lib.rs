@@ -1,0 +1,1 @@
+//! The master side of the MMDVM (G4KLX Homebrew) protocol

@@ -1,0 +1,1 @@
+//! Call control: contexts, sessions, routes and slots

@@ -1,0 +1,1 @@
+//! Thin safe wrappers round the Linux calls that no crate offers safely

@@ -1,0 +1,1 @@
+//! Starts and stops real clusters for the end to end tests.

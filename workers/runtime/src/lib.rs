@@ -1,0 +1,1 @@
+//! The packet loop of a worker, round any set of stacks
