@@ -1,1 +1,12 @@
-//! Thin safe wrappers round the Linux calls that no crate offers safely
+//! Thin safe wrappers round the Linux calls that no crate offers safely: batches of datagrams, descriptors
+//! passed over sockets, children that die with their parent. No policy, no protocol.
+
+mod clock;
+mod pass;
+mod process;
+mod udp;
+
+pub use clock::Clocks;
+pub use pass::{MAX_PASSED, receive, send};
+pub use process::{CHANNEL_FD, Child, Ended, Spawn, cpus, take_channel};
+pub use udp::{Bind, Counts, ReceiveBatch, Received, SendBatch, bind};

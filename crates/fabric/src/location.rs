@@ -1,0 +1,92 @@
+//! Where a worker last heard each radio: a bounded table in its segment. Asked for private calls over all
+//! workers; the newest answer wins. A full bucket forgets its oldest entry.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Entries of a bucket: one cache line.
+const WAYS: usize = 4;
+const BUCKETS: usize = 4096;
+pub(crate) const LOCATION_WORDS: usize = BUCKETS * WAYS * 2;
+
+/// Where and when a radio was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The context's ID.
+    pub context: u32,
+    /// 1 or 2.
+    pub slot: u8,
+    /// Milliseconds since 1970.
+    pub heard_ms: u64,
+}
+
+/// A table as others see it. An entry is two words: (radio, context), which is always whole, and
+/// (time, slot), zero while the other is being replaced.
+#[derive(Clone, Copy, Debug)]
+pub struct Locations<'a> {
+    pub(crate) words: &'a [AtomicU64],
+}
+
+impl Locations<'_> {
+    /// Where the worker last heard `radio`, if it still knows.
+    #[must_use]
+    pub fn get(&self, radio: u32) -> Option<Location> {
+        let mut found: Option<Location> = None;
+        for entry in bucket(self.words, radio).as_chunks::<2>().0 {
+            let who = entry[0].load(Ordering::Acquire);
+            let when = entry[1].load(Ordering::Acquire);
+            if who >> 32 != u64::from(radio) || when == 0 {
+                continue;
+            }
+            let location = Location { context: who as u32, slot: (when & 0xff) as u8, heard_ms: when >> 8 };
+            if found.is_none_or(|other| other.heard_ms < location.heard_ms) {
+                found = Some(location);
+            }
+        }
+        found
+    }
+}
+
+/// The owner's side.
+#[derive(Debug, Default)]
+pub struct LocationsWriter(());
+
+impl LocationsWriter {
+    /// Notes that `radio` was heard.
+    pub(crate) fn set(&mut self, words: &[AtomicU64], radio: u32, location: Location) {
+        let entries = bucket(words, radio).as_chunks::<2>().0;
+        let same = entries.iter().find(|entry| entry[0].load(Ordering::Relaxed) >> 32 == u64::from(radio));
+        let oldest = || entries.iter().min_by_key(|entry| entry[1].load(Ordering::Relaxed) >> 8);
+        let Some(entry) = same.or_else(oldest) else { return };
+        entry[1].store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        entry[0].store(u64::from(radio) << 32 | u64::from(location.context), Ordering::Relaxed);
+        entry[1].store(location.heard_ms << 8 | u64::from(location.slot), Ordering::Release);
+    }
+}
+
+fn bucket(words: &[AtomicU64], radio: u32) -> &[AtomicU64] {
+    let index = (radio.wrapping_mul(0x9E37_79B9) >> 20) as usize;
+    &words[index * WAYS * 2..][..WAYS * 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_place_is_found_and_the_oldest_forgotten() {
+        let words: Vec<AtomicU64> = (0..LOCATION_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let (mut writer, table) = (LocationsWriter::default(), Locations { words: &words });
+        let at = |context, heard_ms| Location { context, slot: 2, heard_ms };
+        assert_eq!(table.get(2_501_001), None);
+        writer.set(&words, 2_501_001, at(10, 1000));
+        writer.set(&words, 2_501_001, at(11, 2000));
+        assert_eq!(table.get(2_501_001), Some(at(11, 2000)));
+        let mut clash = (1..).filter(|&id| std::ptr::eq(bucket(&words, id), bucket(&words, 2_501_001)));
+        for (n, id) in clash.by_ref().take(4).enumerate() {
+            writer.set(&words, id, at(12, 3000 + n as u64));
+            assert_eq!(table.get(id), Some(at(12, 3000 + n as u64)));
+        }
+        assert_eq!(table.get(2_501_001), None);
+    }
+}

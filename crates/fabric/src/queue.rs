@@ -1,0 +1,138 @@
+//! A bounded queue of messages from one process to another: for what workers and services tell each other,
+//! never for voice. A full queue refuses; the sender counts or keeps what it wanted to say. Both sides' places
+//! are in the segment, so whoever is started again reads and writes on where its forerunner stopped; a message
+//! that was being taken when its reader died is read again.
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::segment::{Error, Layout, Map, Segment};
+
+/// Bytes of the longest message.
+pub const MAX_MESSAGE: usize = 504;
+
+const SLOTS: usize = 2048;
+const SLOT_WORDS: usize = 64;
+const WRITTEN: usize = 0;
+const TAKEN: usize = 8;
+const MESSAGES: usize = 16;
+const LAYOUT: Layout =
+    Layout { name: "bmctl-queue", kind: 3, version: 1, words: MESSAGES + SLOTS * SLOT_WORDS };
+
+/// Makes a queue.
+#[derive(Debug)]
+pub struct QueueSegment;
+
+impl QueueSegment {
+    /// A queue with room for 2,048 messages.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn create() -> Result<Segment, Error> {
+        Segment::create(LAYOUT, 0)
+    }
+}
+
+/// The only writer of a queue.
+#[derive(Debug)]
+pub struct QueueWriter(Map);
+
+/// The only reader of a queue.
+#[derive(Debug)]
+pub struct QueueReader(Map);
+
+fn slot(map: &Map, position: u64) -> &[AtomicU64] {
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the queue's size before it is an index")]
+    let index = position as usize & (SLOTS - 1);
+    map.body(MESSAGES + index * SLOT_WORDS, SLOT_WORDS)
+}
+
+impl QueueWriter {
+    /// Maps a queue for writing.
+    ///
+    /// # Errors
+    /// A foreign segment, or what the kernel refuses.
+    pub fn open(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+        Ok(Self(Map::open(fd, LAYOUT, true)?.0))
+    }
+
+    /// Puts a message in; false where the queue is full or the message longer than [`MAX_MESSAGE`].
+    #[must_use]
+    pub fn push(&mut self, message: &[u8]) -> bool {
+        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Relaxed);
+        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Acquire);
+        if message.len() > MAX_MESSAGE || written.wrapping_sub(taken) >= SLOTS as u64 {
+            return false;
+        }
+        let words = slot(&self.0, written);
+        words[0].store(message.len() as u64, Ordering::Relaxed);
+        for (word, bytes) in words[1..].iter().zip(message.chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+        }
+        self.0.body(WRITTEN, 1)[0].store(written.wrapping_add(1), Ordering::Release);
+        true
+    }
+}
+
+impl QueueReader {
+    /// Maps a queue for reading; it is written to all the same, to say how far it was read.
+    ///
+    /// # Errors
+    /// A foreign segment, or what the kernel refuses.
+    pub fn open(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+        Ok(Self(Map::open(fd, LAYOUT, true)?.0))
+    }
+
+    /// Copies the oldest message into `buffer` and returns its length, without taking it.
+    pub fn peek(&self, buffer: &mut [u8; MAX_MESSAGE]) -> Option<usize> {
+        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Acquire);
+        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Relaxed);
+        if written == taken {
+            return None;
+        }
+        let words = slot(&self.0, taken);
+        let len = usize::try_from(words[0].load(Ordering::Relaxed)).unwrap_or(0).min(MAX_MESSAGE);
+        for (word, bytes) in words[1..].iter().zip(buffer[..len].chunks_mut(8)) {
+            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..bytes.len()]);
+        }
+        Some(len)
+    }
+
+    /// Takes the message that was looked at.
+    pub fn pop(&mut self) {
+        self.0.body(TAKEN, 1)[0].fetch_add(1, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_in_order_until_full_and_survive_a_restart() {
+        let segment = QueueSegment::create().unwrap();
+        let mut writer = QueueWriter::open(segment.writable()).unwrap();
+        let mut pushed = 0_u32;
+        while writer.push(&pushed.to_le_bytes()) {
+            pushed += 1;
+        }
+        assert_eq!(pushed, 2048);
+        let mut buffer = [0; MAX_MESSAGE];
+        for n in 0..pushed {
+            // A reader that is made anew each time goes on where the last one stopped.
+            let mut reader = QueueReader::open(segment.writable()).unwrap();
+            assert_eq!(reader.peek(&mut buffer), Some(4));
+            assert_eq!(reader.peek(&mut buffer), Some(4), "not taken yet");
+            assert_eq!(buffer[..4], n.to_le_bytes());
+            reader.pop();
+        }
+        assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None);
+        let mut writer = QueueWriter::open(segment.writable()).unwrap();
+        assert!(!writer.push(&[0; MAX_MESSAGE + 1]));
+        assert!(writer.push(&[9; MAX_MESSAGE]));
+        let reader = QueueReader::open(segment.writable()).unwrap();
+        assert_eq!((reader.peek(&mut buffer), buffer), (Some(MAX_MESSAGE), [9; MAX_MESSAGE]));
+    }
+}

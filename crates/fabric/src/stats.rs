@@ -1,0 +1,194 @@
+//! The stats page of a process: counters and its last words, written by it alone. The page belongs to the
+//! slot, not to the process, so nothing is lost when one dies.
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::segment::{Error, Layout, Map, Segment};
+
+/// Upper bounds of the buckets of loop lag, in microseconds; one more bucket holds what is longer.
+pub const LAG_BUCKETS_US: [u64; 8] = [50, 100, 250, 500, 1_000, 2_500, 10_000, 50_000];
+
+/// What is counted. The order is the layout: a change needs a new layout version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Counter {
+    /// When the packet loop last came round, monotonic microseconds.
+    Heartbeat,
+    /// Datagrams that came in.
+    DatagramsIn,
+    /// Datagrams handed to the kernel.
+    DatagramsOut,
+    /// Datagrams that the kernel did not take.
+    SendFailed,
+    /// Datagrams that are no packet of the protocol.
+    RefusedMalformed,
+    /// Datagrams from an address that is not logged in.
+    RefusedNotLoggedIn,
+    /// Logins answered wrongly.
+    RefusedPassword,
+    /// Configurations that cannot be.
+    RefusedConfiguration,
+    /// Bursts whose header cannot be.
+    RefusedFrame,
+    /// Logins for which there was no room.
+    RefusedFull,
+    /// Contexts now.
+    Contexts,
+    /// Sessions now.
+    Sessions,
+    /// Frames taken in by the switch, from contexts here and from siblings.
+    Frames,
+    /// Frames delivered to contexts here.
+    Delivered,
+    /// Frames published to siblings.
+    Forwarded,
+    /// Frames of siblings overwritten before they were read.
+    RingGaps,
+    /// Sleepers woken.
+    Doorbells,
+    /// Messages to services that found its queue full.
+    ReportsLost,
+    /// Bursts that came after their call had ended.
+    Late,
+    /// Bursts that nobody could be found for: a private call to an unknown radio.
+    NoRoute,
+    /// Time spent in the packet loop, microseconds.
+    BusyUs,
+    /// First bucket of loop lag; the others follow.
+    Lag,
+}
+
+/// Counters and buckets have this many words.
+const COUNTERS: usize = 64;
+/// Length of the last words, then their text.
+const LAST_WORDS: usize = COUNTERS;
+const TEXT_WORDS: usize = 128;
+const LAYOUT: Layout =
+    Layout { name: "bmctl-stats", kind: 5, version: 1, words: LAST_WORDS + 1 + TEXT_WORDS };
+const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
+
+/// Makes a stats page.
+#[derive(Debug)]
+pub struct StatsSegment;
+
+impl StatsSegment {
+    /// A page of zeros.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn create(epoch: u64) -> Result<Segment, Error> {
+        Segment::create(LAYOUT, epoch)
+    }
+}
+
+/// A stats page, as its writer or as a reader.
+#[derive(Debug)]
+pub struct Stats {
+    map: Map,
+    writable: bool,
+}
+
+impl Stats {
+    /// Maps a page for its writer.
+    ///
+    /// # Errors
+    /// A foreign segment, or what the kernel refuses.
+    pub fn writer(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+        Ok(Self { map: Map::open(fd, LAYOUT, true)?.0, writable: true })
+    }
+
+    /// Maps a page for a reader, whose additions and settings do nothing.
+    ///
+    /// # Errors
+    /// A foreign segment, or what the kernel refuses.
+    pub fn reader(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+        Ok(Self { map: Map::open(fd, LAYOUT, false)?.0, writable: false })
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self.map.body(index, 1)[0]
+    }
+
+    /// Adds to a counter.
+    pub fn add(&self, counter: Counter, n: u64) {
+        self.set(counter, self.get(counter).wrapping_add(n));
+    }
+
+    /// Sets a counter that says how many there are now.
+    pub fn set(&self, counter: Counter, value: u64) {
+        if self.writable {
+            self.word(counter as usize).store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// What a counter says.
+    #[must_use]
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.word(counter as usize).load(Ordering::Relaxed)
+    }
+
+    /// Notes one round of the loop that took `us` microseconds.
+    pub fn add_lag(&self, us: u64) {
+        let bucket = LAG_BUCKETS_US.iter().position(|&bound| us <= bound).unwrap_or(LAG_BUCKETS_US.len());
+        let word = self.word(Counter::Lag as usize + bucket);
+        if self.writable {
+            word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+        self.add(Counter::BusyUs, us);
+    }
+
+    /// How many rounds fell into each bucket of [`LAG_BUCKETS_US`], the longest last.
+    #[must_use]
+    pub fn lag(&self) -> [u64; LAG_BUCKETS_US.len() + 1] {
+        std::array::from_fn(|bucket| self.word(Counter::Lag as usize + bucket).load(Ordering::Relaxed))
+    }
+
+    /// Leaves a text for whoever asks why the process died; what is over 1 KiB is cut.
+    pub fn set_last_words(&self, text: &str) {
+        if !self.writable {
+            return;
+        }
+        let bytes = &text.as_bytes()[..text.len().min(TEXT_WORDS * 8)];
+        for (i, bytes) in bytes.chunks(8).enumerate() {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            self.word(LAST_WORDS + 1 + i).store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+        }
+        self.word(LAST_WORDS).store(bytes.len() as u64, Ordering::Release);
+    }
+
+    /// What it said last, if it did.
+    #[must_use]
+    pub fn last_words(&self) -> Option<String> {
+        let len = usize::try_from(self.word(LAST_WORDS).load(Ordering::Acquire)).unwrap_or(0);
+        let len = len.min(TEXT_WORDS * 8);
+        let words = self.map.body(LAST_WORDS + 1, TEXT_WORDS);
+        let bytes: Vec<u8> =
+            words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).take(len).collect();
+        (len > 0).then(|| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_outlives_its_writer() {
+        let segment = StatsSegment::create(1).unwrap();
+        let reader = Stats::reader(segment.read_only()).unwrap();
+        for _ in 0..2 {
+            let writer = Stats::writer(segment.writable()).unwrap();
+            writer.add(Counter::DatagramsIn, 3);
+            writer.add_lag(70);
+            writer.add_lag(1_000_000);
+            writer.set_last_words("panicked at x");
+        }
+        assert_eq!(reader.get(Counter::DatagramsIn), 6);
+        assert_eq!(reader.lag(), [0, 2, 0, 0, 0, 0, 0, 0, 2]);
+        assert_eq!(reader.last_words().as_deref(), Some("panicked at x"));
+        reader.add(Counter::DatagramsIn, 1);
+        assert_eq!(reader.get(Counter::DatagramsIn), 6);
+    }
+}

@@ -1,0 +1,222 @@
+//! Children that die with their parent, are known by a pidfd and hold one socket to it.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// The descriptor at which a child finds its socket to the supervisor.
+pub const CHANNEL_FD: RawFd = 3;
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Spawn<'a> {
+    /// The executable, held open so that a file replaced on disk does not change what a restart starts.
+    pub program: BorrowedFd<'a>,
+    /// Its name in the process list.
+    pub name: &'a str,
+    /// The child's end of the socket to its parent; it becomes [`CHANNEL_FD`].
+    pub channel: BorrowedFd<'a>,
+    /// The core it is pinned to.
+    pub cpu: Option<usize>,
+}
+
+/// A running child.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl Spawn<'_> {
+    /// Starts it. To be called from one thread that lives as long as the process: the kernel kills the child
+    /// when the *thread* that made it ends.
+    ///
+    /// # Errors
+    /// Those of fork(2), execve(2) and pidfd_open(2).
+    pub fn start(&self) -> io::Result<Child> {
+        let parent = nix::unistd::getpid();
+        let channel = self.channel.as_raw_fd();
+        // A copy above CHANNEL_FD, since that one is overwritten before the exec.
+        let program = fcntl(self.program, FcntlArg::F_DUPFD_CLOEXEC(CHANNEL_FD + 1))?;
+        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        let program = unsafe { OwnedFd::from_raw_fd(program) };
+        let cpus = self.cpu.map(one_cpu).transpose()?;
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        command.arg0(self.name);
+        let prepare = move || {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // The parent may have died before the line above: nobody would ever end this child.
+            if nix::unistd::getppid() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            nix::sys::signal::SigSet::empty().thread_set_mask()?;
+            if let Some(cpus) = &cpus {
+                sched_setaffinity(Pid::from_raw(0), cpus)?;
+            }
+            inherit(channel)
+        };
+        // SAFETY: between fork and exec the closure only makes system calls: it neither allocates nor locks.
+        unsafe { command.pre_exec(prepare) };
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        Ok(Child { pid, pidfd: pidfd_open(pid)? })
+    }
+}
+
+fn one_cpu(cpu: usize) -> io::Result<CpuSet> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    Ok(set)
+}
+
+/// Makes `channel` the descriptor [`CHANNEL_FD`] of this process, open across exec.
+fn inherit(channel: RawFd) -> io::Result<()> {
+    let result = if channel == CHANNEL_FD {
+        // SAFETY: fcntl takes integers here and touches no memory.
+        unsafe { libc::fcntl(channel, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: dup2 touches no memory; what CHANNEL_FD was is not used after the fork.
+        unsafe { libc::dup2(channel, CHANNEL_FD) }
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+impl Child {
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Sends a signal; a child that has gone already is no error.
+    ///
+    /// # Errors
+    /// Those of kill(2) but ESRCH.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        match nix::sys::signal::kill(self.pid, signal) {
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How it ended, if it has: "exit code 3", "signal SIGKILL". The process is reaped.
+    ///
+    /// # Errors
+    /// Those of waitpid(2).
+    pub fn ended(&self) -> io::Result<Option<Ended>> {
+        Ok(match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::Exited(_, code) => Some(Ended::Code(code)),
+            WaitStatus::Signaled(_, signal, _) => Some(Ended::Signal(signal as i32)),
+            _ => None,
+        })
+    }
+}
+
+impl AsFd for Child {
+    /// A pidfd, readable when the child has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "signal {signal}"),
+                Err(_) => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// In a child: takes the socket to the supervisor, once.
+///
+/// # Errors
+/// Where the process was not started by a supervisor: [`CHANNEL_FD`] is no socket.
+pub fn take_channel() -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes two integers and touches no memory of ours.
+    let flags = unsafe { libc::fcntl(CHANNEL_FD, libc::F_GETFD) };
+    // Exec leaves only this descriptor without close-on-exec, so one that has it was made here since.
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::other("this program is started by `bmctl start`, not by hand"));
+    }
+    // SAFETY: the descriptor is open, came by exec, and the flag set below keeps it from being taken twice.
+    let fd = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
+    nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::SockType)
+        .map_err(|_| io::Error::other("this program is started by `bmctl start`, not by hand"))?;
+    fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(fd)
+}
+
+/// The cores that this process may run on, in order.
+///
+/// # Errors
+/// Those of sched_getaffinity(2).
+pub fn cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    fn start(program: &str) -> (Child, OwnedFd) {
+        let program = std::fs::File::open(program).unwrap();
+        let (mine, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let spawn = Spawn { program: program.as_fd(), name: "cat", channel: theirs.as_fd(), cpu: Some(0) };
+        (spawn.start().unwrap(), mine)
+    }
+
+    #[test]
+    fn a_child_is_known_by_its_pidfd_and_its_end() {
+        let (child, _channel) = start("/bin/cat");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid())).unwrap();
+        assert!(status.contains("Cpus_allowed_list:\t0\n"), "{status}");
+        child.signal(Signal::SIGKILL).unwrap();
+        let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
+        let ended = child.ended().unwrap().unwrap();
+        assert_eq!(ended, Ended::Signal(9));
+        assert_eq!(ended.to_string(), "signal SIGKILL");
+    }
+
+    #[test]
+    fn a_child_that_ends_by_itself_has_a_code() {
+        let (child, _channel) = start("/bin/false");
+        let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
+        assert_eq!(child.ended().unwrap().unwrap().to_string(), "exit code 1");
+    }
+}
