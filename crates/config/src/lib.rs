@@ -1,1 +1,268 @@
-//! The configuration file of a cluster
+//! The configuration file of a cluster: its shape, its defaults, and what is wrong with one.
+//!
+//! A file is TOML. Each key that it leaves out has the built-in default, but for `stacks.mmdvm.password`:
+//! only a cluster without a file has the development password. Unknown keys are refused. An error names line,
+//! key and what would be valid.
+//!
+//! The types serialize, for the way from the supervisor to its children over a private socket. This crate
+//! opens no socket, looks at no environment and does not know how many cores there are.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod file;
+mod nodes;
+mod secret;
+mod workers;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::Error;
+pub use nodes::{MAX_NODE, Nodes};
+pub use secret::{MAX_PASSWORD, Secret, SecretError};
+pub use workers::{MAX_WORKERS, Placement, Workers};
+
+/// The longest file that is read, in bytes.
+pub const MAX_FILE: usize = 1024 * 1024;
+
+/// How many addresses a stack can listen on.
+pub const MAX_LISTEN: usize = 4;
+
+/// How many shards a stack can have.
+pub const MAX_SHARDS: u16 = 64;
+
+/// The password of the built-in defaults; everybody knows it.
+pub const DEVELOPMENT_PASSWORD: &str = "passw0rd";
+
+/// The configuration of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// `[cluster]`.
+    pub cluster: Cluster,
+    /// `[registry]`.
+    pub registry: Store,
+    /// `[events]`.
+    pub events: Store,
+    /// `[metrics]`.
+    pub metrics: Metrics,
+    /// `[stacks]`.
+    pub stacks: Stacks,
+}
+
+/// `[cluster]`: its workers and where it keeps its data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Node IDs of worker 0, 1, ...
+    pub nodes: Nodes,
+    /// How many workers.
+    pub workers: Workers,
+    /// An absolute directory; `None` is `data/` in the runtime directory.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// `[registry]` and `[events]`: where a store or broker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// Which one.
+    pub url: Url,
+}
+
+/// The kinds of store or broker that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Url {
+    /// The one inside the cluster.
+    Embedded,
+}
+
+impl Url {
+    /// As it is written in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+        }
+    }
+}
+
+/// `[metrics]`: where Prometheus finds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// TCP address; port 0 takes any free one.
+    pub listen: SocketAddr,
+}
+
+/// `[stacks]`: one table a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stacks {
+    /// `[stacks.mmdvm]`.
+    pub mmdvm: Mmdvm,
+}
+
+/// `[stacks.mmdvm]`: repeaters and hotspots with the G4KLX dialect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mmdvm {
+    /// UDP addresses, 1 to [`MAX_LISTEN`], none twice; port 0 takes any free one.
+    pub listen: Vec<SocketAddr>,
+    /// For devices that have none of their own; `None` refuses them.
+    pub password: Option<Secret>,
+    /// Which workers serve it.
+    pub workers: Placement,
+    /// How many shards it has: a power of two, 1 to [`MAX_SHARDS`].
+    pub shards: u16,
+}
+
+impl Mmdvm {
+    fn without_password() -> Self {
+        Self {
+            listen: vec![
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 62031),
+                SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 62031),
+            ],
+            password: None,
+            workers: Placement::All,
+            shards: MAX_SHARDS,
+        }
+    }
+}
+
+impl Default for Config {
+    /// What a cluster without a file runs on: loopback only, and the development password.
+    fn default() -> Self {
+        let mut config = Self::file_default();
+        config.stacks.mmdvm.password = Secret::new(DEVELOPMENT_PASSWORD).ok();
+        config
+    }
+}
+
+impl Config {
+    /// What an empty file gives.
+    fn file_default() -> Self {
+        Self {
+            cluster: Cluster { nodes: Nodes::default(), workers: Workers::Auto, data_dir: None },
+            registry: Store { url: Url::Embedded },
+            events: Store { url: Url::Embedded },
+            metrics: Metrics { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464) },
+            stacks: Stacks { mmdvm: Mmdvm::without_password() },
+        }
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is longer than [`MAX_FILE`], and all those of [`Config::parse`].
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() > MAX_FILE {
+            return Err(Error::TooLarge);
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| Error::Syntax {
+            line: error::line_of(&bytes, error.valid_up_to()),
+            reason: "not UTF-8 text".to_owned(),
+        })?;
+        Self::parse(text)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// The first fault found: bad TOML, an unknown key, a value that cannot be, more workers than node IDs.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_FILE {
+            return Err(Error::TooLarge);
+        }
+        file::parse(text)
+    }
+
+    /// How many workers run on a host with so many cores: the number configured, or for `auto` one a core,
+    /// but not more than there are node IDs.
+    #[must_use]
+    pub fn workers_on(&self, cores: usize) -> u16 {
+        match self.cluster.workers {
+            Workers::Number(number) => number,
+            Workers::Auto => {
+                let most = self.cluster.nodes.count().min(MAX_WORKERS.into());
+                u16::try_from(most.min(cores.max(1))).unwrap_or(MAX_WORKERS)
+            }
+        }
+    }
+
+    /// The node IDs of workers 0, 1, ...
+    ///
+    /// # Errors
+    /// [`Error::TooFewNodes`] where there are more workers than IDs.
+    pub fn nodes_for(&self, workers: u16) -> Result<Vec<u32>, Error> {
+        let nodes = self.cluster.nodes.count();
+        if usize::from(workers) > nodes {
+            return Err(Error::TooFewNodes { workers, nodes });
+        }
+        Ok(self.cluster.nodes.iter().take(workers.into()).collect())
+    }
+
+    /// Whether devices log in with the password that everybody knows, so that a warning is due.
+    #[must_use]
+    pub fn development_password(&self) -> bool {
+        self.stacks.mmdvm.password.as_ref().is_some_and(|password| password.expose() == DEVELOPMENT_PASSWORD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_loopback_and_warn() {
+        let config = Config::default();
+        assert_eq!(config.cluster.nodes.iter().collect::<Vec<_>>(), (25011..=25018).collect::<Vec<_>>());
+        assert!(config.stacks.mmdvm.listen.iter().all(|address| address.ip().is_loopback()));
+        assert_eq!(config.stacks.mmdvm.listen[1].to_string(), "[::1]:62031");
+        assert_eq!(config.metrics.listen.to_string(), "127.0.0.1:9464");
+        assert!(config.development_password());
+        assert!(!Config::parse("").unwrap().development_password());
+    }
+
+    #[test]
+    fn workers_need_node_ids() {
+        let mut config = Config::default();
+        assert_eq!(config.nodes_for(2).unwrap(), [25011, 25012]);
+        assert_eq!(
+            config.nodes_for(9).unwrap_err().to_string(),
+            "9 workers need 9 node IDs, cluster.nodes has 8: add IDs there or start fewer workers"
+        );
+        assert_eq!(config.workers_on(4), 4);
+        assert_eq!(config.workers_on(0), 1);
+        assert_eq!(config.workers_on(64), 8);
+        config.cluster.workers = Workers::Number(3);
+        assert_eq!(config.workers_on(64), 3);
+    }
+
+    #[test]
+    fn passes_to_children_as_json() {
+        let config = Config::default();
+        let json = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+        assert!(!format!("{config:?}").contains(DEVELOPMENT_PASSWORD));
+    }
+
+    #[test]
+    fn loads_a_file_within_limits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bmctl.toml");
+        assert!(Config::load(&path).unwrap_err().to_string().contains("bmctl.toml: cannot be read"));
+        std::fs::write(&path, "[cluster]\nworkers = 2\n").unwrap();
+        assert_eq!(Config::load(&path).unwrap().cluster.workers, Workers::Number(2));
+        std::fs::write(&path, b"# a\n# \xff\n").unwrap();
+        assert_eq!(Config::load(&path).unwrap_err().to_string(), "line 2: not UTF-8 text");
+        std::fs::write(&path, vec![b'\n'; MAX_FILE + 1]).unwrap();
+        assert!(matches!(Config::load(&path), Err(Error::TooLarge)));
+    }
+}

@@ -1,1 +1,14 @@
-//! What happened, as the outside sees it
+//! What happened, as the outside sees it: events and their JSON, with BrandMeister's topics and keys where it
+//! has them, so that its listeners can read them.
+//!
+//! Only types and their text: nothing here queues, sends or decides.
+
+#![forbid(unsafe_code)]
+
+mod event;
+mod record;
+mod session;
+
+pub use event::Event;
+pub use record::Record;
+pub use session::{LinkType, MMDVM_HOST, Session, SessionKind, SessionState, session_type};

@@ -1,1 +1,21 @@
-//! What is known beyond one process: devices and their subscriptions
+//! What is known beyond one process: devices with their passwords and static talkgroups, and the rules of a
+//! login.
+//!
+//! [`Embedded`] keeps the devices in a database of its own in the data directory. Its methods block until the
+//! disk has what was written: call them where nobody waits for packets. [`login`] is pure.
+//!
+//! This crate opens no socket and knows no context: who is logged in is not its business.
+
+#![forbid(unsafe_code)]
+
+mod device;
+mod embedded;
+mod error;
+pub mod login;
+
+pub use device::{Device, MAX_CALL, MAX_ID, MAX_STATICS, MAX_TALKGROUP};
+pub use embedded::{Embedded, Listing};
+pub use error::Error;
+
+/// A password, as in the configuration.
+pub use config::Secret;

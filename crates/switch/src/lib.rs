@@ -1,1 +1,39 @@
-//! Call control: contexts, sessions, routes and slots
+//! Call control: contexts, sessions, routes, slots and talkgroup subscriptions of one worker.
+//!
+//! A pure state machine. It is told of contexts and bursts, by the stacks of its worker and by sibling
+//! workers, and says what is to be delivered, forwarded and written down. It knows no protocol, no socket and
+//! no shared memory; which siblings want a call is its worker's affair.
+
+#![forbid(unsafe_code)]
+
+mod contexts;
+mod groups;
+mod io;
+mod parrot;
+mod record;
+mod session;
+mod slots;
+mod switch;
+mod wire;
+
+pub use io::{Dropped, Ended, Input, Output, SessionReport};
+pub use record::{Dynamic, Record, Running, read_record};
+pub use session::SessionId;
+pub use switch::Switch;
+pub use wire::{FORWARD_LEN, Forward};
+
+use std::time::Duration;
+
+/// A call without a burst for this long has ended.
+pub const STREAM_TIMEOUT: Duration = Duration::from_millis(600);
+/// How long a slot is kept for a talkgroup after a call.
+pub const HANG_TIME: Duration = Duration::from_secs(3);
+/// How long a talkgroup stays subscribed after it was last keyed.
+pub const DYNAMIC_TIME: Duration = Duration::from_secs(15 * 60);
+/// How many dynamic talkgroups one slot can have; the one nearest its end makes room for a new one.
+pub const MAX_DYNAMICS: usize = 8;
+/// Talkgroup and radio ID of the parrot, which says again what it heard.
+pub const PARROT: u32 = 9990;
+
+#[cfg(test)]
+mod tests;

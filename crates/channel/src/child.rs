@@ -1,0 +1,122 @@
+//! Between the supervisor and a worker or the services.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use config::Config;
+use control::State;
+use serde::{Deserialize, Serialize};
+
+/// One stack as a worker is told of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StackSetup {
+    /// Its name in the configuration: "mmdvm".
+    pub name: String,
+    /// Its listen addresses, in the order of a shard's sockets.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// What a worker is.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct WorkerSetup {
+    /// Its slot: 0, 1, ...
+    pub slot: u8,
+    /// Its node ID.
+    pub node: u32,
+    /// How many workers there are.
+    pub workers: u8,
+    /// The stacks whose shards it may be given.
+    pub stacks: Vec<StackSetup>,
+    /// Random bytes that are the same for all workers while the cluster runs: for salts.
+    pub salt_key: [u8; 32],
+}
+
+/// One shard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ShardSetup {
+    /// Its number, unique over all stacks.
+    pub number: u16,
+    /// Name of its stack.
+    pub stack: String,
+}
+
+/// What the services are.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ServicesSetup {
+    /// The configuration.
+    pub config: Config,
+    /// Where the embedded registry lies.
+    pub data_dir: std::path::PathBuf,
+    /// Node IDs of the workers, by slot.
+    pub nodes: Vec<u32>,
+    /// How many shards there are.
+    pub shards: u16,
+}
+
+/// A worker as the services are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerInfo {
+    /// Its slot.
+    pub slot: u8,
+    /// Its process, if it runs.
+    pub pid: Option<i32>,
+    /// How it is.
+    pub state: State,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// How its last process ended, if one did.
+    pub ended: Option<String>,
+}
+
+/// From the supervisor to a child.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Parent {
+    /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
+    /// segment (writable), its queue of reports, its queue of orders.
+    Worker(WorkerSetup),
+    /// To a worker: serve this shard. Descriptors: its state segment, its sockets.
+    Shard(ShardSetup),
+    /// To a worker: a sibling's segment, now or again. Descriptors: the segment (read-only), its wake.
+    Sibling {
+        /// Its slot.
+        slot: u8,
+        /// Its node ID.
+        node: u32,
+    },
+    /// To the services, first. Descriptors: bells, their wake, their stats page, the listening request socket.
+    Services(Box<ServicesSetup>),
+    /// To the services: what they share with a worker. Descriptors: its wake, its stats page (read-only), its
+    /// queue of reports, its queue of orders.
+    Pages {
+        /// Its slot.
+        slot: u8,
+    },
+    /// To the services: a shard's state segment (read-only).
+    State {
+        /// The shard.
+        shard: ShardSetup,
+    },
+    /// To the services: a worker has changed.
+    WorkerInfo(WorkerInfo),
+    /// That was all: begin.
+    Go,
+    /// End in order.
+    Stop,
+}
+
+/// From a child to the supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Child {
+    /// It serves.
+    Ready {
+        /// What an operator may want to know, by name: addresses in use, states of registry and events.
+        facts: BTreeMap<String, String>,
+    },
+    /// It cannot serve, for a reason that starting it again does not change.
+    Failed {
+        /// Why, with what to do.
+        reason: String,
+    },
+    /// It has ended its work and exits now.
+    Stopped,
+}

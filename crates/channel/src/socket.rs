@@ -1,0 +1,82 @@
+//! The socket between the supervisor and a child: messages with descriptors, both ways.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Bytes of the longest message.
+const MAX_LEN: usize = 64 * 1024;
+
+/// What can go wrong on the socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused.
+    #[error("the socket between supervisor and child: {0}")]
+    System(#[from] io::Error),
+    /// The other side sent what is no message.
+    #[error("the socket between supervisor and child: not a message: {0}; do both have the same version?")]
+    Foreign(#[from] serde_json::Error),
+}
+
+/// One end.
+#[derive(Debug)]
+pub struct Socket(OwnedFd);
+
+impl Socket {
+    /// Two ends; neither blocks, both close on exec.
+    ///
+    /// # Errors
+    /// Those of socketpair(2).
+    pub fn pair() -> Result<(Self, Self), Error> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (a, b) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(io::Error::from)?;
+        for end in [&a, &b] {
+            // The whole set-up of a worker must fit, since the supervisor waits for nobody.
+            setsockopt(end, sockopt::SndBufForce, &(4 << 20))
+                .or_else(|_| setsockopt(end, sockopt::SndBuf, &(4 << 20)))
+                .map_err(io::Error::from)?;
+        }
+        Ok((Self(a), Self(b)))
+    }
+
+    /// The end that a child was given by its supervisor.
+    ///
+    /// # Errors
+    /// Where this process was not started by a supervisor.
+    pub fn of_child() -> Result<Self, Error> {
+        Ok(Self(sys::take_channel()?))
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// `WouldBlock` where the other side does not read.
+    pub fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        Ok(sys::send(self.as_fd(), &serde_json::to_vec(message)?, fds)?)
+    }
+
+    /// The next message, if one has come; an error of kind `UnexpectedEof` where the other side is gone.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
+        let mut buffer = vec![0; MAX_LEN];
+        match sys::receive(self.as_fd(), &mut buffer) {
+            Ok((0, _)) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok((len, fds)) => Ok(Some((serde_json::from_slice(&buffer[..len])?, fds))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,352 @@
+//! From the text of a file to a [`Config`]: walks the TOML tree key by key, so that each error knows its line
+//! and path.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{Error, line_of, quote};
+use crate::{Cluster, Config, MAX_LISTEN, MAX_SHARDS, MAX_WORKERS, Metrics, Mmdvm, Placement};
+use crate::{Secret, Stacks, Store, Url, Workers};
+
+pub(crate) fn parse(text: &str) -> Result<Config, Error> {
+    let root = DeTable::parse(text).map_err(|error| Error::Syntax {
+        line: line_of(text.as_bytes(), error.span().map_or(0, |span| span.start)),
+        reason: error.message().to_owned(),
+    })?;
+    let root = Table { text, path: String::new(), entries: root.get_ref() };
+    root.only(&["cluster", "registry", "events", "metrics", "stacks"])?;
+    let Config { cluster, registry, events, metrics, stacks } = Config::file_default();
+    Ok(Config {
+        cluster: root.read("cluster", cluster, read_cluster)?,
+        registry: root.read("registry", registry, read_store)?,
+        events: root.read("events", events, read_store)?,
+        metrics: root.read("metrics", metrics, read_metrics)?,
+        stacks: root.read("stacks", stacks, read_stacks)?,
+    })
+}
+
+fn read_cluster(value: &Value<'_>, default: Cluster) -> Result<Cluster, Error> {
+    let table = value.table(&["nodes", "workers", "data_dir"])?;
+    let nodes = table.read("nodes", default.nodes, |value, _| {
+        value.string("a string, e.g. \"25011-25018\"")?.parse().map_err(|reason: String| value.wrong(reason))
+    })?;
+    let workers = table.read("workers", default.workers, |value, _| match read_workers(value)? {
+        Workers::Number(number) if usize::from(number) > nodes.count() => Err(value.wrong(format!(
+            "{number} workers, but cluster.nodes has {} IDs; add IDs there or write a lower number",
+            nodes.count()
+        ))),
+        workers => Ok(workers),
+    })?;
+    let data_dir = table.read("data_dir", default.data_dir, |value, _| {
+        let dir = PathBuf::from(value.string("a directory, e.g. \"/var/lib/bmctl\"")?);
+        if !dir.is_absolute() {
+            return Err(value.wrong("not an absolute directory; write e.g. \"/var/lib/bmctl\""));
+        }
+        Ok(Some(dir))
+    })?;
+    Ok(Cluster { nodes, workers, data_dir })
+}
+
+fn read_workers(value: &Value<'_>) -> Result<Workers, Error> {
+    if value.get().as_str() == Some("auto") {
+        return Ok(Workers::Auto);
+    }
+    let number = value.integer().and_then(Workers::number);
+    number
+        .map(Workers::Number)
+        .ok_or_else(|| value.wrong(format!("write \"auto\" or a number from 1 to {MAX_WORKERS}")))
+}
+
+fn read_store(value: &Value<'_>, default: Store) -> Result<Store, Error> {
+    let table = value.table(&["url"])?;
+    let url = table.read("url", default.url, |value, _| match value.get().as_str() {
+        Some("embedded") => Ok(Url::Embedded),
+        _ => Err(value.wrong("only \"embedded\" is valid")),
+    })?;
+    Ok(Store { url })
+}
+
+fn read_metrics(value: &Value<'_>, default: Metrics) -> Result<Metrics, Error> {
+    let table = value.table(&["listen"])?;
+    let listen = table.read("listen", default.listen, |value, _| value.address("127.0.0.1:9464"))?;
+    Ok(Metrics { listen })
+}
+
+fn read_stacks(value: &Value<'_>, default: Stacks) -> Result<Stacks, Error> {
+    let table = value.table(&["mmdvm"])?;
+    Ok(Stacks { mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)? })
+}
+
+fn read_mmdvm(value: &Value<'_>, default: Mmdvm) -> Result<Mmdvm, Error> {
+    let table = value.table(&["listen", "password", "workers", "shards"])?;
+    Ok(Mmdvm {
+        listen: table.read("listen", default.listen, |value, _| read_listen(value))?,
+        password: table.read("password", default.password, |value, _| {
+            // The value is never repeated in an error.
+            let text = value.get().as_str().ok_or_else(|| value.wrong("a password is a string"))?;
+            Secret::new(text).map(Some).map_err(|error| value.wrong(error))
+        })?,
+        workers: table.read("workers", default.workers, |value, _| read_placement(value))?,
+        shards: table.read("shards", default.shards, |value, _| {
+            let number = value.integer().and_then(|number| u16::try_from(number).ok());
+            number
+                .filter(|number| number.is_power_of_two() && *number <= MAX_SHARDS)
+                .ok_or_else(|| value.wrong("write 1, 2, 4, 8, 16, 32 or 64"))
+        })?,
+    })
+}
+
+fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
+    match value.get().as_str() {
+        Some("all") => return Ok(Placement::All),
+        Some("own") => return Ok(Placement::Own),
+        _ => {}
+    }
+    let number = value.integer().and_then(Workers::number);
+    number
+        .map(Placement::Number)
+        .ok_or_else(|| value.wrong(format!("write \"all\", \"own\" or a number from 1 to {MAX_WORKERS}")))
+}
+
+fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
+    const EXAMPLE: &str = "0.0.0.0:62031";
+    let Some(array) = value.get().as_array() else {
+        return Ok(vec![value.address(EXAMPLE)?]);
+    };
+    if array.is_empty() || array.len() > MAX_LISTEN {
+        let reason = format!("{} addresses; write 1 to {MAX_LISTEN}, e.g. [\"{EXAMPLE}\"]", array.len());
+        return Err(value.wrong(reason));
+    }
+    let mut listen = Vec::with_capacity(array.len());
+    for item in array {
+        let item = Value { text: value.text, key: value.key.clone(), value: item };
+        let address = item.address(EXAMPLE)?;
+        if listen.contains(&address) {
+            return Err(item.wrong(format!("{address} is there twice; name each address once")));
+        }
+        listen.push(address);
+    }
+    Ok(listen)
+}
+
+/// A table and where it is.
+struct Table<'a> {
+    text: &'a str,
+    path: String,
+    entries: &'a DeTable<'a>,
+}
+
+impl<'a> Table<'a> {
+    fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Refuses all keys but these.
+    fn only(&self, valid: &[&str]) -> Result<(), Error> {
+        let unknown = self.entries.keys().filter(|key| !valid.contains(&key.get_ref().as_ref()));
+        let Some(first) = unknown.min_by_key(|key| key.span().start) else {
+            return Ok(());
+        };
+        let name = first.get_ref();
+        let plain = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        Err(Error::UnknownKey {
+            line: line_of(self.text.as_bytes(), first.span().start),
+            key: self.key(&if plain { name.to_string() } else { quote(name) }),
+            valid: valid.join(", "),
+        })
+    }
+
+    /// What `read` makes of the key's value and the default; the default where there is no such key.
+    fn read<T>(
+        &self,
+        name: &str,
+        default: T,
+        read: impl FnOnce(&Value<'a>, T) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.entries.get(name) {
+            Some(value) => read(&Value { text: self.text, key: self.key(name), value }, default),
+            None => Ok(default),
+        }
+    }
+}
+
+/// A value and where it is.
+struct Value<'a> {
+    text: &'a str,
+    key: String,
+    value: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    fn get(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    fn wrong(&self, reason: impl Display) -> Error {
+        let line = line_of(self.text.as_bytes(), self.value.span().start);
+        Error::Value { line, key: self.key.clone(), reason: reason.to_string() }
+    }
+
+    fn table(&self, valid: &[&str]) -> Result<Table<'a>, Error> {
+        let Some(entries) = self.get().as_table() else {
+            return Err(self.wrong(format!("a table; write [{}] on a line of its own", self.key)));
+        };
+        let table = Table { text: self.text, path: self.key.clone(), entries };
+        table.only(valid)?;
+        Ok(table)
+    }
+
+    fn string(&self, wanted: &str) -> Result<&'a str, Error> {
+        self.get().as_str().ok_or_else(|| self.wrong(format!("write {wanted}")))
+    }
+
+    fn integer(&self) -> Option<i64> {
+        let integer = self.get().as_integer()?;
+        i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+    }
+
+    fn address(&self, example: &str) -> Result<SocketAddr, Error> {
+        let text = self.string(&format!("an address with a port, e.g. \"{example}\""))?;
+        text.parse().map_err(|_| {
+            self.wrong(format!("{}: not an address with a port; write e.g. \"{example}\"", quote(text)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Nodes;
+
+    const FULL: &str = r#"
+[cluster]
+nodes = "25011-25018"
+workers = 2
+data_dir = "/var/lib/bmctl"
+[registry]
+url = "embedded"
+[events]
+url = "embedded"
+[metrics]
+listen = "127.0.0.1:9464"
+[stacks.mmdvm]
+listen = ["0.0.0.0:62031", "[::]:62031"]
+password = "hunter2"
+workers = "own"
+shards = 16
+"#;
+
+    fn error(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn reads_every_key() {
+        let config = parse(FULL).unwrap();
+        assert_eq!(config.cluster.nodes, Nodes::default());
+        assert_eq!(config.cluster.workers, Workers::Number(2));
+        assert_eq!(config.cluster.data_dir, Some("/var/lib/bmctl".into()));
+        let mmdvm = &config.stacks.mmdvm;
+        assert_eq!(mmdvm.listen, ["0.0.0.0:62031".parse().unwrap(), "[::]:62031".parse().unwrap()]);
+        assert_eq!(mmdvm.password, Secret::new("hunter2").ok());
+        assert_eq!((mmdvm.workers, mmdvm.shards), (Placement::Own, 16));
+    }
+
+    #[test]
+    fn one_address_needs_no_list() {
+        let config = parse("stacks.mmdvm = { listen = \"127.0.0.1:0\", workers = 3 }").unwrap();
+        assert_eq!(config.stacks.mmdvm.listen, ["127.0.0.1:0".parse().unwrap()]);
+        assert_eq!(config.stacks.mmdvm.workers, Placement::Number(3));
+        assert_eq!(config.stacks.mmdvm.password, None);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_the_valid_ones() {
+        assert_eq!(
+            error("\n[stacks.mmdvm]\nlistn = 1"),
+            "line 3: stacks.mmdvm.listn: unknown key; valid keys: listen, password, workers, shards"
+        );
+        assert_eq!(
+            error("[clutser]\nworkers = 1"),
+            "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, stacks"
+        );
+        assert_eq!(error("[stacks.p25]"), "line 1: stacks.p25: unknown key; valid keys: mmdvm");
+        assert!(error("\"a\\nb\" = 1").starts_with("line 1: \"a\\nb\": unknown key"));
+    }
+
+    #[test]
+    fn wrong_values_say_what_is_right() {
+        let cases = [
+            ("cluster = 1", "line 1: cluster: a table; write [cluster] on a line of its own"),
+            ("[cluster]\nworkers = 0", "line 2: cluster.workers: write \"auto\" or a number from 1 to 128"),
+            (
+                "[cluster]\nnodes = \"7\"\nworkers = 2",
+                "line 3: cluster.workers: 2 workers, but cluster.nodes has 1 IDs; add IDs there or write a lower \
+                 number",
+            ),
+            ("[cluster]\nnodes = 25011", "line 2: cluster.nodes: write a string, e.g. \"25011-25018\""),
+            (
+                "[cluster]\ndata_dir = \"data\"",
+                "line 2: cluster.data_dir: not an absolute directory; write e.g. \"/var/lib/bmctl\"",
+            ),
+            ("[registry]\nurl = \"tcp://x\"", "line 2: registry.url: only \"embedded\" is valid"),
+            (
+                "[metrics]\nlisten = \"localhost\"",
+                "line 2: metrics.listen: \"localhost\": not an address with a port; write e.g. \"127.0.0.1:9464\"",
+            ),
+            ("[stacks.mmdvm]\nshards = 3", "line 2: stacks.mmdvm.shards: write 1, 2, 4, 8, 16, 32 or 64"),
+            (
+                "[stacks.mmdvm]\nworkers = \"some\"",
+                "line 2: stacks.mmdvm.workers: write \"all\", \"own\" or a number from 1 to 128",
+            ),
+            (
+                "[stacks.mmdvm]\nlisten = []",
+                "line 2: stacks.mmdvm.listen: 0 addresses; write 1 to 4, e.g. [\"0.0.0.0:62031\"]",
+            ),
+            (
+                "[stacks.mmdvm]\nlisten = [\n\"[::1]:1\",\n\"[0::1]:1\"]",
+                "line 4: stacks.mmdvm.listen: [::1]:1 is there twice; name each address once",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error(text), expected);
+        }
+        assert_eq!(
+            error("[cluster]\n\nnodes = \"25011-\"").split(" or ").next(),
+            Some("line 3: cluster.nodes: \"25011-\": not a node range; write e.g. \"25011-25018\"")
+        );
+    }
+
+    #[test]
+    fn errors_never_show_a_password() {
+        for text in [
+            "password = 31337",
+            "password = [\"31337\"]",
+            "password = \"31337\\n\"",
+            "password = p31337",
+            "password = '31337",
+        ] {
+            let error = error(&format!("[stacks.mmdvm]\n{text}"));
+            assert!(error.starts_with("line 2: ") && !error.contains("31337"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bad_toml_has_a_line() {
+        assert!(error("[cluster]\nworkers = ").starts_with("line 2: "));
+        assert!(error("a = 1\na = 2").starts_with("line 2: duplicate key"));
+        assert!(error(&"[".repeat(100_000)).len() < 200);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_answer(text in "(\\PC|\n){0,80}", cut in 0..400_usize) {
+            let _ = parse(&text);
+            let _ = parse(&FULL.chars().take(cut).chain(text.chars()).collect::<String>());
+        }
+    }
+}

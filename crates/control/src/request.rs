@@ -1,0 +1,161 @@
+//! What can be asked of a running cluster, and the form of an answer.
+
+use std::fmt;
+
+use config::Secret;
+use serde::{Deserialize, Serialize};
+
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The supervisor, on [`Paths::control`](crate::Paths::control).
+    Supervisor,
+    /// The services, on [`Paths::services`](crate::Paths::services).
+    Services,
+}
+
+/// A request that knows to whom it goes.
+pub trait Request: Serialize {
+    /// To whom.
+    const PEER: Peer;
+}
+
+/// What the supervisor is asked: `{"request":"status"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum SupervisorRequest {
+    /// How are things? Answered by [`Status`](crate::Status).
+    Status,
+    /// Stop the cluster. Answered by `null` when the stop has begun; the socket is gone when it is done.
+    Stop,
+}
+
+impl Request for SupervisorRequest {
+    const PEER: Peer = Peer::Supervisor;
+}
+
+/// What the services are asked: `{"request":"kick","id":2621370}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ServicesRequest {
+    /// Put a device into the registry, in place of what is there under its ID. Answered by
+    /// [`DeviceInfo`](crate::DeviceInfo).
+    DeviceAdd {
+        /// Its ID, up to nine digits.
+        id: u32,
+        /// Its own password; without one the configuration's is good.
+        #[serde(default)]
+        password: Option<Secret>,
+        /// Its call sign.
+        #[serde(default)]
+        call: Option<String>,
+        /// Static talkgroups of TS1.
+        #[serde(default)]
+        ts1: Vec<u32>,
+        /// Static talkgroups of TS2.
+        #[serde(default)]
+        ts2: Vec<u32>,
+    },
+    /// Take a device out of the registry. Answered by `null`; an error if it is not there.
+    DeviceRemove {
+        /// Its ID.
+        id: u32,
+    },
+    /// All devices of the registry. Answered by [`DeviceList`](crate::DeviceList).
+    DeviceList,
+    /// Give a device of the registry another password. Answered by [`DeviceInfo`](crate::DeviceInfo).
+    DevicePassword {
+        /// Its ID.
+        id: u32,
+        /// The new one.
+        password: Secret,
+    },
+    /// Who is logged in? Answered by a list of [`ContextInfo`](crate::ContextInfo).
+    Contexts,
+    /// Who is talking? Answered by a list of [`CallInfo`](crate::CallInfo).
+    Calls,
+    /// Throw out the contexts of an ID. Answered by `null`; an error if there is none.
+    Kick {
+        /// The ID.
+        id: u32,
+    },
+    /// What happens from now on: answered by `null`, then one event a line until the connection ends.
+    Events,
+}
+
+impl Request for ServicesRequest {
+    const PEER: Peer = Peer::Services;
+}
+
+/// An answer: `{"ok": ...}` or `{"error": "..."}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply<T> {
+    /// What was asked for.
+    Ok(T),
+    /// Why not, in words for whoever asked.
+    Error(String),
+}
+
+impl<T, E: fmt::Display> From<Result<T, E>> for Reply<T> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(body) => Self::Ok(body),
+            Err(error) => Self::Error(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_tagged_objects() {
+        let json = |request: &SupervisorRequest| serde_json::to_string(request).unwrap();
+        assert_eq!(json(&SupervisorRequest::Status), r#"{"request":"status"}"#);
+        assert_eq!(json(&SupervisorRequest::Stop), r#"{"request":"stop"}"#);
+        let add: ServicesRequest =
+            serde_json::from_str(r#"{"request":"device_add","id":2621370,"password":"p","ts2":[91]}"#)
+                .unwrap();
+        let expected = ServicesRequest::DeviceAdd {
+            id: 2_621_370,
+            password: Secret::new("p").ok(),
+            call: None,
+            ts1: vec![],
+            ts2: vec![91],
+        };
+        assert_eq!(add, expected);
+        assert!(!format!("{add:?}").contains("\"p\""));
+        for request in [ServicesRequest::Events, ServicesRequest::Kick { id: 7 }, add] {
+            let text = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<ServicesRequest>(&text).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for bad in [
+            "{}",
+            r#"{"request":"reboot"}"#,
+            r#"{"request":"kick"}"#,
+            r#"{"request":"kick","id":-1}"#,
+            r#"{"request":"kick","id":1,"now":true}"#,
+            r#"{"request":"device_password","id":1,"password":""}"#,
+        ] {
+            assert!(serde_json::from_str::<ServicesRequest>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn replies_say_ok_or_error() {
+        let ok: Reply<u8> = Ok::<_, String>(7).into();
+        let error: Reply<u8> = Err("no such device").into();
+        assert_eq!(serde_json::to_string(&ok).unwrap(), r#"{"ok":7}"#);
+        assert_eq!(serde_json::to_string(&error).unwrap(), r#"{"error":"no such device"}"#);
+        assert_eq!(serde_json::to_string(&Reply::Ok(())).unwrap(), r#"{"ok":null}"#);
+        assert_eq!(serde_json::from_str::<Reply<()>>(r#"{"ok":null}"#).unwrap(), Reply::Ok(()));
+    }
+}

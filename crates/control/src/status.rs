@@ -1,0 +1,136 @@
+//! How a cluster is: what `status --json` prints.
+
+use serde::{Deserialize, Serialize};
+
+/// The state of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// All in all.
+    pub state: ClusterState,
+    /// The supervisor's process.
+    pub pid: u32,
+    /// The software's version.
+    pub version: String,
+    /// Since the start of the supervisor, in seconds.
+    pub uptime_s: u64,
+    /// The workers by slot.
+    pub workers: Vec<WorkerStatus>,
+    /// The services.
+    pub services: ServicesStatus,
+    /// The registry.
+    pub registry: StoreStatus,
+    /// The event broker.
+    pub events: StoreStatus,
+}
+
+/// A cluster all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterState {
+    /// Not all parts are ready for the first time.
+    Starting,
+    /// All parts are ready.
+    Ready,
+    /// Some part that was ready is not.
+    Degraded,
+    /// It ends.
+    Stopping,
+}
+
+/// A part of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Its process runs and has not said that it is ready; or it is not connected yet.
+    Starting,
+    /// It does its work.
+    Ready,
+    /// It ends its calls and takes no new ones.
+    Draining,
+    /// It died, or cannot do its work; it is tried again.
+    Failed,
+    /// It was ended and stays so.
+    Stopped,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its place: 0, 1, ...
+    pub slot: u16,
+    /// Its node ID.
+    pub node: u32,
+    /// Its process, while there is one.
+    pub pid: Option<u32>,
+    /// Its state.
+    pub state: State,
+    /// The core it is pinned to, if any.
+    pub cpu: Option<u16>,
+    /// The stacks it serves, e.g. `mmdvm`.
+    pub stacks: Vec<String>,
+    /// Contexts it has.
+    pub contexts: u32,
+    /// Sessions that run on it.
+    pub sessions: u32,
+    /// How often it was started again.
+    pub restarts: u32,
+}
+
+/// The services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicesStatus {
+    /// Their process, while there is one.
+    pub pid: Option<u32>,
+    /// Their state.
+    pub state: State,
+}
+
+/// A store or broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// As configured, without any password.
+    pub url: String,
+    /// Its state, as the services see it.
+    pub state: State,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_documented() {
+        let store = StoreStatus { url: "embedded".to_owned(), state: State::Ready };
+        let worker = WorkerStatus {
+            slot: 0,
+            node: 25011,
+            pid: None,
+            state: State::Draining,
+            cpu: Some(1),
+            stacks: vec!["mmdvm".to_owned()],
+            contexts: 2,
+            sessions: 1,
+            restarts: 0,
+        };
+        let status = Status {
+            state: ClusterState::Degraded,
+            pid: 7,
+            version: "0.1.0".to_owned(),
+            uptime_s: 3,
+            workers: vec![worker],
+            services: ServicesStatus { pid: Some(8), state: State::Ready },
+            registry: store.clone(),
+            events: store,
+        };
+        let json = serde_json::to_string(&status).unwrap();
+        let expected = concat!(
+            r#"{"state":"degraded","pid":7,"version":"0.1.0","uptime_s":3,"#,
+            r#""workers":[{"slot":0,"node":25011,"pid":null,"state":"draining","cpu":1,"stacks":["mmdvm"],"#,
+            r#""contexts":2,"sessions":1,"restarts":0}],"#,
+            r#""services":{"pid":8,"state":"ready"},"#,
+            r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"}}"#
+        );
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
+    }
+}

@@ -1,0 +1,196 @@
+//! The events.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Session, SessionState};
+
+/// Something that happened. Which worker it happened on is said by the [`Record`](crate::Record) around it.
+///
+/// The sessions' keys are BrandMeister's; what it sends of repeaters and of the system is not public, so
+/// those keys are our own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "Event", rename_all_fields = "PascalCase")]
+#[non_exhaustive]
+pub enum Event {
+    /// A transmission began.
+    #[serde(rename = "Session-Start")]
+    SessionStart {
+        /// Which.
+        #[serde(flatten)]
+        session: Session,
+        /// Where it goes; `None`, the word, while not known.
+        route: String,
+    },
+    /// A transmission is over.
+    #[serde(rename = "Session-Stop")]
+    SessionStop {
+        /// Which.
+        #[serde(flatten)]
+        session: Session,
+        /// [`SessionState::Final`].
+        state: SessionState,
+        /// Bursts of it: a voice call's length in units of 60 ms.
+        data_count: u32,
+    },
+    /// A repeater logged in and has been configured.
+    #[serde(rename = "Repeater-Connected")]
+    RepeaterConnected {
+        /// Its ID.
+        #[serde(rename = "ContextID")]
+        context_id: u32,
+        /// Whence.
+        address: SocketAddr,
+        /// Its call sign.
+        call: String,
+        /// Its software and package, in its own words.
+        software: String,
+    },
+    /// A repeater is gone.
+    #[serde(rename = "Repeater-Disconnected")]
+    RepeaterDisconnected {
+        /// Its ID.
+        #[serde(rename = "ContextID")]
+        context_id: u32,
+        /// Where it was.
+        address: SocketAddr,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A repeater may not log in.
+    #[serde(rename = "Repeater-Refused")]
+    RepeaterRefused {
+        /// The ID it claimed.
+        #[serde(rename = "ContextID")]
+        context_id: u32,
+        /// Whence.
+        address: SocketAddr,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A worker is ready, for the first time or again.
+    #[serde(rename = "Worker-Started")]
+    WorkerStarted {
+        /// Its process.
+        pid: u32,
+    },
+    /// A worker's process ended without being told to.
+    #[serde(rename = "Worker-Died")]
+    WorkerDied {
+        /// What was its process.
+        pid: u32,
+        /// How it ended, in words.
+        reason: String,
+    },
+    /// The cluster is ready.
+    #[serde(rename = "System-Started")]
+    SystemStarted {
+        /// The software's version.
+        version: String,
+        /// How many workers it has.
+        workers: u16,
+    },
+    /// The cluster was told to stop.
+    #[serde(rename = "System-Stopping")]
+    SystemStopping {
+        /// By what, in words.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The MQTT topic of this event on a node: `Master/<node>/Session`, `/Repeater` or `/System`.
+    #[must_use]
+    pub fn topic(&self, node: u32) -> String {
+        let kind = match self {
+            Self::SessionStart { .. } | Self::SessionStop { .. } => "Session",
+            Self::RepeaterConnected { .. }
+            | Self::RepeaterDisconnected { .. }
+            | Self::RepeaterRefused { .. } => "Repeater",
+            Self::WorkerStarted { .. }
+            | Self::WorkerDied { .. }
+            | Self::SystemStarted { .. }
+            | Self::SystemStopping { .. } => "System",
+        };
+        format!("Master/{node}/{kind}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{LinkType, MMDVM_HOST, SessionKind, session_type};
+
+    fn session() -> Session {
+        Session {
+            link_name: MMDVM_HOST.to_owned(),
+            link_type: LinkType::Repeater,
+            context_id: 262_137_001,
+            session_id: Uuid::nil(),
+            session_type: session_type(true, SessionKind::Voice),
+            slot: 2,
+            source_id: 2_621_370,
+            destination_id: 91,
+        }
+    }
+
+    fn check(event: &Event, topic: &str, json: &str) {
+        assert_eq!(serde_json::to_string(event).unwrap(), json);
+        assert_eq!(&serde_json::from_str::<Event>(json).unwrap(), event);
+        assert_eq!(event.topic(25011), topic);
+    }
+
+    #[test]
+    fn sessions_have_brandmeisters_keys() {
+        const SESSION: &str = concat!(
+            r#""LinkName":"MMDVM Host","LinkType":1,"ContextID":262137001,"#,
+            r#""SessionID":"00000000-0000-0000-0000-000000000000","SessionType":7,"Slot":2,"#,
+            r#""SourceID":2621370,"DestinationID":91"#
+        );
+        let start = Event::SessionStart { session: session(), route: "None".to_owned() };
+        let json = format!(r#"{{"Event":"Session-Start",{SESSION},"Route":"None"}}"#);
+        check(&start, "Master/25011/Session", &json);
+        let stop = Event::SessionStop { session: session(), state: SessionState::Final, data_count: 50 };
+        let json = format!(r#"{{"Event":"Session-Stop",{SESSION},"State":2,"DataCount":50}}"#);
+        check(&stop, "Master/25011/Session", &json);
+    }
+
+    #[test]
+    fn repeaters_and_system() {
+        let address = "[2001:db8::1]:62032".parse().unwrap();
+        check(
+            &Event::RepeaterConnected {
+                context_id: 7,
+                address,
+                call: "N0CALL".to_owned(),
+                software: "a \"b\"\n".to_owned(),
+            },
+            "Master/25011/Repeater",
+            concat!(
+                r#"{"Event":"Repeater-Connected","ContextID":7,"Address":"[2001:db8::1]:62032","#,
+                r#""Call":"N0CALL","Software":"a \"b\"\n"}"#
+            ),
+        );
+        check(
+            &Event::RepeaterRefused { context_id: 7, address, reason: "wrong password".to_owned() },
+            "Master/25011/Repeater",
+            concat!(
+                r#"{"Event":"Repeater-Refused","ContextID":7,"Address":"[2001:db8::1]:62032","#,
+                r#""Reason":"wrong password"}"#
+            ),
+        );
+        check(
+            &Event::WorkerDied { pid: 9, reason: "killed by signal 9".to_owned() },
+            "Master/25011/System",
+            r#"{"Event":"Worker-Died","Pid":9,"Reason":"killed by signal 9"}"#,
+        );
+        check(
+            &Event::SystemStarted { version: "0.1.0".to_owned(), workers: 2 },
+            "Master/25011/System",
+            r#"{"Event":"System-Started","Version":"0.1.0","Workers":2}"#,
+        );
+    }
+}

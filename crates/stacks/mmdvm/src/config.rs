@@ -1,0 +1,271 @@
+//! What a device says of itself in `RPTC`: fields of fixed width, text padded with spaces.
+//!
+//! What the switch or the log depends on is checked; what is only shown (power, height, position, texts) is
+//! taken as well as it can be read. The URL is not kept.
+
+use serde::{Deserialize, Serialize};
+use stack::{Slot, Slots};
+
+use crate::Error;
+
+/// A place on Earth, in millionths of a degree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// North of the equator, -90000000..=90000000.
+    pub latitude: i32,
+    /// East of Greenwich, -180000000..=180000000.
+    pub longitude: i32,
+}
+
+impl Position {
+    /// From two texts of degrees; `None` where they are none or out of range.
+    pub(crate) fn parse(latitude: &[u8], longitude: &[u8]) -> Option<Self> {
+        Some(Self { latitude: degrees(latitude, 90.0)?, longitude: degrees(longitude, 180.0)? })
+    }
+}
+
+/// What a device is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Call sign: 1..=8 letters, digits, `-` and `/`.
+    pub call: String,
+    /// The frequency on which it listens, Hz; 0 where it has none.
+    pub rx_frequency: u32,
+    /// The frequency on which it sends, Hz; 0 where it has none.
+    pub tx_frequency: u32,
+    /// Power, W; 0 where unknown.
+    pub power: u8,
+    /// Colour code, 0..=15.
+    pub colour_code: u8,
+    /// Where it is, if it says so.
+    pub position: Option<Position>,
+    /// Height above ground, m; 0 where unknown.
+    pub height: i16,
+    /// Name of the place, at most 20 bytes.
+    pub location: String,
+    /// A description, at most 20 bytes.
+    pub description: String,
+    /// The timeslots that it serves.
+    pub slots: Slots,
+    /// Its software, at most 40 bytes.
+    pub software: String,
+    /// The package or modem it runs with, at most 40 bytes.
+    pub package: String,
+}
+
+impl Config {
+    /// Takes the 294 bytes apart that follow the ID in `RPTC`.
+    ///
+    /// # Errors
+    /// [`Error::Field`] names the field that cannot be.
+    pub fn parse(body: &[u8; 294]) -> Result<Self, Error> {
+        let rx_frequency = frequency("RX frequency", &body[8..17])?;
+        let tx_frequency = frequency("TX frequency", &body[17..26])?;
+        // The 2015 dialect has no byte for the slots: its description is one byte longer.
+        let (description, slots) =
+            if body[89].is_ascii_digit() { (&body[70..89], body[89]) } else { (&body[70..90], b'3') };
+        let simplex = rx_frequency == tx_frequency && rx_frequency != 0;
+        Ok(Self {
+            call: call_sign(&body[0..8])?,
+            rx_frequency,
+            tx_frequency,
+            power: number(&body[26..28]).unwrap_or(0),
+            colour_code: colour_code(&body[28..30])?,
+            position: Position::parse(&body[30..38], &body[38..47]),
+            height: number(&body[47..50]).unwrap_or(0),
+            location: text(&body[50..70]),
+            description: text(description),
+            slots: if simplex { Slots::Simplex } else { slots_of(slots)? },
+            software: text(&body[214..254]),
+            package: text(&body[254..294]),
+        })
+    }
+}
+
+fn wrong(field: &'static str, value: &[u8], valid: &'static str) -> Error {
+    let value = trim(value);
+    let value = value.iter().map(|&b| if (b' '..=b'~').contains(&b) { char::from(b) } else { '?' }).collect();
+    Error::Field { field, value, valid }
+}
+
+fn call_sign(bytes: &[u8]) -> Result<String, Error> {
+    let call = trim(bytes);
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'/');
+    if call.is_empty() || !call.iter().all(legal) {
+        return Err(wrong("call sign", bytes, "letters, digits, - and /, and not empty"));
+    }
+    Ok(text(call))
+}
+
+fn frequency(field: &'static str, bytes: &[u8]) -> Result<u32, Error> {
+    digits(bytes).ok_or_else(|| wrong(field, bytes, "digits: a frequency in Hz, or 000000000"))
+}
+
+fn colour_code(bytes: &[u8]) -> Result<u8, Error> {
+    digits(bytes)
+        .and_then(|code| u8::try_from(code).ok())
+        .filter(|code| *code <= 15)
+        .ok_or_else(|| wrong("colour code", bytes, "0..=15"))
+}
+
+fn slots_of(byte: u8) -> Result<Slots, Error> {
+    match byte {
+        b'0' | b'3' => Ok(Slots::Both),
+        b'1' => Ok(Slots::Only(Slot::One)),
+        b'2' => Ok(Slots::Only(Slot::Two)),
+        b'4' => Ok(Slots::Simplex),
+        _ => Err(wrong("slots", &[byte], "0, 1, 2, 3 (both) or 4 (simplex)")),
+    }
+}
+
+/// A field without its padding.
+fn trim(bytes: &[u8]) -> &[u8] {
+    let padding = |b: &u8| b.is_ascii_whitespace() || *b == 0;
+    let Some(start) = bytes.iter().position(|b| !padding(b)) else { return &[] };
+    let end = bytes.iter().rposition(|b| !padding(b)).map_or(bytes.len(), |last| last + 1);
+    &bytes[start..end]
+}
+
+/// At most nine digits.
+fn digits(bytes: &[u8]) -> Option<u32> {
+    let bytes = trim(bytes);
+    if bytes.iter().any(|b| !b.is_ascii_digit()) {
+        return None;
+    }
+    number(bytes)
+}
+
+fn number<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
+    std::str::from_utf8(trim(bytes)).ok()?.parse().ok()
+}
+
+fn degrees(bytes: &[u8], most: f64) -> Option<i32> {
+    let degrees: f64 = number(bytes)?;
+    #[expect(clippy::cast_possible_truncation, reason = "at most 180 million")]
+    (-most..=most).contains(&degrees).then(|| (degrees * 1e6).round() as i32)
+}
+
+/// A text as UTF-8, or else as Latin-1, without control characters; never longer than `bytes`.
+fn text(bytes: &[u8]) -> String {
+    let field = trim(bytes);
+    let latin_1 = || field.iter().copied().map(char::from).collect();
+    let decoded = std::str::from_utf8(field).map_or_else(|_| latin_1(), str::to_owned);
+    let mut text = String::with_capacity(bytes.len());
+    for c in decoded.chars().map(|c| if c.is_control() { '?' } else { c }) {
+        if text.len() + c.len_utf8() > bytes.len() {
+            break;
+        }
+        text.push(c);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What DMRHost sends by default.
+    fn body() -> [u8; 294] {
+        let text = format!(
+            "{:<8}{:09}{:09}{:02}{:02}{:>8}{:>9}{:03}{:<20}{:<19}{}{:<124}{:<40}{:<40}",
+            "N0CALL",
+            435_000_000,
+            431_000_000,
+            10,
+            1,
+            "50.12345",
+            "008.67890",
+            75,
+            "Here",
+            "A hill",
+            3,
+            "www",
+            "v1",
+            "MMDVM",
+        );
+        text.as_bytes().try_into().unwrap()
+    }
+
+    fn with(at: usize, bytes: &[u8]) -> Result<Config, Error> {
+        let mut body = body();
+        body[at..at + bytes.len()].copy_from_slice(bytes);
+        Config::parse(&body)
+    }
+
+    #[test]
+    fn takes_every_field() {
+        let config = Config::parse(&body()).unwrap();
+        let position = Some(Position { latitude: 50_123_450, longitude: 8_678_900 });
+        let expected = Config {
+            call: "N0CALL".into(),
+            rx_frequency: 435_000_000,
+            tx_frequency: 431_000_000,
+            power: 10,
+            colour_code: 1,
+            position,
+            height: 75,
+            location: "Here".into(),
+            description: "A hill".into(),
+            slots: Slots::Both,
+            software: "v1".into(),
+            package: "MMDVM".into(),
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_and_says_why() {
+        let reason = |at, bytes: &[u8]| with(at, bytes).unwrap_err().to_string();
+        let call = "must be letters, digits, - and /, and not empty";
+        assert_eq!(reason(0, b"        "), format!("call sign \"\" in the configuration: {call}"));
+        assert_eq!(
+            reason(0, b"N0\x1bCALL\xff"),
+            format!("call sign \"N0?CALL?\" in the configuration: {call}")
+        );
+        assert_eq!(reason(28, b"16"), "colour code \"16\" in the configuration: must be 0..=15");
+        assert_eq!(reason(28, b"-1"), "colour code \"-1\" in the configuration: must be 0..=15");
+        assert!(reason(8, b"43500000x").starts_with("RX frequency \"43500000x\""));
+        assert!(reason(17, b"+43500000").starts_with("TX frequency \"+43500000\""));
+        assert!(reason(17, b"         ").starts_with("TX frequency \"\""));
+        assert!(reason(89, b"7").starts_with("slots \"7\""));
+    }
+
+    #[test]
+    fn is_lenient_about_what_is_only_shown() {
+        assert_eq!(with(30, b"0.00000000.000000").unwrap().position, Position::parse(b"0", b"0"));
+        assert_eq!(with(30, &[b' '; 17]).unwrap().position, None);
+        assert_eq!(with(30, b"     nan").unwrap().position, None);
+        assert_eq!(with(30, b"91.00000").unwrap().position, None);
+        assert_eq!(with(47, b"-12").unwrap().height, -12);
+        assert_eq!(with(47, b"abc").unwrap().height, 0);
+        assert_eq!(with(26, b"xx").unwrap().power, 0);
+        assert_eq!(with(28, b" 1").unwrap().colour_code, 1);
+        assert_eq!(with(50, b"M\xfcnchen\0\x01x").unwrap().location, "München??x");
+        assert_eq!(with(50, "Zürich".as_bytes()).unwrap().location, "Zürich");
+        assert_eq!(with(50, &[0xFC; 20]).unwrap().location, "ü".repeat(10));
+        assert_eq!(with(0, b"m0abc/p\0").unwrap().call, "m0abc/p");
+    }
+
+    #[test]
+    fn knows_the_slots() {
+        let slots = |byte| with(89, &[byte]).unwrap().slots;
+        assert_eq!(slots(b'0'), Slots::Both);
+        assert_eq!(slots(b'1'), Slots::Only(Slot::One));
+        assert_eq!(slots(b'2'), Slots::Only(Slot::Two));
+        assert_eq!(slots(b'4'), Slots::Simplex);
+        let zero = with(8, b"000000000000000000").unwrap();
+        assert_eq!(zero.slots, Slots::Both, "no frequency at all is no simplex hotspot");
+        assert_eq!(with(8, b"434000000434000000").unwrap().slots, Slots::Simplex);
+        let long = with(70, b"twenty characters ok").unwrap();
+        assert_eq!((long.slots, long.description.as_str()), (Slots::Both, "twenty characters ok"));
+    }
+
+    proptest! {
+        #[test]
+        fn texts_stay_within_their_fields(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert!(text(&bytes).len() <= bytes.len());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The contexts of a worker and what each is subscribed to.
+
+use stack::{ContextKey, Profile, Slot, Time};
+
+use crate::record::Dynamic;
+use crate::slots::SlotState;
+use crate::{DYNAMIC_TIME, MAX_DYNAMICS};
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) profile: Profile,
+    pub(crate) dynamics: [Vec<Dynamic>; 2],
+    pub(crate) slots: [SlotState; 2],
+    /// What it is subscribed to, sorted; made from profile and dynamics.
+    pub(crate) subscribed: Vec<(u32, Slot)>,
+    /// A timer for its next expiry is set.
+    pub(crate) expiry_armed: bool,
+}
+
+impl Context {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            dynamics: Default::default(),
+            slots: Default::default(),
+            subscribed: Vec::new(),
+            expiry_armed: false,
+        }
+    }
+
+    pub(crate) fn is_subscribed(&self, talkgroup: u32, slot: Slot) -> bool {
+        self.subscribed.binary_search(&(talkgroup, slot)).is_ok()
+    }
+
+    /// What it should be subscribed to.
+    pub(crate) fn wanted(&self) -> Vec<(u32, Slot)> {
+        let mut wanted = Vec::new();
+        for slot in Slot::ALL {
+            let Some(mapped) = self.profile.slots.map(slot) else { continue };
+            let statics = self.profile.statics[slot.index()].iter().copied();
+            let dynamics = self.dynamics[slot.index()].iter().map(|dynamic| dynamic.talkgroup);
+            wanted.extend(statics.chain(dynamics).map(|talkgroup| (talkgroup, mapped)));
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        wanted
+    }
+
+    fn is_static(&self, talkgroup: u32, slot: Slot) -> bool {
+        Slot::ALL.into_iter().any(|from| {
+            self.profile.slots.map(from) == Some(slot)
+                && self.profile.statics[from.index()].contains(&talkgroup)
+        })
+    }
+
+    /// The talkgroup was keyed. True where its dynamic subscription is new or lives longer now.
+    pub(crate) fn key(&mut self, talkgroup: u32, slot: Slot, now: Time) -> bool {
+        if self.is_static(talkgroup, slot) {
+            return false;
+        }
+        let until = now + DYNAMIC_TIME;
+        let dynamics = &mut self.dynamics[slot.index()];
+        if let Some(dynamic) = dynamics.iter_mut().find(|dynamic| dynamic.talkgroup == talkgroup) {
+            dynamic.until = until;
+            return true;
+        }
+        if dynamics.len() >= MAX_DYNAMICS {
+            let oldest = (0..dynamics.len()).min_by_key(|&i| dynamics[i].until);
+            oldest.map(|oldest| dynamics.remove(oldest));
+        }
+        dynamics.push(Dynamic { talkgroup, until });
+        true
+    }
+
+    /// Drops dynamic subscriptions that are over. True where there were any.
+    pub(crate) fn expire(&mut self, now: Time) -> bool {
+        let before = self.dynamics[0].len() + self.dynamics[1].len();
+        self.dynamics.iter_mut().for_each(|dynamics| dynamics.retain(|dynamic| dynamic.until > now));
+        before != self.dynamics[0].len() + self.dynamics[1].len()
+    }
+
+    /// When the next dynamic subscription is over.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        self.dynamics.iter().flatten().map(|dynamic| dynamic.until).min()
+    }
+}
+
+/// All contexts of a worker, by shard and record.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts {
+    shards: Vec<Vec<Option<Box<Context>>>>,
+    count: usize,
+}
+
+impl Contexts {
+    pub(crate) fn get(&self, key: ContextKey) -> Option<&Context> {
+        self.shards.get(usize::from(key.shard))?.get(usize::from(key.index))?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, key: ContextKey) -> Option<&mut Context> {
+        self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))?.as_deref_mut()
+    }
+
+    pub(crate) fn insert(&mut self, key: ContextKey, context: Context) -> &mut Context {
+        let (shard, index) = (usize::from(key.shard), usize::from(key.index));
+        if self.shards.len() <= shard {
+            self.shards.resize_with(shard + 1, Vec::new);
+        }
+        let shard = &mut self.shards[shard];
+        if shard.len() <= index {
+            shard.resize_with(index + 1, || None);
+        }
+        self.count += usize::from(shard[index].is_none());
+        shard[index].insert(Box::new(context))
+    }
+
+    pub(crate) fn remove(&mut self, key: ContextKey) -> Option<Box<Context>> {
+        let context = self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))?.take()?;
+        self.count -= 1;
+        Some(context)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+}

@@ -1,0 +1,46 @@
+//! The worker's line to the services: reports go out, orders come in, each by a bounded queue. Services that
+//! are not there cost nothing but the reports that no longer fit.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use channel::{Order, Report};
+use fabric::{Bell, Counter, MAX_MESSAGE, QueueReader, QueueWriter, SERVICES, Stats};
+
+pub(crate) struct Services {
+    pub(crate) reports: QueueWriter,
+    pub(crate) orders: QueueReader,
+    pub(crate) wake: OwnedFd,
+    pub(crate) ring: bool,
+}
+
+impl Services {
+    /// Tells the services; counted where their queue is full.
+    pub(crate) fn report(&mut self, stats: &Stats, report: &Report) {
+        let mut buffer = [0; MAX_MESSAGE];
+        let pushed = channel::write(report, &mut buffer).is_some_and(|bytes| self.reports.push(bytes));
+        if !pushed {
+            stats.add(Counter::ReportsLost, 1);
+        }
+        self.ring = true;
+    }
+
+    /// The next order, if one has come.
+    pub(crate) fn order(&mut self) -> Option<Order> {
+        let mut buffer = [0; MAX_MESSAGE];
+        loop {
+            let len = self.orders.peek(&mut buffer)?;
+            let order = channel::read(&buffer[..len]);
+            self.orders.pop();
+            if order.is_some() {
+                return order;
+            }
+        }
+    }
+
+    /// Wakes the services if there is something new for them.
+    pub(crate) fn flush(&mut self, stats: &Stats, bell: &Bell) {
+        if std::mem::take(&mut self.ring) && bell.ring(SERVICES, self.wake.as_fd()) {
+            stats.add(Counter::Doorbells, 1);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Takes what the supervisor gives a worker: segments, queues, sockets, siblings. Ends when it says "go".
+
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, OwnedFd};
+
+use channel::{Parent, ShardSetup, Socket, WorkerSetup};
+use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::services::Services;
+use crate::shard::Shard;
+use crate::siblings::Siblings;
+use crate::worker::Worker;
+use crate::{Error, StackFactory, StackOptions};
+
+/// Receives everything and makes the worker of it.
+pub(crate) fn receive(stacks: &[StackFactory]) -> Result<Worker, Error> {
+    let socket = Socket::of_child()?;
+    let (Parent::Worker(setup), fds) = wait(&socket)? else {
+        return Err(Error::Orders("the first was no worker's set-up".into()));
+    };
+    let mut worker = begin(socket, &setup, fds)?;
+    let mut outlets: Vec<(String, usize)> = Vec::new();
+    loop {
+        match wait(&worker.socket)? {
+            (Parent::Shard(shard), fds) => {
+                let shard = make_shard(&setup, stacks, &mut worker, &mut outlets, &shard, fds)?;
+                worker.add_shard(shard)?;
+            }
+            (Parent::Sibling { slot, node }, fds) => worker.add_sibling(slot, node, fds)?,
+            (Parent::Go, _) => return Ok(worker),
+            _ => return Err(Error::Orders("one that is not for a worker in set-up".into())),
+        }
+    }
+}
+
+/// The next message, waited for.
+fn wait(socket: &Socket) -> Result<(Parent, Vec<OwnedFd>), Error> {
+    loop {
+        if let Some(message) = socket.receive()? {
+            return Ok(message);
+        }
+        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(Error::errno("waiting for the supervisor")(errno)),
+        }
+    }
+}
+
+fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worker, Error> {
+    let [bells, wake, services_wake, stats, segment, reports, orders] = fds
+        .try_into()
+        .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of 7", fds.len())))?;
+    leave_last_words(Stats::writer(stats.as_fd())?);
+    let bell = Bell::open(bells.as_fd(), usize::from(setup.slot))?;
+    let siblings = Siblings::new(WorkerWriter::open(segment.as_fd())?);
+    let services = Services {
+        reports: QueueWriter::open(reports.as_fd())?,
+        orders: QueueReader::open(orders.as_fd())?,
+        wake: services_wake,
+        ring: false,
+    };
+    Worker::new(socket, setup.node, bell, wake, Stats::writer(stats.as_fd())?, siblings, services)
+}
+
+/// A panic leaves its message on the stats page, where the supervisor finds it.
+fn leave_last_words(stats: Stats) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        stats.set_last_words(&info.to_string());
+        before(info);
+    }));
+}
+
+fn make_shard(
+    setup: &WorkerSetup,
+    stacks: &[StackFactory],
+    worker: &mut Worker,
+    outlets: &mut Vec<(String, usize)>,
+    shard: &ShardSetup,
+    fds: Vec<OwnedFd>,
+) -> Result<Shard, Error> {
+    let wrong = |what: &str| Error::Orders(format!("shard {} of {}: {what}", shard.number, shard.stack));
+    let factory = stacks.iter().find(|factory| factory.name == shard.stack);
+    let factory = factory.ok_or_else(|| wrong("this worker has no such stack"))?;
+    let stack = setup.stacks.iter().find(|stack| stack.name == shard.stack);
+    let stack = stack.ok_or_else(|| wrong("no such stack was set up"))?;
+    let mut fds = fds.into_iter();
+    let state = fds.next().ok_or_else(|| wrong("no state segment"))?;
+    let sockets: Vec<UdpSocket> = fds.map(UdpSocket::from).collect();
+    if sockets.len() != stack.listen.len() {
+        return Err(wrong(&format!("{} sockets for {} addresses", sockets.len(), stack.listen.len())));
+    }
+    let outlet = match outlets.iter().find(|(name, _)| *name == shard.stack) {
+        Some(&(_, outlet)) => outlet,
+        None => {
+            let mut first = None;
+            for socket in &sockets {
+                let socket = socket.try_clone().map_err(Error::system("copying a socket"))?;
+                let number = worker.outlets.add(socket);
+                first.get_or_insert(number);
+            }
+            let first = first.ok_or_else(|| wrong("no sockets"))?;
+            outlets.push((shard.stack.clone(), first));
+            first
+        }
+    };
+    let options = StackOptions { salt_key: setup.salt_key, capacity: StateSegment::ROWS };
+    Ok(Shard {
+        number: shard.number,
+        stack: (factory.make)(&options),
+        sockets,
+        state: StateWriter::open(state.as_fd())?,
+        outlet,
+        deadline: None,
+    })
+}
+
+impl Worker {
+    /// A sibling is there, or there again.
+    pub(crate) fn add_sibling(&mut self, slot: u8, node: u32, fds: Vec<OwnedFd>) -> Result<(), Error> {
+        let [segment, wake] = fds
+            .try_into()
+            .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of 2", fds.len())))?;
+        self.siblings.add(slot, node, WorkerReader::open(segment.as_fd())?, wake);
+        Ok(())
+    }
+}

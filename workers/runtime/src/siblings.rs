@@ -1,0 +1,178 @@
+//! The other workers of the host: their rings and interest, and which of them want the calls that begin here.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, WorkerReader, WorkerWriter};
+use stack::CallType;
+use switch::{Forward, PARROT, SessionReport};
+
+/// A set of siblings, by slot.
+pub(crate) type Set = u128;
+
+/// Frames taken from one sibling before others have their turn.
+const BATCH: usize = 256;
+
+pub(crate) struct Sibling {
+    slot: u8,
+    node: u32,
+    wake: OwnedFd,
+    reader: WorkerReader,
+    /// The incarnation before, until what it has published last is read.
+    old: Option<WorkerReader>,
+    interest_version: u64,
+}
+
+/// A call that began here.
+#[derive(Clone, Copy)]
+struct Call {
+    talkgroup: u32,
+    wanted: Set,
+}
+
+pub(crate) struct Siblings {
+    all: Vec<Sibling>,
+    /// What this worker publishes.
+    writer: WorkerWriter,
+    /// By the session's number; `None` where none runs.
+    calls: Vec<Option<Call>>,
+    /// To be woken at the end of the round.
+    ring: Set,
+}
+
+impl Siblings {
+    pub(crate) fn new(writer: WorkerWriter) -> Self {
+        Self { all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
+    }
+
+    /// A sibling is there, or there again.
+    pub(crate) fn add(&mut self, slot: u8, node: u32, reader: WorkerReader, wake: OwnedFd) {
+        match self.all.iter_mut().find(|sibling| sibling.slot == slot) {
+            Some(sibling) if sibling.reader.epoch() == reader.epoch() => {}
+            Some(sibling) => {
+                sibling.old = Some(std::mem::replace(&mut sibling.reader, reader));
+                (sibling.node, sibling.interest_version) = (node, u64::MAX);
+            }
+            None => {
+                self.all.push(Sibling { slot, node, wake, reader, old: None, interest_version: u64::MAX });
+            }
+        }
+        self.refresh(slot);
+    }
+
+    /// All of them.
+    pub(crate) fn everybody(&self) -> Set {
+        self.all.iter().fold(0, |set, sibling| set | 1 << sibling.slot)
+    }
+
+    /// Who would want a call to this talkgroup.
+    fn wanted(&self, talkgroup: u32) -> Set {
+        let wants = |sibling: &&Sibling| sibling.reader.interest().may_want(talkgroup);
+        self.all.iter().filter(wants).fold(0, |set, sibling| set | 1 << sibling.slot)
+    }
+
+    /// A call began here: asks, once, who wants it.
+    pub(crate) fn started(&mut self, index: u16, report: &SessionReport) {
+        let routed = report.call == CallType::Group && report.destination != PARROT;
+        let wanted = if routed { self.wanted(report.destination) } else { 0 };
+        let index = usize::from(index);
+        if self.calls.len() <= index {
+            self.calls.resize(index + 1, None);
+        }
+        self.calls[index] = Some(Call { talkgroup: report.destination, wanted });
+    }
+
+    /// A call that began here has ended.
+    pub(crate) fn stopped(&mut self, index: u16) {
+        if let Some(call) = self.calls.get_mut(usize::from(index)) {
+            *call = None;
+        }
+    }
+
+    /// Publishes a burst, where somebody wants its call.
+    pub(crate) fn forward(&mut self, stats: &Stats, forward: &Forward) {
+        let call = self.calls.get(usize::from(forward.index)).copied().flatten();
+        let Some(Call { wanted, .. }) = call else { return };
+        if wanted != 0 {
+            self.writer.write(&forward.encode());
+            self.ring |= wanted;
+            stats.add(Counter::Forwarded, 1);
+        }
+    }
+
+    /// Somebody here wants a talkgroup, or nobody any more.
+    pub(crate) fn set_interest(&mut self, talkgroup: u32, wanted: bool) {
+        if self.writer.set_interest(talkgroup, wanted) {
+            self.ring |= self.everybody();
+        }
+    }
+
+    /// A radio was heard here.
+    pub(crate) fn heard(&mut self, radio: u32, location: fabric::Location) {
+        self.writer.set_location(radio, location);
+    }
+
+    /// Looks whether a sibling's interest has changed, and if so who wants the running calls.
+    fn refresh(&mut self, slot: u8) {
+        let Some(sibling) = self.all.iter_mut().find(|sibling| sibling.slot == slot) else { return };
+        let version = sibling.reader.interest_version();
+        if sibling.interest_version == version {
+            return;
+        }
+        sibling.interest_version = version;
+        let filter = sibling.reader.interest();
+        for call in self.calls.iter_mut().flatten() {
+            let bit = 1 << slot;
+            call.wanted = call.wanted & !bit | if filter.may_want(call.talkgroup) { bit } else { 0 };
+        }
+    }
+
+    /// Takes what the siblings in `set` have for us. True where some have more.
+    pub(crate) fn read(&mut self, stats: &Stats, set: Set, mut take: impl FnMut(u8, u32, &Forward)) -> bool {
+        let mut more = false;
+        for i in 0..self.all.len() {
+            let slot = self.all[i].slot;
+            if set >> slot & 1 == 0 {
+                continue;
+            }
+            self.refresh(slot);
+            let Sibling { node, reader, old, .. } = &mut self.all[i];
+            if let Some(mut old) = old.take() {
+                // One ring's worth, whatever it claims: it has no writer any more.
+                for _ in 0..SLOTS / BATCH {
+                    if !drain(stats, &mut old, |forward| take(slot, *node, forward)) {
+                        break;
+                    }
+                }
+            }
+            more |= drain(stats, reader, |forward| take(slot, *node, forward));
+        }
+        more
+    }
+
+    /// Wakes those for whom there is something new.
+    pub(crate) fn flush(&mut self, stats: &Stats, bell: &Bell) {
+        let ring = std::mem::take(&mut self.ring);
+        for sibling in self.all.iter().filter(|sibling| ring >> sibling.slot & 1 == 1) {
+            if bell.ring(usize::from(sibling.slot), sibling.wake.as_fd()) {
+                stats.add(Counter::Doorbells, 1);
+            }
+        }
+    }
+}
+
+/// Takes a batch of frames. True where there are more.
+fn drain(stats: &Stats, reader: &mut WorkerReader, mut take: impl FnMut(&Forward)) -> bool {
+    let mut frame = [0; FRAME_LEN];
+    for _ in 0..BATCH {
+        match reader.read(&mut frame) {
+            Read::Empty => return false,
+            Read::Gap(gap) => stats.add(Counter::RingGaps, gap),
+            Read::Frame => {
+                if let Some(forward) = Forward::decode(&frame) {
+                    take(&forward);
+                }
+            }
+        }
+    }
+    true
+}
