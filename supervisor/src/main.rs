@@ -1,2 +1,64 @@
-//! placeholder
-fn main() {}
+//! bmctl: the supervisor of a cluster and its operator's tool. The program reads its command line and hands
+//! over to one function a verb; every failure ends in one sentence and an exit code.
+
+#![forbid(unsafe_code)]
+
+mod children;
+mod cli;
+mod dirs;
+mod memory;
+mod operate;
+mod policy;
+mod requests;
+mod say;
+mod simulate;
+mod sockets;
+mod start;
+mod supervisor;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use cli::{Cli, Verb};
+use control::{Exit, Paths};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let dir = cli.runtime_dir.unwrap_or_else(|| {
+        let user = nix::unistd::geteuid().as_raw();
+        control::default_runtime_dir(|name| std::env::var(name).ok(), user)
+    });
+    match run(&Paths::new(dir), cli.verb) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            say::log(&format!("{error:#}"));
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
+    match verb {
+        Verb::Start { workers, config } => start::start(paths, workers, config).map(|()| Exit::Ok),
+        Verb::Check { config } => start::check(&config).map(|()| Exit::Ok),
+        Verb::Status(args) => operate::status(paths, args.json),
+        Verb::Stop => operate::stop(paths).map(|()| Exit::Ok),
+        Verb::Events => operate::events(paths).map(|()| Exit::Ok),
+        Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),
+        Verb::Calls(args) => operate::calls(paths, args.json).map(|()| Exit::Ok),
+        Verb::Kick { id } => operate::kick(paths, id).map(|()| Exit::Ok),
+        Verb::Device(device) => operate::device(paths, device).map(|()| Exit::Ok),
+        Verb::Sim(args) => simulate::sim(paths, &args),
+    }
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(error) = error.downcast_ref::<control::Error>() {
+        return error.exit();
+    }
+    if error.is::<dirs::AlreadyRunning>() {
+        return Exit::AlreadyRunning;
+    }
+    if error.is::<config::Error>() { Exit::BadConfiguration } else { Exit::Failure }
+}

@@ -91,10 +91,12 @@ pub enum Parent {
         /// Its slot.
         slot: u8,
     },
-    /// To the services: a shard's state segment (read-only).
+    /// To the services: a shard's state segment (read-only), now or again.
     State {
         /// The shard.
         shard: ShardSetup,
+        /// Slot of the worker that serves it.
+        worker: u8,
     },
     /// To the services: a worker has changed.
     WorkerInfo(WorkerInfo),

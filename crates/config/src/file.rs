@@ -282,7 +282,7 @@ shards = 16
     fn wrong_values_say_what_is_right() {
         let cases = [
             ("cluster = 1", "line 1: cluster: a table; write [cluster] on a line of its own"),
-            ("[cluster]\nworkers = 0", "line 2: cluster.workers: write \"auto\" or a number from 1 to 128"),
+            ("[cluster]\nworkers = 0", "line 2: cluster.workers: write \"auto\" or a number from 1 to 127"),
             (
                 "[cluster]\nnodes = \"7\"\nworkers = 2",
                 "line 3: cluster.workers: 2 workers, but cluster.nodes has 1 IDs; add IDs there or write a lower \
@@ -301,7 +301,7 @@ shards = 16
             ("[stacks.mmdvm]\nshards = 3", "line 2: stacks.mmdvm.shards: write 1, 2, 4, 8, 16, 32 or 64"),
             (
                 "[stacks.mmdvm]\nworkers = \"some\"",
-                "line 2: stacks.mmdvm.workers: write \"all\", \"own\" or a number from 1 to 128",
+                "line 2: stacks.mmdvm.workers: write \"all\", \"own\" or a number from 1 to 127",
             ),
             (
                 "[stacks.mmdvm]\nlisten = []",

@@ -56,11 +56,11 @@ mod tests {
     #[test]
     fn workers_from_a_command_line() {
         assert_eq!("auto".parse(), Ok(Workers::Auto));
-        assert_eq!("128".parse(), Ok(Workers::Number(128)));
+        assert_eq!("127".parse(), Ok(Workers::Number(127)));
         for bad in ["", "0", "129", "-1", "two"] {
             assert_eq!(
                 bad.parse::<Workers>(),
-                Err("write auto or a number from 1 to 128".to_owned()),
+                Err("write auto or a number from 1 to 127".to_owned()),
                 "{bad}"
             );
         }

@@ -1,5 +1,8 @@
 //! How a cluster is: what `status --json` prints.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// The state of a cluster.
@@ -21,6 +24,10 @@ pub struct Status {
     pub registry: StoreStatus,
     /// The event broker.
     pub events: StoreStatus,
+    /// Where each stack listens.
+    pub listen: BTreeMap<String, Vec<SocketAddr>>,
+    /// Where Prometheus finds the metrics, once the services are ready.
+    pub metrics: Option<String>,
 }
 
 /// A cluster all in all.
@@ -121,6 +128,8 @@ mod tests {
             services: ServicesStatus { pid: Some(8), state: State::Ready },
             registry: store.clone(),
             events: store,
+            listen: BTreeMap::from([("mmdvm".to_owned(), vec!["127.0.0.1:62031".parse().unwrap()])]),
+            metrics: None,
         };
         let json = serde_json::to_string(&status).unwrap();
         let expected = concat!(
@@ -128,7 +137,8 @@ mod tests {
             r#""workers":[{"slot":0,"node":25011,"pid":null,"state":"draining","cpu":1,"stacks":["mmdvm"],"#,
             r#""contexts":2,"sessions":1,"restarts":0}],"#,
             r#""services":{"pid":8,"state":"ready"},"#,
-            r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"}}"#
+            r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"},"#,
+            r#""listen":{"mmdvm":["127.0.0.1:62031"]},"metrics":null}"#
         );
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);

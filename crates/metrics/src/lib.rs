@@ -1,1 +1,36 @@
-//! Prometheus metrics made from the stats pages
+//! Prometheus metrics made from the stats pages of the workers.
+//!
+//! [`render`] reads the pages and writes the text format; nothing is kept between two scrapes, and the
+//! counters live in the pages, which survive their processes. This crate opens no socket and counts nothing
+//! itself.
+
+#![forbid(unsafe_code)]
+
+mod families;
+mod text;
+
+use fabric::Stats;
+
+pub use prometheus::TEXT_FORMAT as CONTENT_TYPE;
+
+/// A worker and its page.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerView<'a> {
+    /// Its slot, the value of the label `worker`.
+    pub slot: u8,
+    /// Its node ID.
+    pub node: u32,
+    /// Whether it serves.
+    pub up: bool,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// What it counts.
+    pub stats: &'a Stats,
+}
+
+/// The metrics of these workers at `now_us` (monotonic microseconds), in the text format that
+/// [`CONTENT_TYPE`] names; empty for no workers.
+#[must_use]
+pub fn render(workers: &[WorkerView<'_>], now_us: u64) -> String {
+    text::write(&families::all(workers, now_us))
+}

@@ -1,1 +1,27 @@
-//! Simulated repeaters: first proof for a user, load generator for us
+//! Simulated repeaters: a user's first proof that a master works, and the load generator of its measurements.
+//!
+//! [`run`] logs in many MMDVM clients, makes calls and judges what comes out at the other repeaters, burst by
+//! burst; [`run_floor`] does the same with a bare `sendto` loop in the master's place; [`demo`] makes one
+//! call between two workers and one to the parrot and tells what happened. It talks to a master as its
+//! clients do and knows nothing of its inside. It starts no master and prints nothing.
+//!
+//! Latency is the kernel's time of receipt minus the time just before sending, both on the real-time clock: a
+//! clock that is set meanwhile spoils it.
+
+pub mod client;
+mod cpu;
+mod demo;
+mod error;
+mod fleet;
+mod floor;
+pub mod judge;
+mod report;
+mod run;
+mod timers;
+pub mod traffic;
+
+pub use demo::{Place, Story, WhereIs, demo};
+pub use error::Error;
+pub use floor::Floor;
+pub use report::{Report, Table};
+pub use run::{Settings, run, run_floor};

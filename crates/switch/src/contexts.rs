@@ -4,6 +4,7 @@ use stack::{ContextKey, Profile, Slot, Time};
 
 use crate::record::Dynamic;
 use crate::slots::SlotState;
+use crate::timers::Alarm;
 use crate::{DYNAMIC_TIME, MAX_DYNAMICS};
 
 #[derive(Debug)]
@@ -13,23 +14,11 @@ pub(crate) struct Context {
     pub(crate) slots: [SlotState; 2],
     /// What it is subscribed to, sorted; made from profile and dynamics.
     pub(crate) subscribed: Vec<(u32, Slot)>,
-    /// A timer for its next expiry is set.
-    pub(crate) expiry_armed: bool,
 }
 
 impl Context {
     pub(crate) fn new(profile: Profile) -> Self {
-        Self {
-            profile,
-            dynamics: Default::default(),
-            slots: Default::default(),
-            subscribed: Vec::new(),
-            expiry_armed: false,
-        }
-    }
-
-    pub(crate) fn is_subscribed(&self, talkgroup: u32, slot: Slot) -> bool {
-        self.subscribed.binary_search(&(talkgroup, slot)).is_ok()
+        Self { profile, dynamics: Default::default(), slots: Default::default(), subscribed: Vec::new() }
     }
 
     /// What it should be subscribed to.
@@ -85,42 +74,70 @@ impl Context {
     }
 }
 
+#[derive(Debug, Default)]
+struct Place {
+    context: Option<Box<Context>>,
+    expiry: Alarm,
+}
+
 /// All contexts of a worker, by shard and record.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    shards: Vec<Vec<Option<Box<Context>>>>,
+    shards: Vec<Vec<Place>>,
     count: usize,
 }
 
 impl Contexts {
+    fn place(&mut self, key: ContextKey) -> Option<&mut Place> {
+        self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))
+    }
+
     pub(crate) fn get(&self, key: ContextKey) -> Option<&Context> {
-        self.shards.get(usize::from(key.shard))?.get(usize::from(key.index))?.as_deref()
+        self.shards.get(usize::from(key.shard))?.get(usize::from(key.index))?.context.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, key: ContextKey) -> Option<&mut Context> {
-        self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))?.as_deref_mut()
+        self.place(key)?.context.as_deref_mut()
     }
 
-    pub(crate) fn insert(&mut self, key: ContextKey, context: Context) -> &mut Context {
+    /// The alarm for the next dynamic subscription that is over at this place.
+    pub(crate) fn expiry(&mut self, key: ContextKey) -> Option<&mut Alarm> {
+        self.place(key).map(|place| &mut place.expiry)
+    }
+
+    pub(crate) fn insert(&mut self, key: ContextKey, context: Context) {
         let (shard, index) = (usize::from(key.shard), usize::from(key.index));
         if self.shards.len() <= shard {
             self.shards.resize_with(shard + 1, Vec::new);
         }
         let shard = &mut self.shards[shard];
         if shard.len() <= index {
-            shard.resize_with(index + 1, || None);
+            shard.resize_with(index + 1, Place::default);
         }
-        self.count += usize::from(shard[index].is_none());
-        shard[index].insert(Box::new(context))
+        self.count += usize::from(shard[index].context.is_none());
+        shard[index].context = Some(Box::new(context));
     }
 
     pub(crate) fn remove(&mut self, key: ContextKey) -> Option<Box<Context>> {
-        let context = self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))?.take()?;
+        let context = self.place(key)?.context.take()?;
         self.count -= 1;
         Some(context)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.count
+    }
+
+    /// All of them with their alarms, and how many places there are.
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> (Vec<(ContextKey, &Context, &Alarm)>, usize) {
+        let mut all = Vec::new();
+        for (shard, places) in (0..).zip(&self.shards) {
+            for (index, place) in (0..).zip(places) {
+                let key = ContextKey { shard, index };
+                all.extend(place.context.as_deref().map(|context| (key, context, &place.expiry)));
+            }
+        }
+        (all, self.shards.iter().map(Vec::len).sum())
     }
 }

@@ -27,8 +27,12 @@ impl Groups {
         &self.all[group as usize]
     }
 
-    /// The group of a talkgroup that has members or sessions.
-    pub(crate) fn find(&self, talkgroup: u32) -> Option<u32> {
+    /// Somebody here is subscribed to the talkgroup.
+    pub(crate) fn has_members(&self, talkgroup: u32) -> bool {
+        self.find(talkgroup).is_some_and(|group| !self.get(group).members.is_empty())
+    }
+
+    fn find(&self, talkgroup: u32) -> Option<u32> {
         self.by_talkgroup.get(&talkgroup).copied()
     }
 
@@ -94,11 +98,24 @@ impl Groups {
         self.drop_if_unused(group);
     }
 
-    /// A slot of a subscriber got free: sessions of the talkgroup may go out on it now.
+    /// A slot of a subscriber got free: sessions of the talkgroup may go out on it.
     pub(crate) fn touch(&mut self, talkgroup: u32) {
         if let Some(group) = self.find(talkgroup) {
             let group = &mut self.all[group as usize];
             group.version = group.version.wrapping_add(1);
         }
+    }
+
+    /// What must always be true; all groups with how many sessions each has.
+    #[cfg(test)]
+    pub(crate) fn check(&self) -> Vec<(&Group, u32)> {
+        assert_eq!(self.by_talkgroup.len() + self.free.len(), self.all.len(), "a group is lost");
+        let groups = self.by_talkgroup.iter().map(|(&talkgroup, &group)| {
+            let group = self.get(group);
+            assert_eq!(group.talkgroup, talkgroup);
+            assert!(!group.members.is_empty() || group.sessions > 0, "{talkgroup} is kept for nobody");
+            (group, group.sessions)
+        });
+        groups.collect()
     }
 }

@@ -6,14 +6,18 @@
 
 #![forbid(unsafe_code)]
 
+mod calls;
 mod contexts;
 mod groups;
 mod io;
 mod parrot;
 mod record;
+mod routes;
 mod session;
 mod slots;
+mod subscriptions;
 mod switch;
+mod timers;
 mod wire;
 
 pub use io::{Dropped, Ended, Input, Output, SessionReport};

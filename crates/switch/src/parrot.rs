@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use dmr::{BurstKind, Flco, FullLc};
 use rustc_hash::FxHashMap;
 use stack::{CallType, ContextKey, Frame, Now, Slot, Time};
 
 use crate::io::{Ended, Output};
-use crate::session::{Origin, Session, SessionId};
+use crate::session::{Call, Origin, Session, SessionId};
 use crate::slots::Grant;
+use crate::timers::{Alarm, Timer};
 use crate::{PARROT, Switch};
 
 /// From the end of a call to its answer.
@@ -33,8 +35,30 @@ struct Answer {
     /// When the next burst is due.
     due: Time,
     next: usize,
-    /// The session that carries it, once it has begun.
-    session: Option<(u16, SessionId)>,
+    /// What carries it, once it has begun.
+    said: Option<Said>,
+}
+
+/// An answer that is being said.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    session: u16,
+    id: SessionId,
+    call: Call,
+    lc: FullLc,
+    /// The LC in its embedded form.
+    fragments: [u32; 4],
+}
+
+impl Said {
+    /// A burst of the recording as the parrot says it.
+    fn frame(&self, burst: &Frame, number: usize) -> Frame {
+        let sequence = u8::try_from(number % 256).unwrap_or(0);
+        let Call { source, destination, .. } = self.call;
+        let mut frame = Frame { source, destination, sequence, ..*burst };
+        dmr::rewrite_burst(frame.kind, &mut frame.burst, &self.fragments, &self.lc);
+        frame
+    }
 }
 
 /// What the parrot hears and says.
@@ -42,6 +66,8 @@ struct Answer {
 pub(crate) struct Parrot {
     listening: FxHashMap<u16, Recording>,
     answers: Vec<Answer>,
+    /// For the next burst of all answers.
+    pub(crate) alarm: Alarm,
 }
 
 impl Parrot {
@@ -61,48 +87,72 @@ impl Parrot {
         }
     }
 
-    /// A session has ended; where it was for the parrot, says when the answer begins.
-    pub(crate) fn finish(&mut self, session: u16, now: Time) -> Option<Time> {
-        let recording = self.listening.remove(&session)?;
-        let due = now + PAUSE;
-        self.answers.push(Answer { recording, due, next: 0, session: None });
-        Some(due)
+    /// A session has ended, with its last burst at `last`. Where it was for the parrot, its answer takes the
+    /// place of one to the same slot that has not begun.
+    fn finish(&mut self, session: u16, last: Time) {
+        let Some(recording) = self.listening.remove(&session) else { return };
+        let whither = |recording: &Recording| (recording.context, recording.slot);
+        self.answers.retain(|other| other.said.is_some() || whither(&other.recording) != whither(&recording));
+        self.answers.push(Answer { recording, due: last + PAUSE, next: 0, said: None });
+    }
+
+    /// What must always be true; the sessions that it listens to and those that it has made.
+    #[cfg(test)]
+    pub(crate) fn check(&self) -> (Vec<u16>, Vec<u16>) {
+        assert!(self.listening.len() + self.answers.len() <= MAX_CALLS);
+        for answer in &self.answers {
+            assert!(self.alarm.is_set_until(answer.due), "an answer that nothing begins");
+            assert!(!answer.recording.bursts.is_empty() && answer.recording.bursts.len() <= MAX_BURSTS);
+        }
+        let said = self.answers.iter().filter_map(|answer| Some(answer.said?.session));
+        (self.listening.keys().copied().collect(), said.collect())
     }
 }
 
 impl Switch {
+    /// A session has ended that may have been for the parrot.
+    pub(crate) fn finish_recording(&mut self, session: u16, last: Time) {
+        self.parrot.finish(session, last);
+        self.wake_parrot();
+    }
+
+    fn wake_parrot(&mut self) {
+        if let Some(at) = self.parrot.answers.iter().map(|answer| answer.due).min() {
+            self.timers.set(&mut self.parrot.alarm, at, Timer::Parrot);
+        }
+    }
+
     /// Says what is due.
     pub(crate) fn play(&mut self, now: Now) {
         let mut answers = std::mem::take(&mut self.parrot.answers);
         answers.retain_mut(|answer| self.play_one(now, answer));
-        self.parrot.answers.append(&mut answers);
-        let next = self.parrot.answers.iter().map(|answer| answer.due).min();
-        if let Some(at) = next {
-            self.wake_parrot_at(at);
-        }
+        self.parrot.answers = answers;
+        self.wake_parrot();
     }
 
     /// False where the answer is over.
     fn play_one(&mut self, now: Now, answer: &mut Answer) -> bool {
         while answer.due <= now.mono {
-            let session = match answer.session {
-                Some(session) => session,
+            let said = match answer.said {
+                Some(said) => said,
                 None => match self.begin_answer(now, &answer.recording) {
-                    Some(session) => *answer.session.insert(session),
+                    Some(said) => *answer.said.insert(said),
                     None => return false,
                 },
             };
-            let (index, id) = session;
-            let heard = self.sessions.get(index).is_some_and(|s| s.id == id && !s.routes.is_empty());
-            let Some(burst) = answer.recording.bursts.get(answer.next).filter(|_| heard) else {
-                if self.sessions.get(index).is_some_and(|s| s.id == id) {
-                    self.end(now, index, Ended::Terminator);
-                }
+            let Some(session) = self.sessions.get(said.session).filter(|session| session.id == said.id)
+            else {
                 return false;
             };
-            let frame = said_by_the_parrot(burst, answer.next);
+            // A call on its slot has taken the route away.
+            let is_heard = !session.routes.is_empty();
+            let Some(burst) = answer.recording.bursts.get(answer.next).filter(|_| is_heard) else {
+                self.end(now, said.session, Ended::Terminator);
+                return false;
+            };
             let (context, slot) = (answer.recording.context, answer.recording.slot);
-            self.out(Output::Deliver { context, slot, stream: id.stream(), frame });
+            let frame = said.frame(burst, answer.next);
+            self.out(Output::Deliver { context, slot, stream: said.id.stream(), frame });
             answer.next += 1;
             answer.due = answer.due + BURST_TIME;
         }
@@ -110,44 +160,36 @@ impl Switch {
     }
 
     /// Takes the slot for an answer; `None` where the context is gone or the slot is not free.
-    fn begin_answer(&mut self, now: Now, recording: &Recording) -> Option<(u16, SessionId)> {
-        let first = recording.bursts.first()?;
-        let id = self.next_id(now);
-        let context = self.contexts.get_mut(recording.context)?;
-        let state = &mut context.slots[recording.slot.index()];
-        if context.profile.id != recording.context_id
-            || state.grant(u16::MAX, PARROT, now.mono) != Grant::Free
-        {
+    fn begin_answer(&mut self, now: Now, recording: &Recording) -> Option<Said> {
+        let Recording { context: key, slot, .. } = *recording;
+        let heard = Call::of(recording.bursts.first()?);
+        let context = self.contexts.get(key).filter(|context| context.profile.id == recording.context_id)?;
+        if context.slots[slot.index()].grant(PARROT, now.mono) != Grant::Free {
             return None;
         }
-        let index = self.sessions.insert(Session {
-            id,
-            origin: Origin::Parrot,
-            context: 0,
-            slot: recording.slot,
-            source: PARROT,
-            destination: first.destination,
-            call: first.call,
-            voice: true,
-            bursts: 0,
-            last: now.mono,
-            routes: Vec::new(),
-            group: None,
-            version: 0,
-            recheck: None,
-        })?;
-        self.contexts.get_mut(recording.context)?.slots[recording.slot.index()].outgoing = Some(index);
-        self.sessions.get_mut(index)?.routes.push((recording.context, recording.slot));
-        Some((index, id))
+        // The parrot is the talker, and a private call goes back to the caller.
+        let destination = match heard.to {
+            CallType::Group => PARROT,
+            CallType::Private => heard.source,
+        };
+        let call = Call { source: PARROT, destination, ..heard };
+        let lc = lc_of(&recording.bursts, heard.to).with_source(PARROT).with_destination(destination);
+        let id = self.next_id(now);
+        let session = self.sessions.insert(Session::new(id, Origin::Parrot, 0, slot, call, now.mono))?;
+        self.route_only(session, key, slot);
+        Some(Said { session, id, call, lc, fragments: lc.to_embedded() })
     }
 }
 
-/// A burst as the parrot says it: it is the talker, and a private call goes back to the caller.
-fn said_by_the_parrot(burst: &Frame, number: usize) -> Frame {
-    let destination = match burst.call {
-        CallType::Group => burst.destination,
-        CallType::Private => burst.source,
+/// The LC of a recorded call, for the service options in it; a plain one where none can be read.
+fn lc_of(bursts: &[Frame], to: CallType) -> FullLc {
+    let (flco, plain) = match to {
+        CallType::Group => (Flco::Group, FullLc::group(0, 0)),
+        CallType::Private => (Flco::Private, FullLc::private(0, 0)),
     };
-    let sequence = u8::try_from(number % 256).unwrap_or(0);
-    Frame { source: PARROT, destination, sequence, ..*burst }
+    let read = |frame: &Frame| match frame.kind {
+        BurstKind::Data(data_type) => FullLc::from_burst(&frame.burst, data_type),
+        BurstKind::Voice(_) => None,
+    };
+    bursts.iter().filter_map(read).find(|lc| lc.flco() == flco).unwrap_or(plain)
 }

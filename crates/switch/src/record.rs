@@ -68,10 +68,10 @@ pub(crate) fn write_record(context: &Context, sessions: &Sessions, out: &mut [u8
             key: session.id.key,
             node: session.id.node,
             stream,
-            source: session.source,
-            destination: session.destination,
-            call: session.call,
-            voice: session.voice,
+            source: session.call.source,
+            destination: session.call.destination,
+            call: session.call.to,
+            voice: session.call.voice,
         })
     });
     let record = Borrowed { dynamics: [&context.dynamics[0], &context.dynamics[1]], running };

@@ -1,12 +1,12 @@
 //! Sessions: one transmission each, from first burst to end.
 
+use dmr::{BurstKind, DataType};
 use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Slot, Time};
 
+use crate::PARROT;
 use crate::io::SessionReport;
-
-/// Bursts of a stream this long after its terminator are its late ones.
-pub(crate) const LATE: std::time::Duration = std::time::Duration::from_secs(1);
+use crate::timers::Alarm;
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +46,31 @@ pub(crate) enum Origin {
     Parrot,
 }
 
+/// Who calls whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) source: u32,
+    pub(crate) destination: u32,
+    pub(crate) to: CallType,
+    pub(crate) voice: bool,
+}
+
+impl Call {
+    pub(crate) fn of(frame: &Frame) -> Self {
+        let voice = matches!(
+            frame.kind,
+            BurstKind::Voice(_)
+                | BurstKind::Data(DataType::VOICE_HEADER | DataType::TERMINATOR | DataType::PI_HEADER)
+        );
+        Self { source: frame.source, destination: frame.destination, to: frame.call, voice }
+    }
+
+    /// It goes to a talkgroup's subscribers.
+    pub(crate) fn is_routed(self) -> bool {
+        self.to == CallType::Group && self.destination != PARROT
+    }
+}
+
 /// A receiver of a session.
 pub(crate) type Route = (ContextKey, Slot);
 
@@ -56,53 +81,75 @@ pub(crate) struct Session {
     /// ID of the context whence it comes; 0 where a sibling knows.
     pub(crate) context: u32,
     pub(crate) slot: Slot,
-    pub(crate) source: u32,
-    pub(crate) destination: u32,
-    pub(crate) call: CallType,
-    pub(crate) voice: bool,
+    pub(crate) call: Call,
     pub(crate) bursts: u32,
     pub(crate) last: Time,
+    /// Each is a subscriber of the group whose slot has this session as its outgoing one.
     pub(crate) routes: Vec<Route>,
-    /// The group of a group call, and its version when the routes were made.
+    /// The group of a routed call.
     pub(crate) group: Option<u32>,
-    pub(crate) version: u32,
+    /// The group's version when the routes were made; `None` where they were not made yet.
+    pub(crate) version: Option<u32>,
     /// When a slot that was kept for another talkgroup gets free: the routes are made again then.
     pub(crate) recheck: Option<Time>,
 }
 
 impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        origin: Origin,
+        context: u32,
+        slot: Slot,
+        call: Call,
+        now: Time,
+    ) -> Self {
+        Self {
+            id,
+            origin,
+            context,
+            slot,
+            call,
+            bursts: 0,
+            last: now,
+            routes: Vec::new(),
+            group: None,
+            version: None,
+            recheck: None,
+        }
+    }
+
     pub(crate) fn report(&self) -> SessionReport {
         SessionReport {
             session: self.id,
             context: self.context,
             slot: self.slot,
-            source: self.source,
-            destination: self.destination,
-            call: self.call,
-            voice: self.voice,
+            source: self.call.source,
+            destination: self.call.destination,
+            call: self.call.to,
+            voice: self.call.voice,
             bursts: self.bursts,
         }
     }
 
-    /// The burst says the same of who calls whom.
-    pub(crate) fn matches(&self, frame: &Frame) -> bool {
-        (self.source, self.destination, self.call) == (frame.source, frame.destination, frame.call)
+    /// The burst is of this stream and says the same of who calls whom. A stream ID with another talker or
+    /// talkgroup is another call: some senders always use the same.
+    pub(crate) fn is_of(&self, stream: u32, frame: &Frame) -> bool {
+        let Call { source, destination, to, .. } = self.call;
+        matches!(self.origin, Origin::Local { stream: own, .. } if own == stream)
+            && (source, destination, to) == (frame.source, frame.destination, frame.call)
     }
+}
 
-    pub(crate) fn is_voice(frame: &Frame) -> bool {
-        use dmr::{BurstKind, DataType};
-        matches!(
-            frame.kind,
-            BurstKind::Voice(_)
-                | BurstKind::Data(DataType::VOICE_HEADER | DataType::TERMINATOR | DataType::PI_HEADER)
-        )
-    }
+#[derive(Debug, Default)]
+struct Place {
+    session: Option<Session>,
+    silence: Alarm,
 }
 
 /// All sessions that this worker takes part in, by a small number each.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    all: Vec<Option<Session>>,
+    all: Vec<Place>,
     free: Vec<u16>,
     /// Route lists of ended sessions, so that a call allocates only while the worker warms up.
     spare: Vec<Vec<Route>>,
@@ -111,33 +158,47 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// Adds one; `None` where there is no number left.
+    /// Adds one; `None` where there is no number left. `u16::MAX` is never given.
     pub(crate) fn insert(&mut self, mut session: Session) -> Option<u16> {
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
-                let index = u16::try_from(self.all.len()).ok()?;
-                self.all.push(None);
+                let index = u16::try_from(self.all.len()).ok().filter(|&index| index < u16::MAX)?;
+                self.all.push(Place::default());
                 index
             }
         };
         session.routes = self.spare.pop().unwrap_or_default();
         self.local += usize::from(matches!(session.origin, Origin::Local { .. }));
-        self.all[usize::from(index)] = Some(session);
+        self.all[usize::from(index)].session = Some(session);
         Some(index)
     }
 
     pub(crate) fn get(&self, index: u16) -> Option<&Session> {
-        self.all.get(usize::from(index))?.as_ref()
+        self.all.get(usize::from(index))?.session.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, index: u16) -> Option<&mut Session> {
-        self.all.get_mut(usize::from(index))?.as_mut()
+        self.all.get_mut(usize::from(index))?.session.as_mut()
+    }
+
+    /// Looks at all of them: for the beginning of a session, not for each burst.
+    pub(crate) fn find(&self, id: SessionId) -> Option<(u16, Origin)> {
+        self.iter().find(|(_, session)| session.id == id).map(|(index, session)| (index, session.origin))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Session)> {
+        self.all.iter().zip(0..=u16::MAX).filter_map(|(place, index)| Some((index, place.session.as_ref()?)))
+    }
+
+    /// The alarm for the silence of the session with this number.
+    pub(crate) fn silence(&mut self, index: u16) -> Option<&mut Alarm> {
+        self.all.get_mut(usize::from(index)).map(|place| &mut place.silence)
     }
 
     /// Takes one out. Its routes are to be given back by [`Self::recycle`].
     pub(crate) fn remove(&mut self, index: u16) -> Option<Session> {
-        let session = self.all.get_mut(usize::from(index))?.take()?;
+        let session = self.all.get_mut(usize::from(index))?.session.take()?;
         self.free.push(index);
         self.local -= usize::from(matches!(session.origin, Origin::Local { .. }));
         Some(session)
@@ -151,6 +212,22 @@ impl Sessions {
     /// How many began at a context here.
     pub(crate) fn local(&self) -> usize {
         self.local
+    }
+
+    /// What must always be true, and how many numbers were ever given.
+    #[cfg(test)]
+    pub(crate) fn check(&self) -> usize {
+        let running = self.iter().count();
+        let local = self.iter().filter(|(_, session)| matches!(session.origin, Origin::Local { .. })).count();
+        assert_eq!(running + self.free.len(), self.all.len(), "a number is lost or given twice");
+        assert!(self.spare.len() <= self.all.len(), "route lists pile up");
+        assert_eq!(local, self.local);
+        for (place, session) in self.all.iter().filter_map(|place| Some((place, place.session.as_ref()?))) {
+            let ends_by_itself = matches!(session.origin, Origin::Parrot);
+            let timeout = session.last + crate::STREAM_TIMEOUT;
+            assert!(ends_by_itself || place.silence.is_set_until(timeout), "nothing ends {session:?}");
+        }
+        self.all.len()
     }
 }
 

@@ -1,8 +1,14 @@
 //! The state of one timeslot of a context: who talks on it, who is heard on it, whom it is kept for.
 
+use std::time::Duration;
+
 use stack::Time;
 
-use crate::{HANG_TIME, session};
+use crate::HANG_TIME;
+use crate::session::Call;
+
+/// Bursts of a stream this long after its end are its late ones.
+const LATE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct SlotState {
@@ -12,8 +18,8 @@ pub(crate) struct SlotState {
     pub(crate) outgoing: Option<u16>,
     /// Talkgroup for which the slot is kept, and until when.
     hang: Option<(u32, Time)>,
-    /// Stream that ended last, and when: its late bursts begin no new session.
-    ended: Option<(u32, Time)>,
+    /// Stream and call that ended last, and when: late bursts begin no new session.
+    ended: Option<(u32, Call, Time)>,
 }
 
 /// Whether a session may go out on a slot.
@@ -28,10 +34,8 @@ pub(crate) enum Grant {
 }
 
 impl SlotState {
-    pub(crate) fn grant(&self, session: u16, talkgroup: u32, now: Time) -> Grant {
-        if self.outgoing == Some(session) {
-            return Grant::Free;
-        }
+    /// Whether a session for `talkgroup` that is not on the slot yet may go out on it.
+    pub(crate) fn grant(&self, talkgroup: u32, now: Time) -> Grant {
         if self.incoming.is_some() || self.outgoing.is_some() {
             return Grant::Busy;
         }
@@ -42,17 +46,18 @@ impl SlotState {
     }
 
     /// A call for `talkgroup` has ended on the slot.
-    pub(crate) fn release(&mut self, talkgroup: u32, now: Time) {
+    pub(crate) fn keep(&mut self, talkgroup: u32, now: Time) {
         self.hang = Some((talkgroup, now + HANG_TIME));
     }
 
-    /// The stream that came in has ended.
-    pub(crate) fn end_stream(&mut self, stream: u32, now: Time) {
-        self.ended = Some((stream, now));
+    /// The stream that came in is over: what still comes of it is late.
+    pub(crate) fn end_stream(&mut self, stream: u32, call: Call, now: Time) {
+        self.ended = Some((stream, call, now));
     }
 
-    /// A burst of `stream` comes after its terminator.
-    pub(crate) fn is_late(&self, stream: u32, now: Time) -> bool {
-        self.ended.is_some_and(|(ended, at)| ended == stream && now.since(at) < session::LATE)
+    /// A burst of `stream` comes after its end. The call is compared too: some senders use one stream ID for
+    /// all their calls.
+    pub(crate) fn is_late(&self, stream: u32, call: Call, now: Time) -> bool {
+        self.ended.is_some_and(|(ended, what, at)| (ended, what) == (stream, call) && now.since(at) < LATE)
     }
 }

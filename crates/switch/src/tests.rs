@@ -1,1 +1,12 @@
-#![cfg(test)]
+//! Scenarios: who keys what when, who hears what. `bench` tells them, `simulation` makes them up.
+
+mod allocations;
+mod bench;
+mod calls;
+mod invariants;
+mod parrot;
+mod records;
+mod siblings;
+mod simulation;
+mod slots;
+mod subscriptions;

@@ -57,6 +57,8 @@ impl Spawn<'_> {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             nix::sys::signal::SigSet::empty().thread_set_mask()?;
+            // Of a group of its own: Ctrl-C at the terminal is for the supervisor, which ends its children.
+            nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
             if let Some(cpus) = &cpus {
                 sched_setaffinity(Pid::from_raw(0), cpus)?;
             }
@@ -201,6 +203,9 @@ mod tests {
 
     #[test]
     fn a_child_is_known_by_its_pidfd_and_its_end() {
+        // cat waits for what never comes.
+        let (stdin, _writer) = io::pipe().unwrap();
+        nix::unistd::dup2_stdin(stdin.as_fd()).unwrap();
         let (child, _channel) = start("/bin/cat");
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.pid())).unwrap();
         assert!(status.contains("Cpus_allowed_list:\t0\n"), "{status}");

@@ -1,2 +1,103 @@
-//! placeholder
-fn main() {}
+//! The services: one process a host for all that is slow. It answers logins from the registry, of which it is
+//! the sole owner, turns reports of the workers into events, serves the request socket and the metrics.
+//!
+//! Workers never wait for it: what they tell it lies in queues, and what it needs to know of them in segments
+//! that outlive both. It carries no packet, decides no call and starts no process.
+//!
+//! The exit codes are 0 when told to stop or left alone by the supervisor, 78 (EX_CONFIG) where a second start
+//! would fail in the same way, and 75 (EX_TEMPFAIL) where it may not.
+
+#![forbid(unsafe_code)]
+
+mod bus;
+mod calls;
+mod contexts;
+mod devices;
+mod error;
+mod host;
+mod http;
+mod log;
+mod login;
+mod orders;
+mod pump;
+mod requests;
+mod services;
+mod setup;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel::{Child, Socket};
+use error::Error;
+use events::Event;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_local;
+use tokio::time::timeout;
+
+const EX_TEMPFAIL: u8 = 75;
+const EX_CONFIG: u8 = 78;
+/// How long connections may take to read what has been said before the end.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let socket = match Socket::of_child() {
+        Ok(socket) => socket,
+        Err(error) => return fail(&error.into()),
+    };
+    match start(&socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The supervisor is gone, and nobody is left to serve.
+        Err(Error::Channel(channel::Error::System(_))) => ExitCode::SUCCESS,
+        Err(error) => {
+            if error.is_lasting() {
+                let _ = socket.send(&Child::Failed { reason: error.to_string() }, &[]);
+            }
+            fail(&error)
+        }
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    log::line(format_args!("services: {error}"));
+    ExitCode::from(if error.is_lasting() { EX_CONFIG } else { EX_TEMPFAIL })
+}
+
+fn start(socket: &Socket) -> Result<(), Error> {
+    let begin = setup::receive(socket)?;
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.map_err(Error::system("starting the runtime"))?.block_on(run(socket, begin))
+}
+
+async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
+    let setup::Begin { setup, services, wake, requests } = begin;
+    let address = setup.config.metrics.listen;
+    let refused = |source| Error::Metrics { address, source };
+    let http = TcpListener::bind(address).await.map_err(refused)?;
+    let metrics = http.local_addr().map_err(refused)?;
+    let requests = UnixListener::from_std(requests).map_err(Error::system("taking the request socket"))?;
+
+    let shared = Rc::new(RefCell::new(services));
+    let connections = Arc::new(Semaphore::new(requests::MAX_CONNECTIONS));
+    spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
+    spawn_local(http::serve(http, Rc::clone(&shared)));
+
+    let facts = [("registry", "ready"), ("events", "ready"), ("metrics", &metrics.to_string())];
+    let facts = BTreeMap::from(facts.map(|(name, fact)| (name.to_owned(), fact.to_owned())));
+    socket.send(&Child::Ready { facts }, &[])?;
+    let workers = u16::try_from(setup.nodes.len()).unwrap_or(u16::MAX);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    shared.borrow().bus.emit(None, Event::SystemStarted { version, workers });
+
+    pump::run(&shared, socket, wake).await?;
+    // Whoever listens is to hear of the end.
+    shared.borrow_mut().bus.close();
+    let all = u32::try_from(requests::MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let _ = timeout(LAST_MOMENT, connections.acquire_many(all)).await;
+    Ok(())
+}

@@ -12,6 +12,7 @@
 
 mod config;
 mod context;
+mod described;
 mod driver;
 mod error;
 mod fuzz;
@@ -26,6 +27,7 @@ mod table;
 mod tests;
 
 pub use config::{Config, Position};
+pub use described::{Described, read_record};
 pub use driver::{Mmdvm, Settings, TIMEOUT};
 pub use error::Error;
 #[doc(hidden)]

@@ -1,0 +1,264 @@
+//! A run: repeaters log in, some of them talk, and what the others hear is judged.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use sys::Clocks;
+
+use crate::client::{Client, options};
+use crate::fleet::{Fleet, allow_files};
+use crate::floor::Floor;
+use crate::judge::{Judge, Listener, Times};
+use crate::traffic::{BURST_US, Call, Plan, Seed, bursts_in};
+use crate::{Error, Report, cpu};
+
+/// Radio ID of the first call's talker; the others follow.
+const FIRST_SOURCE: u32 = 2_590_001;
+/// Time between the last login and the first burst: what a master knows of its clients has settled by then.
+const LEAD_US: u64 = 200_000;
+/// How long is listened after the last burst.
+const DRAIN_US: u64 = 1_000_000;
+
+/// What is simulated: repeater `i` (from 0) has the ID `first_id + i` and listens on TS2 to talkgroup
+/// `first_talkgroup + i % talkgroups`; call `k` is made by repeater `k` on its talkgroup.
+#[derive(Clone)]
+pub struct Settings {
+    /// The server.
+    pub server: SocketAddr,
+    /// The password of all repeaters.
+    pub password: String,
+    /// How many repeaters.
+    pub repeaters: usize,
+    /// How many talkgroups they share.
+    pub talkgroups: usize,
+    /// How many calls at once, each on a talkgroup of its own.
+    pub calls: usize,
+    /// How long each call is, in seconds.
+    pub seconds: u32,
+    /// ID of the first repeater.
+    pub first_id: u32,
+    /// The first talkgroup.
+    pub first_talkgroup: u32,
+    /// Stream IDs and sequence numbers are drawn from this.
+    pub seed: u64,
+    /// Processes whose CPU time is measured during the calls; a thread of this process may be named, too.
+    pub pids: Vec<i32>,
+}
+
+impl Settings {
+    /// 50 repeaters on one talkgroup, one call of 60 s.
+    #[must_use]
+    pub fn new(server: SocketAddr, password: &str) -> Self {
+        Self {
+            server,
+            password: password.to_owned(),
+            repeaters: 50,
+            talkgroups: 1,
+            calls: 1,
+            seconds: 60,
+            first_id: 2_501_001,
+            first_talkgroup: 25_001,
+            seed: 1,
+            pids: Vec::new(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let Self { repeaters, talkgroups, calls, seconds, first_id, first_talkgroup, .. } = *self;
+        let wrong = |text: String| Err(Error::Settings(text));
+        if calls == 0 || seconds == 0 || seconds > 3_600 {
+            return wrong(format!("{calls} calls of {seconds} s: at least one call of 1..=3600 s is needed"));
+        }
+        if calls > talkgroups {
+            return wrong(format!("{calls} calls at once need {calls} talkgroups, not {talkgroups}"));
+        }
+        if repeaters < talkgroups + calls {
+            let needed = talkgroups + calls;
+            return wrong(format!(
+                "{calls} calls on {talkgroups} talkgroups need at least {needed} repeaters, not {repeaters}: each \
+                 call needs a talker and a listener"
+            ));
+        }
+        if repeaters > 60_000 {
+            return wrong(format!("{repeaters} repeaters: a host has ports for at most 60000"));
+        }
+        if first_talkgroup == 0 || first_talkgroup as usize + talkgroups > 0x100_0000 {
+            return wrong(format!("talkgroups {first_talkgroup} and up: a talkgroup is 1..=16777215"));
+        }
+        if first_id == 0 || first_id > 999_999_999 - 60_000 {
+            return wrong(format!("repeater IDs {first_id} and up: an ID has at most nine digits"));
+        }
+        Ok(())
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        let talkgroups = u32::try_from(self.talkgroups).unwrap_or(u32::MAX);
+        let repeaters = u32::try_from(self.repeaters).unwrap_or(u32::MAX);
+        let listener =
+            |i| Listener { id: self.first_id + i, talkgroup: self.first_talkgroup + i % talkgroups };
+        (0..repeaters).map(listener).collect()
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("server", &self.server)
+            .field("repeaters", &self.repeaters)
+            .field("talkgroups", &self.talkgroups)
+            .field("calls", &self.calls)
+            .field("seconds", &self.seconds)
+            .field("pids", &self.pids)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs it, in the calling thread, and says goodbye to the server at the end.
+///
+/// # Errors
+/// Where there is no result: settings that contradict each other, no server, a login refused, a system call
+/// that failed. What a server does with the calls is a result.
+pub fn run(settings: &Settings) -> Result<Report, Error> {
+    settings.check()?;
+    allow_files(settings.repeaters)?;
+    let listeners = settings.listeners();
+    let calls = make_calls(settings, &listeners);
+    let mut judge = Judge::new(&calls, &listeners);
+    let mut fleet = Fleet::new(settings.server)?;
+    let password: Arc<str> = settings.password.as_str().into();
+    for listener in &listeners {
+        fleet.add(Client::new(listener.id, password.clone(), options(&[], &[listener.talkgroup])))?;
+    }
+    fleet.log_in(0, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
+
+    let (server_before, own_before) = (cpu::used_us(&settings.pids)?, cpu::own_us()?);
+    let pace = talk(&mut fleet, &mut judge, &calls)?;
+    let until_us = Clocks::now().mono_us + DRAIN_US;
+    fleet.serve(until_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
+    // A measured process may have ended meanwhile, as when its restart is what is looked at.
+    let server_after = cpu::used_us(&settings.pids).ok().filter(|_| !settings.pids.is_empty());
+    let server_cpu_us = server_after.map(|us| us.saturating_sub(server_before));
+    let generator_cpu_us = cpu::own_us()?.saturating_sub(own_before);
+
+    let counts = judge.counts();
+    let report = Report {
+        server: settings.server,
+        repeaters: settings.repeaters,
+        talkgroups: settings.talkgroups,
+        calls: settings.calls,
+        duration_us: pace.duration_us,
+        sent: pace.sent,
+        counts,
+        latency: judge.latency(),
+        unsent: pace.unsent,
+        relogins: fleet.clients().map(|client| u64::from(client.relogins())).sum(),
+        naks: fleet.clients().map(|client| u64::from(client.naks())).sum(),
+        late: pace.late.spread(),
+        generator_cpu_us,
+        server_cpu_us,
+        server_cpu_us_per_forward: server_cpu_us.map(|us| us as f64 / counts.delivered.max(1) as f64),
+        heard: judge.listeners(),
+    };
+    fleet.close();
+    Ok(report)
+}
+
+/// Runs the same load against the bare forwarding loop, pinned to core `cpu` where given: what that takes is
+/// the kernel's own cost.
+///
+/// # Errors
+/// Those of [`run`] and [`Floor::start`].
+pub fn run_floor(settings: &Settings, cpu: Option<usize>) -> Result<Report, Error> {
+    let ip: IpAddr =
+        if settings.server.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    let floor = Floor::start(ip, cpu)?;
+    run(&Settings { server: floor.address(), pids: vec![floor.thread_id()], ..settings.clone() })
+}
+
+fn make_calls(settings: &Settings, listeners: &[Listener]) -> Vec<Call> {
+    let mut seed = Seed(settings.seed);
+    let talkers = listeners.iter().take(settings.calls).zip(0..);
+    let plan = |(talker, number): (&Listener, u32)| Plan {
+        number,
+        repeater: talker.id,
+        source: FIRST_SOURCE + number,
+        talkgroup: talker.talkgroup,
+        ts2: true,
+        bursts: bursts_in(settings.seconds),
+    };
+    talkers.map(|talker| Call::new(plan(talker), &mut seed)).collect()
+}
+
+/// How the talking went.
+pub(crate) struct Pace {
+    pub(crate) sent: u64,
+    pub(crate) unsent: u64,
+    pub(crate) late: Times,
+    pub(crate) duration_us: u64,
+}
+
+/// Sends `calls`, all of one length, at once: call `k` is made by client `k`. The calls are spread evenly
+/// over the 60 ms between two bursts, as those of the world are.
+pub(crate) fn talk(fleet: &mut Fleet, judge: &mut Judge<'_>, calls: &[Call]) -> Result<Pace, Error> {
+    let mut pace = Pace { sent: 0, unsent: 0, late: Times::new(), duration_us: 0 };
+    let start_us = Clocks::now().mono_us + LEAD_US;
+    let bursts = calls.iter().map(Call::bursts).max().unwrap_or(0);
+    for index in 0..bursts {
+        for (number, call) in calls.iter().enumerate() {
+            let Some(datagram) = call.datagrams().get(index) else { continue };
+            let due_us = start_us + index as u64 * BURST_US + number as u64 * BURST_US / calls.len() as u64;
+            fleet.serve(due_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
+            let now = Clocks::now();
+            judge.sent(number, index, now.wall_us);
+            let sent = fleet.send(number, datagram);
+            pace.sent += 1;
+            pace.unsent += u64::from(!sent);
+            pace.late.record(now.mono_us.saturating_sub(due_us));
+        }
+    }
+    pace.duration_us = Clocks::now().mono_us.saturating_sub(start_us);
+    Ok(pace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::new("127.0.0.1:62031".parse().unwrap(), "secret")
+    }
+
+    #[test]
+    fn settings_that_cannot_be_are_refused() {
+        let reason = |settings: Settings| settings.check().unwrap_err().to_string();
+        assert!(settings().check().is_ok());
+        assert_eq!(reason(Settings { calls: 2, ..settings() }), "2 calls at once need 2 talkgroups, not 1");
+        assert!(reason(Settings { repeaters: 1, ..settings() }).contains("at least 2 repeaters, not 1"));
+        assert!(reason(Settings { calls: 0, ..settings() }).contains("at least one call"));
+        assert!(reason(Settings { first_talkgroup: 0xFF_FFFF + 1, ..settings() }).contains("a talkgroup is"));
+        assert!(reason(Settings { first_id: 999_999_999, ..settings() }).contains("nine digits"));
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        assert!(!format!("{:?}", settings()).contains("secret"));
+    }
+
+    #[test]
+    fn each_call_has_a_talkgroup_of_its_own() {
+        let settings = Settings { repeaters: 30, talkgroups: 10, calls: 5, seconds: 3, ..settings() };
+        let listeners = settings.listeners();
+        let calls = make_calls(&settings, &listeners);
+        assert_eq!((listeners[12].id, listeners[12].talkgroup), (2_501_013, 25_003));
+        let judge = Judge::new(&calls, &listeners);
+        let mut expected = 0;
+        for (number, call) in calls.iter().enumerate() {
+            let mut judge = Judge::new(&calls, &listeners);
+            judge.sent(number, 0, 1);
+            assert_eq!((judge.counts().expected, call.bursts()), (2, 50));
+            expected += judge.counts().expected;
+        }
+        assert_eq!((expected, judge.counts().expected), (10, 0));
+    }
+}

@@ -1,0 +1,141 @@
+//! Contexts come, change and go, and with them their subscriptions.
+
+use stack::{ContextKey, Now, Profile, Slot};
+
+use crate::contexts::Context;
+use crate::io::{Ended, Output};
+use crate::record::{Dynamic, Running, read_record};
+use crate::session::{Call, Origin, Session, SessionId};
+use crate::timers::Timer;
+use crate::{DYNAMIC_TIME, MAX_DYNAMICS, Switch};
+
+impl Switch {
+    pub(crate) fn up(&mut self, now: Now, key: ContextKey, profile: Profile) {
+        // Another device at the same place, or one with other slots: nothing of before is its own.
+        let is_other =
+            |context: &Context| (context.profile.id, context.profile.slots) != (profile.id, profile.slots);
+        if self.contexts.get(key).is_some_and(is_other) {
+            self.down(now, key);
+        }
+        match self.contexts.get_mut(key) {
+            Some(context) => context.profile = profile,
+            None => self.contexts.insert(key, Context::new(profile)),
+        }
+        self.resubscribe(key);
+    }
+
+    pub(crate) fn down(&mut self, now: Now, key: ContextKey) {
+        for slot in Slot::ALL {
+            self.unroute(key, slot);
+            let Some(context) = self.contexts.get(key) else { return };
+            if let Some(index) = context.slots[slot.index()].incoming {
+                self.end(now, index, Ended::ContextGone);
+            }
+        }
+        let Some(context) = self.contexts.remove(key) else { return };
+        self.out(Output::Changed(key));
+        for (talkgroup, slot) in context.subscribed {
+            self.remove_member(talkgroup, key, slot);
+        }
+    }
+
+    /// Makes the memberships of a context what its profile and its dynamics say.
+    fn resubscribe(&mut self, key: ContextKey) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        let wanted = context.wanted();
+        let old = std::mem::replace(&mut context.subscribed, wanted.clone());
+        // New ones first: a talkgroup that only moves to the other slot is wanted all the time.
+        for &(talkgroup, slot) in wanted.iter().filter(|member| old.binary_search(member).is_err()) {
+            if self.groups.add(talkgroup, (key, slot)) {
+                self.out(Output::Interest { talkgroup, wanted: true });
+            }
+        }
+        for &(talkgroup, slot) in old.iter().filter(|member| wanted.binary_search(member).is_err()) {
+            self.remove_member(talkgroup, key, slot);
+            self.hang_up(talkgroup, key, slot);
+        }
+    }
+
+    fn remove_member(&mut self, talkgroup: u32, key: ContextKey, slot: Slot) {
+        if self.groups.remove(talkgroup, (key, slot)) {
+            self.out(Output::Interest { talkgroup, wanted: false });
+        }
+    }
+
+    /// Takes a call for a talkgroup that is not subscribed any more off the slot.
+    fn hang_up(&mut self, talkgroup: u32, key: ContextKey, slot: Slot) {
+        let Some(context) = self.contexts.get(key) else { return };
+        let session = context.slots[slot.index()].outgoing.and_then(|index| self.sessions.get(index));
+        if session.is_some_and(|session| session.group.is_some() && session.call.destination == talkgroup) {
+            self.unroute(key, slot);
+            self.offer(key, slot);
+        }
+    }
+
+    /// A talkgroup was keyed: it is subscribed to from now on, if it is not static.
+    pub(crate) fn keyed(&mut self, now: Now, key: ContextKey, slot: Slot, talkgroup: u32) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        if context.key(talkgroup, slot, now.mono) {
+            self.arm_expiry(key);
+            self.resubscribe(key);
+        }
+    }
+
+    /// Sets the timer for the next dynamic subscription that will be over.
+    fn arm_expiry(&mut self, key: ContextKey) {
+        let Some(at) = self.contexts.get(key).and_then(Context::next_expiry) else { return };
+        if let Some(alarm) = self.contexts.expiry(key) {
+            self.timers.set(alarm, at, Timer::Dynamic(key));
+        }
+    }
+
+    pub(crate) fn expire(&mut self, now: Now, key: ContextKey) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        if context.expire(now.mono) {
+            self.out(Output::Changed(key));
+            self.resubscribe(key);
+        }
+        self.arm_expiry(key);
+    }
+
+    pub(crate) fn restore(&mut self, now: Now, key: ContextKey, bytes: &[u8]) {
+        let Some(record) = read_record(bytes) else { return };
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        let latest = now.mono + DYNAMIC_TIME;
+        let sane = |dynamic: Dynamic| Dynamic { until: dynamic.until.min(latest), ..dynamic };
+        context.dynamics =
+            record.dynamics.map(|dynamics| dynamics.into_iter().take(MAX_DYNAMICS).map(sane).collect());
+        self.arm_expiry(key);
+        self.resubscribe(key);
+        for (slot, running) in Slot::ALL.into_iter().zip(record.running) {
+            if let Some(running) = running {
+                self.resume(now, key, slot, &running);
+            }
+        }
+    }
+
+    /// A call goes on that began before this worker had the context.
+    fn resume(&mut self, now: Now, key: ContextKey, slot: Slot, running: &Running) {
+        let Some(context) = self.contexts.get(key) else { return };
+        if context.slots[slot.index()].incoming.is_some() {
+            return;
+        }
+        let Running { source, destination, call, voice, .. } = *running;
+        let id = SessionId { key: running.key, node: running.node };
+        let session = Session::new(
+            id,
+            Origin::Local { context: key, slot, stream: running.stream },
+            context.profile.id,
+            slot,
+            Call { source, destination, to: call, voice },
+            now.mono,
+        );
+        // Its bursts go on under this node: the key must not be given again here, whoever gave it.
+        self.last_key = self.last_key.max(running.key);
+        if let Some((index, Origin::Remote)) = self.sessions.find(id) {
+            // It came from a sibling that had the context before: its listeners are ours to serve now.
+            self.end(now, index, Ended::Superseded);
+        }
+        self.open_incoming(key, slot, session);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is true of a switch after each step, whatever happened before.
+
+use stack::Slot;
+
+use crate::session::{Origin, Session};
+use crate::{MAX_DYNAMICS, PARROT, Switch};
+
+impl Switch {
+    /// Panics where the switch contradicts itself.
+    pub(crate) fn check_invariants(&self) {
+        let numbers = self.sessions.check();
+        let (listening, said) = self.parrot.check();
+        for (index, session) in self.sessions.iter() {
+            self.check_routes(index, session);
+            match session.origin {
+                Origin::Local { context, slot, .. } => {
+                    let context = self.contexts.get(context).expect("a session without its context");
+                    assert_eq!(context.slots[slot.index()].incoming, Some(index), "one talker a slot");
+                }
+                Origin::Remote => {}
+                Origin::Parrot => assert!(said.contains(&index), "nothing ends {session:?}"),
+            }
+        }
+        for index in listening {
+            let session = self.sessions.get(index).expect("the parrot listens to the dead");
+            assert_eq!(session.call.destination, PARROT);
+        }
+        let places = self.check_contexts();
+        self.check_groups();
+        // A few more while the parrot has moved its alarm forward, or a record was restored.
+        assert!(self.timers.len() <= numbers + places + 64, "{} timers", self.timers.len());
+        assert!(self.remote.len() <= 128);
+    }
+
+    fn check_routes(&self, index: u16, session: &Session) {
+        let own = match session.origin {
+            Origin::Local { context, .. } => Some(context),
+            Origin::Remote | Origin::Parrot => None,
+        };
+        for (i, &(key, slot)) in session.routes.iter().enumerate() {
+            assert_ne!(Some(key), own, "the talker hears itself");
+            assert!(session.routes[..i].iter().all(|&(other, _)| other != key), "{key:?} hears it twice");
+            let context = self.contexts.get(key).expect("a route to nobody");
+            assert_eq!(context.slots[slot.index()].outgoing, Some(index), "a route without its slot");
+            let member = (session.call.destination, slot);
+            assert!(session.group.is_none() || context.subscribed.contains(&member), "an unwanted route");
+        }
+        assert_eq!(session.group.is_some(), session.call.is_routed() && session.origin != Origin::Parrot);
+        let talkgroup = session.group.map(|group| self.groups.get(group).talkgroup);
+        assert!(talkgroup.is_none_or(|talkgroup| talkgroup == session.call.destination), "a wrong group");
+    }
+
+    /// Returns how many places there are.
+    fn check_contexts(&self) -> usize {
+        let (contexts, places) = self.contexts.all();
+        assert_eq!(contexts.len(), self.contexts());
+        for (key, context, alarm) in contexts {
+            assert_eq!(context.subscribed, context.wanted());
+            assert!(context.next_expiry().is_none_or(|at| alarm.is_set_until(at)), "a dynamic without end");
+            for slot in Slot::ALL {
+                assert!(context.dynamics[slot.index()].len() <= MAX_DYNAMICS);
+                let state = &context.slots[slot.index()];
+                assert!(state.incoming.is_none() || state.outgoing.is_none(), "two talkers on one slot");
+                if let Some(index) = state.incoming {
+                    let session = self.sessions.get(index).expect("a slot taken by the dead");
+                    let is_own = matches!(session.origin, Origin::Local { context, slot: on, .. } if (context, on) == (key, slot));
+                    assert!(is_own, "a slot taken by another's call");
+                }
+                if let Some(index) = state.outgoing {
+                    let session = self.sessions.get(index).expect("a slot taken by the dead");
+                    assert!(session.routes.contains(&(key, slot)), "a slot without its route");
+                }
+            }
+        }
+        places
+    }
+
+    fn check_groups(&self) {
+        let (mut members, mut sessions) = (0, 0);
+        for (group, of_group) in self.groups.check() {
+            members += group.members.len();
+            sessions += of_group;
+            for &(key, slot) in &group.members {
+                let context = self.contexts.get(key).expect("a member that is gone");
+                assert!(context.subscribed.binary_search(&(group.talkgroup, slot)).is_ok(), "a stale member");
+            }
+        }
+        let subscribed: usize =
+            self.contexts.all().0.iter().map(|(_, context, _)| context.subscribed.len()).sum();
+        assert_eq!(members, subscribed, "members and subscriptions differ");
+        let routed = self.sessions.iter().filter(|(_, session)| session.group.is_some()).count();
+        assert_eq!(sessions as usize, routed, "a group was entered and not left");
+    }
+}

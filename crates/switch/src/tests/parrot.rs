@@ -1,0 +1,201 @@
+//! The parrot says again what it heard.
+
+use std::time::Duration;
+
+use dmr::{BurstKind, DataType, Emb, EmbeddedLc, Flco, FullLc, embedded_fragment};
+use stack::{CallType, Slot};
+
+use super::bench::{Bench, HEADER, Heard, TERMINATOR};
+use crate::PARROT;
+
+fn one() -> Bench {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[]);
+    bench
+}
+
+/// Every LC in a call, of header, terminator and superframes.
+fn lcs(bursts: &[Heard]) -> Vec<FullLc> {
+    let mut embedded = EmbeddedLc::new();
+    let lc = |heard: &Heard| match heard.frame.kind {
+        BurstKind::Data(data_type) => FullLc::from_burst(&heard.frame.burst, data_type),
+        BurstKind::Voice(0) => None,
+        BurstKind::Voice(_) => {
+            let burst = &heard.frame.burst;
+            embedded.push(Emb::read(burst).unwrap().lcss, embedded_fragment(burst))
+        }
+    };
+    bursts.iter().filter_map(lc).collect()
+}
+
+#[test]
+fn a_group_call_is_answered_after_a_second() {
+    let mut bench = one();
+    bench.key("A", Slot::One, PARROT);
+    bench.talk(&["A"], 12);
+    bench.unkey("A");
+    assert_eq!(bench.bursts("A").len(), 0);
+    assert_eq!(bench.log(&["wanted"]), [""; 0]);
+    assert_eq!(bench.log(&["dropped"]), [""; 0]);
+    let end = bench.now.mono;
+    bench.pass_ms(5000);
+    let said = bench.bursts("A");
+    assert_eq!(said.len(), 14);
+    for (i, heard) in (0..).zip(&said) {
+        assert_eq!(heard.at, end + Duration::from_millis(1000 + 60 * i), "burst {i}");
+        assert_eq!((heard.slot, heard.stream), (Slot::One, said[0].stream));
+        assert_eq!((heard.frame.source, heard.frame.destination), (PARROT, PARROT));
+        assert_eq!((heard.frame.call, u64::from(heard.frame.sequence)), (CallType::Group, i));
+    }
+    assert_eq!((said[0].frame.kind, said[13].frame.kind), (HEADER, TERMINATOR));
+    assert_eq!(lcs(&said), [FullLc::group(PARROT, PARROT); 4]);
+}
+
+#[test]
+fn a_private_call_is_answered_to_the_caller() {
+    let mut bench = one();
+    let radio = bench.radio("A");
+    bench.key_private("A", Slot::Two, PARROT);
+    bench.talk(&["A"], 6);
+    bench.unkey("A");
+    bench.pass_ms(5000);
+    let said = bench.bursts("A");
+    assert_eq!(said.len(), 8);
+    assert!(said.iter().all(|heard| (heard.frame.source, heard.frame.destination) == (PARROT, radio)));
+    assert!(said.iter().all(|heard| (heard.frame.call, heard.slot) == (CallType::Private, Slot::Two)));
+    assert_eq!(lcs(&said), [FullLc::private(PARROT, radio); 3]);
+    assert_eq!(bench.log(&["dropped"]), [""; 0]);
+}
+
+#[test]
+fn all_but_the_lc_stays() {
+    let mut bench = one();
+    let lc = FullLc([Flco::Group.bits(), 0, 0x83, 0, 0, 0, 0, 0, 0]).with_destination(PARROT).with_source(7);
+    let call = dmr::VoiceCall::new(lc, 5, dmr::Sync::MsVoice, [[0x5A; dmr::AMBE_LEN]; 6]);
+    let mut sent = Vec::new();
+    for (kind, burst) in call {
+        let frame = stack::Frame { ber: 4, rssi: 80, burst, ..super::bench::frame(7, PARROT, kind) };
+        bench.frame("A", Slot::One, 5, &frame);
+        sent.push(frame);
+    }
+    bench.pass_ms(5000);
+    let said = bench.bursts("A");
+    assert_eq!(lcs(&said), [lc.with_source(PARROT); 3]);
+    assert_eq!(said.len(), sent.len());
+    for (heard, sent) in said.iter().zip(&sent) {
+        let (said, sent) = (&heard.frame, sent);
+        assert_eq!((said.kind, said.ber, said.rssi), (sent.kind, sent.ber, sent.rssi));
+        assert_eq!(dmr::Sync::of(&said.burst), dmr::Sync::of(&sent.burst));
+        if let BurstKind::Voice(_) = said.kind {
+            assert_eq!(dmr::ambe(&said.burst), dmr::ambe(&sent.burst));
+            assert_eq!(Emb::read(&said.burst), Emb::read(&sent.burst));
+        } else {
+            assert_eq!(dmr::SlotType::read(&said.burst), dmr::SlotType::read(&sent.burst));
+        }
+    }
+}
+
+#[test]
+fn a_call_that_falls_silent_is_answered_a_second_after_its_last_burst() {
+    let mut bench = one();
+    bench.key("A", Slot::One, PARROT);
+    bench.talk(&["A"], 6);
+    let end = bench.now.mono;
+    bench.pass_ms(5000);
+    let said = bench.bursts("A");
+    assert_eq!((said.len(), said[0].at), (7, end + Duration::from_millis(1000)));
+}
+
+#[test]
+fn a_new_call_interrupts_it() {
+    let mut bench = one();
+    bench.over("A", Slot::One, PARROT);
+    bench.pass_ms(1100);
+    assert_eq!(bench.bursts("A").len(), 2);
+    bench.over("A", Slot::One, 91);
+    bench.pass_ms(10_000);
+    assert_eq!(bench.bursts("A").len(), 0);
+    assert_eq!(bench.switch.sessions.iter().count(), 0);
+}
+
+#[test]
+fn the_last_of_two_short_calls_is_answered() {
+    let mut bench = one();
+    bench.over("A", Slot::One, PARROT);
+    bench.key("A", Slot::One, PARROT);
+    bench.unkey("A");
+    let end = bench.now.mono;
+    bench.pass_ms(5000);
+    let said = bench.bursts("A");
+    assert_eq!((said.len(), said[0].at), (2, end + Duration::from_millis(1000)));
+}
+
+#[test]
+fn nobody_is_answered_who_is_gone() {
+    let mut bench = one();
+    bench.over("A", Slot::One, PARROT);
+    bench.down("A");
+    let profile = stack::Profile {
+        id: 999,
+        link: stack::LinkType::Repeater,
+        slots: stack::Slots::Both,
+        statics: Default::default(),
+    };
+    bench.input(crate::Input::Up { context: bench.context("A"), profile });
+    bench.pass_ms(5000);
+    assert_eq!(bench.bursts("A").len(), 0);
+}
+
+#[test]
+fn an_answer_ends_with_its_listener() {
+    let mut bench = one();
+    bench.over("A", Slot::One, PARROT);
+    bench.pass_ms(1100);
+    bench.down("A");
+    bench.pass_ms(1000);
+    assert_eq!(bench.bursts("A").len(), 2);
+    assert_eq!((bench.switch.sessions.iter().count(), bench.switch.timers.len()), (0, 0));
+}
+
+#[test]
+fn other_calls_wait_while_it_speaks() {
+    let mut bench = one();
+    bench.repeater("A", &[91], &[]);
+    bench.repeater("B", &[], &[]);
+    bench.over("A", Slot::One, PARROT);
+    bench.key("B", Slot::One, 91);
+    bench.talk(&["B"], 50);
+    assert_eq!(bench.hears("A"), ["TS1 9990 by 9990: 8"]);
+    bench.talk(&["B"], 50);
+    assert_eq!(bench.hears("A").len(), 1);
+}
+
+#[test]
+fn it_keeps_two_minutes_and_no_data() {
+    let mut bench = one();
+    bench.key("A", Slot::One, PARROT);
+    bench.talk(&["A"], 2100);
+    bench.unkey("A");
+    bench.pass(Duration::from_secs(200));
+    assert_eq!(bench.bursts("A").len(), 2000);
+    let csbk = BurstKind::Data(DataType::CSBK);
+    bench.frame("A", Slot::One, 9, &super::bench::frame(7, PARROT, csbk));
+    bench.pass_ms(5000);
+    assert_eq!(bench.bursts("A").len(), 0);
+}
+
+#[test]
+fn all_calls_share_one_timer() {
+    let mut bench = one();
+    bench.repeater("B", &[], &[]);
+    for _ in 0..50 {
+        for name in ["A", "B"] {
+            bench.over(name, Slot::One, PARROT);
+            bench.over(name, Slot::Two, PARROT);
+        }
+        bench.pass_ms(1100);
+    }
+    assert!(bench.switch.timers.len() < 12, "{}", bench.switch.timers.len());
+    bench.pass_ms(5000);
+    assert_eq!(bench.switch.timers.len(), 0);
+}

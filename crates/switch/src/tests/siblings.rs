@@ -1,0 +1,108 @@
+//! Calls that come from other workers.
+
+use dmr::BurstKind;
+use stack::{CallType, Frame, Slot};
+
+use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, frame};
+use crate::{Input, SessionId};
+
+const VOICE: BurstKind = BurstKind::Voice(1);
+
+fn one() -> Bench {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[91]);
+    bench.log(&[]);
+    bench
+}
+
+#[test]
+fn a_wanted_call_is_delivered_and_not_sent_on() {
+    let mut bench = one();
+    for kind in [HEADER, VOICE, VOICE, TERMINATOR] {
+        bench.sibling(77, 4, &frame(7, 91, kind));
+    }
+    let heard = bench.bursts("A");
+    assert_eq!(heard.len(), 4);
+    let stream = SessionId { key: 77, node: SIBLING }.stream();
+    assert!(heard.iter().all(|heard| (heard.slot, heard.stream) == (Slot::Two, stream)));
+    assert!(bench.forwarded.is_empty());
+    // Events are its own worker's affair.
+    assert_eq!(bench.log(&[""]), [""; 0]);
+    assert_eq!(bench.switch.sessions.iter().count(), 0);
+}
+
+#[test]
+fn what_nobody_wants_is_ignored() {
+    let mut bench = one();
+    bench.repeater("B", &[9990], &[]);
+    bench.sibling(1, 0, &frame(7, 92, HEADER));
+    bench.sibling(2, 1, &frame(7, 9990, HEADER));
+    bench.sibling(3, 2, &frame(7, 91, TERMINATOR));
+    bench.sibling(4, 3, &Frame { call: CallType::Private, ..frame(7, 91, HEADER) });
+    // A call to 93 runs here, but nobody here listens to it.
+    bench.frame("A", Slot::One, 5, &frame(7, 93, BurstKind::Data(dmr::DataType::CSBK)));
+    bench.sibling(5, 4, &frame(7, 93, HEADER));
+    assert_eq!(bench.switch.sessions.iter().count(), 1);
+    assert!(bench.switch.remote.is_empty());
+}
+
+#[test]
+fn a_silent_call_ends_after_600_ms_and_its_terminator_begins_nothing() {
+    let mut bench = one();
+    bench.sibling(77, 4, &frame(7, 91, VOICE));
+    bench.pass_ms(600);
+    assert_eq!(bench.switch.sessions.iter().count(), 0);
+    bench.sibling(77, 4, &frame(7, 91, TERMINATOR));
+    assert_eq!(bench.hears("A"), ["TS2 91 by 7: 1"]);
+}
+
+#[test]
+fn a_number_is_used_again_for_the_next_call() {
+    let mut bench = one();
+    bench.sibling(77, 4, &frame(7, 91, VOICE));
+    bench.sibling(77, 4, &frame(7, 91, TERMINATOR));
+    bench.sibling(78, 4, &frame(8, 91, VOICE));
+    assert_eq!(bench.hears("A"), ["TS2 91 by 7: 2", "TS2 91 by 8: 1"]);
+}
+
+#[test]
+fn two_siblings_with_the_same_number() {
+    let mut bench = one();
+    bench.repeater("A", &[92], &[91]);
+    for (peer, talkgroup) in [(1, 91), (2, 92), (1, 91), (2, 92)] {
+        let forward = crate::Forward { key: 5, index: 0, slot: Slot::One, frame: frame(7, talkgroup, VOICE) };
+        bench.input(Input::Remote { peer, node: SIBLING + u32::from(peer), forward: &forward });
+    }
+    assert_eq!(bench.bursts("A").len(), 4);
+    assert_eq!(bench.switch.sessions.iter().count(), 2);
+}
+
+#[test]
+fn a_sibling_that_starts_again_goes_on_under_another_number() {
+    let mut bench = one();
+    bench.sibling(77, 4, &frame(7, 91, VOICE));
+    bench.sibling(77, 0, &frame(7, 91, VOICE));
+    bench.sibling(77, 0, &frame(7, 91, TERMINATOR));
+    assert_eq!(bench.hears("A"), ["TS2 91 by 7: 3"]);
+    assert_eq!(bench.switch.sessions.iter().count(), 0);
+}
+
+#[test]
+fn a_call_that_was_remote_becomes_ours_with_its_context() {
+    let mut there = Bench::new();
+    there.switch = crate::Switch::new(SIBLING);
+    there.repeater("B", &[], &[]);
+    there.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
+    let record = there.record("B");
+    let key = there.forwarded[0].key;
+
+    let mut here = one();
+    here.sibling(key, 0, &frame(7, 91, HEADER));
+    here.repeater("B", &[], &[]);
+    here.input(Input::Restore { context: here.context("B"), bytes: &record });
+    here.frame("B", Slot::One, 5, &frame(7, 91, VOICE));
+    // What the last owner has published late.
+    here.sibling(key, 0, &frame(7, 91, VOICE));
+    here.frame("B", Slot::One, 5, &frame(7, 91, TERMINATOR));
+    assert_eq!(here.hears("A"), ["TS2 91 by 7: 3"]);
+}

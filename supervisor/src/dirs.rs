@@ -1,0 +1,104 @@
+//! The runtime directory and its lock: one cluster in each.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use control::Paths;
+use nix::fcntl::{Flock, FlockArg};
+
+/// Held while the cluster runs; the kernel releases it however the process ends.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    _lock: Flock<File>,
+    paths: Paths,
+}
+
+/// Another supervisor has the runtime directory.
+#[derive(Debug)]
+pub(crate) struct AlreadyRunning {
+    dir: String,
+    pid: String,
+}
+
+impl std::fmt::Display for AlreadyRunning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { dir, pid } = self;
+        write!(
+            f,
+            "a cluster runs on {dir} already (pid {pid}): see it with `bmctl status`, end it with `bmctl stop`, \
+             or start another with --runtime-dir"
+        )
+    }
+}
+
+impl std::error::Error for AlreadyRunning {}
+
+/// Makes a directory for this user alone, if it is not there.
+pub(crate) fn make_private(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the directory {}: choose another one", dir.display()))
+}
+
+/// Takes the runtime directory for this process.
+///
+/// # Errors
+/// [`AlreadyRunning`] where another has it.
+pub(crate) fn lock(paths: &Paths) -> Result<Locked> {
+    make_private(paths.dir())?;
+    let path = paths.lock();
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot open the lock file {}", path.display()))?;
+    let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
+        let mut pid = String::new();
+        // The winner may not have written its pid yet.
+        let _ = File::open(paths.pid()).and_then(|mut file| file.read_to_string(&mut pid));
+        let pid = if pid.trim().is_empty() { "not known yet".to_owned() } else { pid.trim().to_owned() };
+        return Err(AlreadyRunning { dir: paths.dir().display().to_string(), pid }.into());
+    };
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(paths.pid())
+        .with_context(|| format!("cannot write {}", paths.pid().display()))?;
+    writeln!(file, "{}", std::process::id())?;
+    Ok(Locked { _lock: lock, paths: paths.clone() })
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two processes lock two files of one name.
+        for path in [self.paths.pid(), self.paths.control(), self.paths.services()] {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_the_refusal_names_the_pid() {
+        let dir = std::env::temp_dir().join(format!("bmctl-lock-{}", std::process::id()));
+        let paths = Paths::new(&dir);
+        let held = lock(&paths).unwrap();
+        let refusal = lock(&paths).unwrap_err().to_string();
+        assert!(refusal.contains(&format!("(pid {})", std::process::id())), "{refusal}");
+        drop(held);
+        drop(lock(&paths).unwrap());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

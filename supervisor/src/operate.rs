@@ -1,0 +1,221 @@
+//! The operator's verbs: each asks the supervisor or the services and prints the answer.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use control::{
+    CallInfo, ClusterState, ContextInfo, DeviceInfo, DeviceList, Exit, Paths, Secret, ServicesRequest,
+    Status, SupervisorRequest, request,
+};
+use serde::Serialize;
+
+use crate::cli::Device;
+use crate::say;
+
+/// For an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// For a whole cluster to end: longer than the supervisor gives each of its children.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the supervisor says of the cluster.
+pub(crate) fn ask_status(paths: &Paths) -> Result<Status> {
+    Ok(request(paths, &SupervisorRequest::Status, TIMEOUT)?)
+}
+
+fn print_json(value: &impl Serialize) -> Result<()> {
+    say::line(&serde_json::to_string(value)?);
+    Ok(())
+}
+
+pub(crate) fn status(paths: &Paths, json: bool) -> Result<Exit> {
+    let status = ask_status(paths)?;
+    let exit = if status.state == ClusterState::Degraded { Exit::Degraded } else { Exit::Ok };
+    if json {
+        print_json(&status)?;
+        return Ok(exit);
+    }
+    let Status { state, pid, version, uptime_s, workers, services, registry, events, listen, metrics } =
+        status;
+    say::line(&format!("{}  pid {pid}  version {version}  up {uptime_s} s", word(&state)));
+    for (stack, addresses) in listen {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        say::line(&format!("{stack} on udp {}", addresses.join(" and ")));
+    }
+    say::line("worker  node      pid      core  state     contexts  calls  restarts  stacks");
+    for worker in workers {
+        let pid = worker.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let cpu = worker.cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.to_string());
+        say::line(&format!(
+            "{:<7} {:<9} {pid:<8} {cpu:<5} {:<9} {:<9} {:<6} {:<9} {}",
+            worker.slot,
+            worker.node,
+            word(&worker.state),
+            worker.contexts,
+            worker.sessions,
+            worker.restarts,
+            worker.stacks.join(", "),
+        ));
+    }
+    let pid = services.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    say::line(&format!("services  pid {pid}  {}", word(&services.state)));
+    say::line(&format!("registry  {}  {}", registry.url, word(&registry.state)));
+    say::line(&format!("events    {}  {}", events.url, word(&events.state)));
+    if let Some(metrics) = metrics {
+        say::line(&format!("metrics   http://{metrics}/metrics"));
+    }
+    Ok(exit)
+}
+
+/// A state as JSON writes it, so that both forms use one word.
+fn word(state: &impl Serialize) -> String {
+    serde_json::to_value(state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+pub(crate) fn stop(paths: &Paths) -> Result<()> {
+    let status = ask_status(paths)?;
+    request::<(), _>(paths, &SupervisorRequest::Stop, TIMEOUT)?;
+    let since = Instant::now();
+    // The supervisor removes its sockets last of all.
+    while paths.control().exists() {
+        if since.elapsed() > STOP_TIMEOUT {
+            bail!(
+                "the cluster (pid {}) has not ended within {} s: see its output, or kill it with -9: nothing \
+                 of it stays behind",
+                status.pid,
+                STOP_TIMEOUT.as_secs()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    say::line(&format!("stopped (pid {})", status.pid));
+    Ok(())
+}
+
+pub(crate) fn events(paths: &Paths) -> Result<()> {
+    for line in control::events(paths, TIMEOUT)? {
+        // Nobody reads any more: that is the usual end of a pipe.
+        if writeln!(io::stdout(), "{}", line.context("the services have closed the connection")?).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn talkgroups(list: &[u32]) -> String {
+    if list.is_empty() {
+        return "-".to_owned();
+    }
+    list.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+pub(crate) fn contexts(paths: &Paths, json: bool) -> Result<()> {
+    let contexts: Vec<ContextInfo> = request(paths, &ServicesRequest::Contexts, TIMEOUT)?;
+    if json {
+        return print_json(&contexts);
+    }
+    say::line("id         call      worker  state        address                 ts1 / ts2 (dynamic)");
+    for context in contexts {
+        let dynamic = |list: &[control::Dynamic]| {
+            talkgroups(&list.iter().map(|dynamic| dynamic.talkgroup).collect::<Vec<_>>())
+        };
+        say::line(&format!(
+            "{:<10} {:<9} {:<7} {:<12} {:<23} {} / {} ({} / {})",
+            context.id,
+            context.call,
+            context.worker,
+            word(&context.state),
+            context.address.to_string(),
+            talkgroups(&context.statics.ts1),
+            talkgroups(&context.statics.ts2),
+            dynamic(&context.dynamics.ts1),
+            dynamic(&context.dynamics.ts2),
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn calls(paths: &Paths, json: bool) -> Result<()> {
+    let calls: Vec<CallInfo> = request(paths, &ServicesRequest::Calls, TIMEOUT)?;
+    if json {
+        return print_json(&calls);
+    }
+    say::line("source    destination  kind     from       slot  worker  seconds  session");
+    for call in calls {
+        let kind = if call.group { "group" } else { "private" };
+        say::line(&format!(
+            "{:<9} {:<12} {kind:<8} {:<10} {:<5} {:<7} {:<8.1} {}",
+            call.source, call.destination, call.context, call.slot, call.worker, call.seconds, call.session
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn kick(paths: &Paths, id: u32) -> Result<()> {
+    request::<(), _>(paths, &ServicesRequest::Kick { id }, TIMEOUT)?;
+    say::line(&format!("{id} kicked"));
+    Ok(())
+}
+
+pub(crate) fn device(paths: &Paths, device: Device) -> Result<()> {
+    match device {
+        Device::Add { id, call, ts1, ts2, password_stdin } => {
+            let (password, made_up) = match password_stdin {
+                true => (read_password()?, false),
+                false => (make_up_password()?, true),
+            };
+            let add = ServicesRequest::DeviceAdd { id, password: Some(password.clone()), call, ts1, ts2 };
+            let _: DeviceInfo = request(paths, &add, TIMEOUT)?;
+            let shown = if made_up { format!(" with password {}", password.expose()) } else { String::new() };
+            say::line(&format!("device {id} added{shown}"));
+        }
+        Device::List(args) => list_devices(paths, args.json)?,
+        Device::Remove { id } => {
+            request::<(), _>(paths, &ServicesRequest::DeviceRemove { id }, TIMEOUT)?;
+            say::line(&format!("device {id} removed"));
+        }
+        Device::Password { id } => {
+            let password = read_password()?;
+            let _: DeviceInfo = request(paths, &ServicesRequest::DevicePassword { id, password }, TIMEOUT)?;
+            say::line(&format!("device {id} has a new password"));
+        }
+    }
+    Ok(())
+}
+
+fn list_devices(paths: &Paths, json: bool) -> Result<()> {
+    let list: DeviceList = request(paths, &ServicesRequest::DeviceList, TIMEOUT)?;
+    if json {
+        return print_json(&list);
+    }
+    say::line("id         call      password  ts1 / ts2");
+    for device in list.devices {
+        let call = device.call.unwrap_or_else(|| "-".to_owned());
+        let password = if device.has_password { "own" } else { "-" };
+        let (ts1, ts2) = (talkgroups(&device.ts1), talkgroups(&device.ts2));
+        say::line(&format!("{:<10} {call:<9} {password:<9} {ts1} / {ts2}", device.id));
+    }
+    list.unreadable.iter().for_each(|reason| say::warning(reason));
+    Ok(())
+}
+
+/// One line of standard input: a password as an argument would be seen in the process list.
+fn read_password() -> Result<Secret> {
+    if io::stdin().is_terminal() {
+        say::log("type the password and press Enter");
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']))?)
+}
+
+/// Sixteen letters and digits: 80 random bits.
+fn make_up_password() -> Result<Secret> {
+    // No 0, o, 1, l: passwords are typed off screens. 32 letters make each byte count five bits, evenly.
+    const LETTERS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).context("the kernel gives no random bytes")?;
+    Ok(Secret::new(
+        random.map(|byte| char::from(LETTERS[usize::from(byte % 32)])).iter().collect::<String>(),
+    )?)
+}

@@ -1,0 +1,77 @@
+//! `bmctl sim`: finds the cluster and runs the simulator against it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use control::{ContextInfo, ContextState, Exit, Paths, ServicesRequest, Status, request};
+use sim::{Place, Settings, Table};
+
+use crate::cli::Sim;
+use crate::{operate, say};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) fn sim(paths: &Paths, args: &Sim) -> Result<Exit> {
+    let password = match &args.password_file {
+        None => config::DEVELOPMENT_PASSWORD.to_owned(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the password from {}", path.display()))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+    };
+    // A server elsewhere is simulated against without a cluster here.
+    let status = match (args.server, operate::ask_status(paths)) {
+        (None, status) => Some(status?),
+        (Some(_), status) => status.ok(),
+    };
+    let listen = status.as_ref().and_then(|status| status.listen.get("mmdvm")?.first().copied());
+    let server = args.server.or(listen).context("the cluster has no mmdvm stack: give one with --server")?;
+    match (args.demo, status) {
+        (true, Some(status)) => demo(paths, server, &password, &status),
+        (true, None) => Err(anyhow!("--demo shows which worker does what: leave --server out")),
+        (false, status) => load(args, server, &password, status.as_ref()),
+    }
+}
+
+fn demo(paths: &Paths, server: std::net::SocketAddr, password: &str, status: &Status) -> Result<Exit> {
+    let mut where_is = |id: u32| {
+        let contexts: Vec<ContextInfo> =
+            request(paths, &ServicesRequest::Contexts, TIMEOUT).map_err(|error| error.to_string())?;
+        let found =
+            contexts.iter().find(|context| context.id == id && context.state == ContextState::Connected);
+        Ok(found.and_then(|context| {
+            let worker = status.workers.iter().find(|worker| worker.slot == context.worker)?;
+            Some(Place { worker: usize::from(worker.slot), node: worker.node })
+        }))
+    };
+    let story = sim::demo(server, password, status.workers.len(), &mut where_is)?;
+    story.sentences.iter().for_each(|sentence| say::line(sentence));
+    Ok(if story.success { Exit::Ok } else { Exit::Failure })
+}
+
+fn load(args: &Sim, server: std::net::SocketAddr, password: &str, status: Option<&Status>) -> Result<Exit> {
+    let pids = status.iter().flat_map(|status| &status.workers).filter_map(|worker| worker.pid);
+    let settings = Settings {
+        repeaters: args.repeaters,
+        talkgroups: args.talkgroups,
+        calls: args.calls,
+        seconds: args.seconds,
+        seed: args.seed,
+        pids: pids.filter_map(|pid| i32::try_from(pid).ok()).collect(),
+        ..Settings::new(server, password)
+    };
+    let report = sim::run(&settings)?;
+    let floor = if args.floor { Some(sim::run_floor(&settings, Some(0))?) } else { None };
+    let mut columns = vec![("this cluster", &report)];
+    columns.extend(floor.as_ref().map(|floor| ("bare sendto loop", floor)));
+    if args.json {
+        let json: serde_json::Map<_, _> = columns
+            .iter()
+            .map(|&(name, report)| Ok((name.to_owned(), serde_json::to_value(report)?)))
+            .collect::<Result<_>>()?;
+        say::line(&serde_json::to_string(&json)?);
+    } else {
+        say::line(&Table(&columns).to_string());
+    }
+    Ok(if report.is_clean() { Exit::Ok } else { Exit::Failure })
+}

@@ -1,0 +1,86 @@
+//! The UDP sockets of a stack's shards: bound once, here, and kept while the cluster runs.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use anyhow::{Result, anyhow};
+use sys::Bind;
+
+/// Room for what comes while a shard has no reader: at 53 bytes a burst, some seconds of a hundred calls.
+const BUFFER: usize = 4 << 20;
+
+/// The sockets of all shards of a stack.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// The addresses, as bound.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// By shard, then by address.
+    pub(crate) shards: Vec<Vec<UdpSocket>>,
+}
+
+/// Binds `shards` sockets to each address, one group each. `optional`: an address family that this machine
+/// does not have is left out.
+pub(crate) fn bind(stack: &str, listen: &[SocketAddr], shards: u16, optional: bool) -> Result<Listeners> {
+    let mut listeners =
+        Listeners { addresses: Vec::new(), shards: (0..shards).map(|_| Vec::new()).collect() };
+    for &address in listen {
+        match bind_group(address, shards) {
+            Ok((bound, sockets)) => {
+                listeners.addresses.push(bound);
+                listeners.shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.push(socket));
+            }
+            Err(error) if optional && is_missing_family(&error) => {}
+            Err(error) => return Err(explain(stack, address, &error)),
+        }
+    }
+    if listeners.addresses.is_empty() {
+        return Err(anyhow!("stacks.{stack}.listen: this machine has none of these addresses: {listen:?}"));
+    }
+    Ok(listeners)
+}
+
+fn bind_group(address: SocketAddr, shards: u16) -> io::Result<(SocketAddr, Vec<UdpSocket>)> {
+    // Without the group's option first: with it, we would join the group of another cluster of this user and
+    // take half of its datagrams.
+    let bound = sys::bind(address, Bind::default())?.local_addr()?;
+    let how = Bind { group: true, buffer: BUFFER, timestamps: false };
+    let sockets: io::Result<Vec<_>> = (0..shards).map(|_| sys::bind(bound, how)).collect();
+    Ok((bound, sockets?))
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
+    matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | EAFNOSUPPORT))
+}
+
+fn explain(stack: &str, address: SocketAddr, error: &io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has it: stop that one or choose another port",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: see `ip address`",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+        _ => "check address and port",
+    };
+    anyhow!("stacks.{stack}.listen: cannot listen on {address}: {error}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_shares_one_free_port_and_keeps_others_out() {
+        let listen = ["127.0.0.1:0".parse().unwrap()];
+        let listeners = bind("mmdvm", &listen, 4, false).unwrap();
+        assert_eq!((listeners.shards.len(), listeners.shards[3].len()), (4, 1));
+        let error = bind("mmdvm", &listeners.addresses, 4, false).unwrap_err().to_string();
+        assert!(error.contains("another program has it"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_here_is_named_or_left_out() {
+        let listen = ["127.0.0.1:0".parse().unwrap(), "192.0.2.1:62031".parse().unwrap()];
+        let error = bind("mmdvm", &listen, 1, false).unwrap_err().to_string();
+        assert!(error.contains("192.0.2.1:62031"), "{error}");
+        assert_eq!(bind("mmdvm", &listen, 1, true).unwrap().addresses.len(), 1);
+    }
+}

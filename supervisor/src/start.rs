@@ -1,0 +1,118 @@
+//! `bmctl start`: makes everything a cluster needs and runs its supervisor in the foreground.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use channel::StackSetup;
+use config::{Config, Placement, Workers};
+use control::Paths;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::children::{Nursery, Programs};
+use crate::memory::Memory;
+use crate::requests::Requests;
+use crate::supervisor::Supervisor;
+use crate::{dirs, requests, say, sockets};
+
+/// Starts a cluster and returns when it has ended.
+pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBuf>) -> Result<()> {
+    let started = Instant::now();
+    let mut config = match &file {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(workers) = workers {
+        config.cluster.workers = workers;
+    }
+    let cores = sys::cpus().context("cannot tell which cores this process may use")?;
+    let count = config.workers_on(cores.len());
+    let nodes = config.nodes_for(count)?;
+    let _lock = dirs::lock(paths)?;
+    raise_file_limit();
+    let data_dir = config.cluster.data_dir.clone().unwrap_or_else(|| paths.data());
+    dirs::make_private(&data_dir)?;
+    let names: Vec<String> = nodes.iter().map(u32::to_string).collect();
+    let (pid, plural) = (std::process::id(), if count == 1 { "" } else { "s" });
+    say::line(&format!("bmctl {} (pid {pid}): {count} worker{plural}", env!("CARGO_PKG_VERSION")));
+    say::line(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
+    let mmdvm = &config.stacks.mmdvm;
+    let listeners = sockets::bind("mmdvm", &mmdvm.listen, mmdvm.shards, file.is_none())?;
+    let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
+    say::line(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
+    if config.development_password() {
+        let password = config::DEVELOPMENT_PASSWORD;
+        say::warning(&format!(
+            "devices log in with the development password \"{password}\", which everybody knows: \
+             set stacks.mmdvm.password in a file and start with --config"
+        ));
+    }
+    let stacks = vec![StackSetup { name: "mmdvm".to_owned(), listen: listeners.addresses }];
+    let owners = owners(mmdvm.workers, count);
+    let shards = listeners.shards.into_iter().zip(owners.iter().cycle());
+    let shards = shards.map(|(sockets, &worker)| ("mmdvm".to_owned(), worker, sockets)).collect();
+    let mut salt_key = [0; 32];
+    getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
+    let nursery = Nursery {
+        programs: Programs::open()?,
+        memory: Memory::create(&nodes, shards)?,
+        config,
+        data_dir,
+        stacks,
+        requests: requests::listen(&paths.services())?,
+        cpus: cores.into_iter().cycle().take(usize::from(count)).collect(),
+        salt_key,
+    };
+    let requests = Requests::new(requests::listen(&paths.control())?);
+    let result = Supervisor::new(nursery, requests, started)?.run();
+    if result.is_ok() {
+        say::line("stopped");
+    }
+    result
+}
+
+/// The slots of the workers that serve a stack.
+fn owners(placement: Placement, workers: u16) -> Vec<u8> {
+    let all = 0..u8::try_from(workers).unwrap_or(u8::MAX);
+    match placement {
+        Placement::All => all.collect(),
+        Placement::Number(number) => all.take(usize::from(number)).collect(),
+        Placement::Own => all.rev().take(1).collect(),
+    }
+}
+
+/// Sockets and segments of a large cluster are more than the usual soft limit of 1,024.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// `bmctl check`: says whether a configuration file is good.
+pub(crate) fn check(file: &std::path::Path) -> Result<()> {
+    let config = Config::load(file)?;
+    let cores = sys::cpus()?.len();
+    let count = config.workers_on(cores);
+    let nodes = config.nodes_for(count)?;
+    if nodes.is_empty() {
+        bail!("{}: no workers", file.display());
+    }
+    if config.development_password() {
+        say::warning("stacks.mmdvm.password is the development password, which everybody knows");
+    }
+    say::line(&format!("{}: good; {count} workers on this machine, nodes {nodes:?}", file.display()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_go_to_the_workers_that_the_placement_names() {
+        assert_eq!(owners(Placement::All, 3), [0, 1, 2]);
+        assert_eq!(owners(Placement::Number(2), 3), [0, 1]);
+        assert_eq!(owners(Placement::Number(5), 3), [0, 1, 2]);
+        assert_eq!(owners(Placement::Own, 3), [2]);
+    }
+}

@@ -1,0 +1,180 @@
+//! The sessions that run, as the workers report them.
+//!
+//! A session whose worker died, or which its shard's state no longer has, is in doubt: it is dropped unless
+//! it is reported again soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control::CallInfo;
+use events::{Event, MMDVM_HOST, Session, SessionKind, SessionState, session_type};
+use stack::CallType;
+use switch::{SessionId, SessionReport};
+use uuid::Uuid;
+
+/// Sessions that are remembered; further ones have their events, but are not listed.
+const MAX_CALLS: usize = 65_536;
+/// How long a session in doubt is kept, in microseconds.
+const DOUBT_US: u64 = 2_000_000;
+
+#[derive(Debug)]
+struct Call {
+    worker: u8,
+    report: SessionReport,
+    /// While in doubt: when it is dropped, monotonic microseconds.
+    drop_at: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Calls(BTreeMap<SessionId, Call>);
+
+impl Calls {
+    /// A session began, or goes on under a worker that was started again. True where it was not known.
+    pub(crate) fn started(&mut self, worker: u8, report: SessionReport) -> bool {
+        let known = self.0.contains_key(&report.session);
+        if known || self.0.len() < MAX_CALLS {
+            self.0.insert(report.session, Call { worker, report, drop_at: None });
+        }
+        !known
+    }
+
+    pub(crate) fn stopped(&mut self, session: SessionId) {
+        self.0.remove(&session);
+    }
+
+    /// The sessions of this worker are in doubt: its process died.
+    pub(crate) fn doubt_worker(&mut self, worker: u8, now_us: u64) {
+        self.doubt(now_us, |_, call| call.worker == worker);
+    }
+
+    /// The sessions that are not among these are in doubt: the report of their end was lost.
+    pub(crate) fn doubt_others(&mut self, running: &BTreeSet<SessionId>, now_us: u64) {
+        self.doubt(now_us, |session, _| !running.contains(session));
+    }
+
+    fn doubt(&mut self, now_us: u64, which: impl Fn(&SessionId, &Call) -> bool) {
+        let sure = self.0.iter_mut().filter(|(_, call)| call.drop_at.is_none());
+        for (_, call) in sure.filter(|(session, call)| which(session, call)) {
+            call.drop_at = Some(now_us.saturating_add(DOUBT_US));
+        }
+    }
+
+    /// Takes out the sessions that were in doubt for too long, each with its worker.
+    pub(crate) fn expire(&mut self, now_us: u64) -> Vec<(u8, SessionReport)> {
+        let expired = |call: &Call| call.drop_at.is_some_and(|at| at <= now_us);
+        let gone = self.0.values().filter(|call| expired(call));
+        let gone = gone.map(|call| (call.worker, call.report)).collect();
+        self.0.retain(|_, call| !expired(call));
+        gone
+    }
+
+    /// All of them, the oldest first.
+    pub(crate) fn list(&self, wall_us: u64) -> Vec<CallInfo> {
+        self.0.values().map(|call| call_info(call, wall_us)).collect()
+    }
+}
+
+fn call_info(call: &Call, wall_us: u64) -> CallInfo {
+    let report = &call.report;
+    // A session's key begins with its start: see SessionId.
+    let since_us = wall_us.saturating_sub(report.session.key >> 12);
+    CallInfo {
+        session: Uuid::from_u128(report.session.uuid()),
+        worker: call.worker.into(),
+        node: report.session.node,
+        context: report.context,
+        slot: report.slot.number(),
+        source: report.source,
+        destination: report.destination,
+        group: report.call == CallType::Group,
+        seconds: std::time::Duration::from_micros(since_us).as_secs_f64(),
+    }
+}
+
+/// The event of a session that began.
+pub(crate) fn start_event(report: &SessionReport) -> Event {
+    Event::SessionStart { session: session(report), route: "None".to_owned() }
+}
+
+/// The event of a session that is over.
+pub(crate) fn stop_event(report: &SessionReport) -> Event {
+    Event::SessionStop { session: session(report), state: SessionState::Final, data_count: report.bursts }
+}
+
+fn session(report: &SessionReport) -> Session {
+    let kind = if report.voice { SessionKind::Voice } else { SessionKind::Data };
+    Session {
+        link_name: MMDVM_HOST.to_owned(),
+        link_type: events::LinkType::Repeater,
+        context_id: report.context,
+        session_id: Uuid::from_u128(report.session.uuid()),
+        session_type: session_type(report.call == CallType::Group, kind),
+        slot: report.slot.number(),
+        source_id: report.source,
+        destination_id: report.destination,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use stack::Slot;
+
+    use super::*;
+
+    pub(crate) fn report(start_us: u64) -> SessionReport {
+        SessionReport {
+            session: SessionId { key: start_us << 12, node: 25_011 },
+            context: 262_137_001,
+            slot: Slot::Two,
+            source: 2_621_370,
+            destination: 91,
+            call: CallType::Group,
+            voice: true,
+            bursts: 50,
+        }
+    }
+
+    #[test]
+    fn a_session_is_known_once() {
+        let mut calls = Calls::default();
+        assert!(calls.started(0, report(1_000_000)));
+        assert!(!calls.started(0, report(1_000_000)));
+        assert!(calls.started(1, report(500_000)));
+        let list = calls.list(2_500_000);
+        assert_eq!(list.iter().map(|call| call.worker).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!((list[1].seconds, list[1].node, list[1].slot, list[1].group), (1.5, 25_011, 2, true));
+        calls.stopped(report(1_000_000).session);
+        assert_eq!(calls.list(0).len(), 1);
+    }
+
+    #[test]
+    fn a_dead_workers_sessions_go_unless_reported_again() {
+        let mut calls = Calls::default();
+        for (worker, start) in [(0, 1), (0, 2), (1, 3)] {
+            calls.started(worker, report(start));
+        }
+        calls.doubt_worker(0, 1_000_000);
+        calls.doubt_worker(0, 2_000_000);
+        assert!(calls.expire(2_999_999).is_empty());
+        assert!(!calls.started(0, report(2)), "known all the time");
+        assert_eq!(calls.expire(3_000_000), [(0, report(1))]);
+        assert!(calls.expire(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_session_whose_end_was_lost_goes() {
+        let mut calls = Calls::default();
+        calls.started(0, report(1));
+        calls.started(0, report(2));
+        calls.doubt_others(&BTreeSet::from([report(2).session]), 0);
+        assert_eq!(calls.expire(DOUBT_US), [(0, report(1))]);
+    }
+
+    #[test]
+    fn no_more_than_may_be_are_remembered() {
+        let mut calls = Calls::default();
+        for start in 0..=MAX_CALLS as u64 {
+            assert!(calls.started(0, report(start)));
+        }
+        assert_eq!(calls.0.len(), MAX_CALLS);
+    }
+}

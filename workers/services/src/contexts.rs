@@ -1,0 +1,118 @@
+//! Who is logged in, read from the shards' state segments: no worker is asked.
+
+use std::collections::BTreeSet;
+
+use control::{ContextInfo, ContextState, Dynamic, PerSlot, SlotsServed};
+use fabric::{CELL_LEN, Cell, StateReader};
+use mmdvm::Described;
+use stack::{Slot, Slots, Time};
+use switch::{Record, SessionId, SessionReport};
+
+/// A shard as the services see it.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    /// Its number.
+    pub(crate) number: u16,
+    /// Name of its stack.
+    pub(crate) stack: String,
+    /// Slot of the worker that serves it.
+    pub(crate) worker: u8,
+    pub(crate) state: StateReader,
+}
+
+impl Shard {
+    /// Its contexts; a record that cannot be read is left out.
+    fn contexts(&self) -> impl Iterator<Item = (Described, Record)> {
+        (0..self.state.stored().rows()).filter_map(|row| {
+            let stored = self.state.stored();
+            let mut cell = [0; CELL_LEN];
+            let len = stored.read(row, Cell::Stack, &mut cell)?;
+            let described = mmdvm::read_record(&cell[..len])?;
+            let len = stored.read(row, Cell::Switch, &mut cell).unwrap_or(0);
+            Some((described, switch::read_record(&cell[..len]).unwrap_or_default()))
+        })
+    }
+
+    /// The sessions that its contexts are sending; how many bursts they have is not written down.
+    pub(crate) fn running(&self) -> impl Iterator<Item = SessionReport> {
+        self.contexts().flat_map(|(described, record)| {
+            Slot::ALL.into_iter().zip(record.running).filter_map(move |(slot, running)| {
+                let running = running?;
+                Some(SessionReport {
+                    session: SessionId { key: running.key, node: running.node },
+                    context: described.id,
+                    slot,
+                    source: running.source,
+                    destination: running.destination,
+                    call: running.call,
+                    voice: running.voice,
+                    bursts: 0,
+                })
+            })
+        })
+    }
+}
+
+/// All contexts by ID.
+pub(crate) fn list<'a>(shards: impl Iterator<Item = &'a Shard>, now: Time) -> Vec<ContextInfo> {
+    let contexts = |shard: &'a Shard| {
+        shard.contexts().map(|(described, record)| context_info(shard, described, &record, now))
+    };
+    let mut all: Vec<ContextInfo> = shards.flat_map(contexts).collect();
+    all.sort_by_key(|context| (context.id, context.shard));
+    all
+}
+
+/// Whether anybody is logged in under this ID.
+pub(crate) fn any<'a>(mut shards: impl Iterator<Item = &'a Shard>, id: u32) -> bool {
+    shards.any(|shard| shard.contexts().any(|(described, _)| described.id == id))
+}
+
+/// The sessions that all contexts are sending.
+pub(crate) fn sessions<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<SessionId> {
+    shards.flat_map(Shard::running).map(|report| report.session).collect()
+}
+
+fn context_info(shard: &Shard, described: Described, record: &Record, now: Time) -> ContextInfo {
+    let [ts1, ts2] = described.statics;
+    let mut info = ContextInfo {
+        id: described.id,
+        worker: shard.worker.into(),
+        shard: shard.number,
+        stack: shard.stack.clone(),
+        call: String::new(),
+        address: described.address,
+        software: String::new(),
+        slots: SlotsServed::Both,
+        state: ContextState::Configuring,
+        statics: PerSlot { ts1, ts2 },
+        dynamics: PerSlot { ts1: dynamics(record, Slot::One, now), ts2: dynamics(record, Slot::Two, now) },
+        rx_hz: 0,
+        tx_hz: 0,
+        colour_code: 0,
+    };
+    let Some(config) = described.config else { return info };
+    info.state = ContextState::Connected;
+    info.slots = match config.slots {
+        Slots::Both => SlotsServed::Both,
+        Slots::Only(Slot::One) => SlotsServed::Ts1,
+        Slots::Only(Slot::Two) => SlotsServed::Ts2,
+        Slots::Simplex => SlotsServed::Simplex,
+    };
+    info.software = format!("{} {}", config.software, config.package).trim().to_owned();
+    info.call = config.call;
+    (info.rx_hz, info.tx_hz) = (config.rx_frequency, config.tx_frequency);
+    info.colour_code = config.colour_code;
+    info
+}
+
+/// Those that have not run out.
+fn dynamics(record: &Record, slot: Slot, now: Time) -> Vec<Dynamic> {
+    let running = record.dynamics[slot.index()].iter().filter(|dynamic| dynamic.until > now);
+    running
+        .map(|dynamic| Dynamic {
+            talkgroup: dynamic.talkgroup,
+            seconds_left: u32::try_from(dynamic.until.since(now).as_secs()).unwrap_or(u32::MAX),
+        })
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! What the supervisor has given the services of this host: bells, stats pages, queues, state segments.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use channel::{Order, Parent, Report, ShardSetup, WorkerInfo};
+use control::State;
+use fabric::{Bell, Counter, MAX_MESSAGE, QueueReader, QueueWriter, SERVICES, StateReader, Stats};
+use metrics::WorkerView;
+
+use crate::Error;
+use crate::contexts::Shard;
+use crate::orders::Orders;
+
+/// What the services share with a worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    wake: OwnedFd,
+    stats: Stats,
+    reports: QueueReader,
+    orders: Orders,
+    info: Option<WorkerInfo>,
+}
+
+impl Worker {
+    /// Whether it serves.
+    pub(crate) fn is_up(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| matches!(info.state, State::Ready | State::Draining))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Node IDs of the workers, by slot.
+    pub(crate) nodes: Vec<u32>,
+    pub(crate) bell: Bell,
+    pub(crate) stats: Stats,
+    /// By slot.
+    workers: BTreeMap<u8, Worker>,
+    /// By number.
+    shards: BTreeMap<u16, Shard>,
+}
+
+impl Host {
+    /// From the bells and our own stats page.
+    pub(crate) fn new(nodes: Vec<u32>, bells: &OwnedFd, stats: &OwnedFd) -> Result<Self, Error> {
+        let bell = Bell::open(bells.as_fd(), SERVICES)?;
+        let stats = Stats::writer(stats.as_fd())?;
+        Ok(Self { nodes, bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new() })
+    }
+
+    /// Takes what the supervisor gives: a worker's pages, a shard's state, news of a worker. Returns that
+    /// worker's slot and how it was before, where that was known.
+    pub(crate) fn take(
+        &mut self,
+        message: Parent,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Option<(u8, Option<WorkerInfo>)>, Error> {
+        match message {
+            Parent::Pages { slot } => self.add_worker(slot, fds)?,
+            Parent::State { shard, worker } => self.add_shard(shard, worker, fds)?,
+            Parent::WorkerInfo(info) => {
+                let slot = info.slot;
+                let worker = self.workers.get_mut(&slot);
+                let worker = worker.ok_or_else(|| Error::Orders(format!("worker {slot} has no pages")))?;
+                return Ok(Some((slot, worker.info.replace(info))));
+            }
+            _ => return Err(Error::Orders("one that is not for the services".to_owned())),
+        }
+        Ok(None)
+    }
+
+    fn add_worker(&mut self, slot: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
+        let [wake, stats, reports, orders] = take_fds(fds)?;
+        let info = self.workers.remove(&slot).and_then(|worker| worker.info);
+        let worker = Worker {
+            wake,
+            stats: Stats::reader(stats.as_fd())?,
+            reports: QueueReader::open(reports.as_fd())?,
+            orders: Orders::new(QueueWriter::open(orders.as_fd())?),
+            info,
+        };
+        self.workers.insert(slot, worker);
+        Ok(())
+    }
+
+    fn add_shard(&mut self, shard: ShardSetup, worker: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
+        let [state] = take_fds(fds)?;
+        let ShardSetup { number, stack } = shard;
+        let shard = Shard { number, stack, worker, state: StateReader::open(state.as_fd())? };
+        self.shards.insert(number, shard);
+        Ok(())
+    }
+
+    /// Slots of the workers, in order.
+    pub(crate) fn slots(&self) -> Vec<u8> {
+        self.workers.keys().copied().collect()
+    }
+
+    /// How a worker is, as far as it is known.
+    pub(crate) fn info(&self, slot: u8) -> Option<&WorkerInfo> {
+        self.workers.get(&slot)?.info.as_ref()
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.values()
+    }
+
+    /// The shards that somebody serves now.
+    pub(crate) fn served_shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards().filter(|shard| self.workers.get(&shard.worker).is_some_and(Worker::is_up))
+    }
+
+    /// The workers as metrics see them.
+    pub(crate) fn views(&self) -> Vec<WorkerView<'_>> {
+        let workers = self.workers.iter();
+        workers
+            .map(|(&slot, worker)| WorkerView {
+                slot,
+                node: self.nodes.get(usize::from(slot)).copied().unwrap_or(0),
+                up: worker.is_up(),
+                restarts: worker.info.as_ref().map_or(0, |info| info.restarts),
+                stats: &worker.stats,
+            })
+            .collect()
+    }
+
+    /// A worker's oldest report, left in its queue until [`Self::handled`]. What cannot be read is skipped.
+    pub(crate) fn report(&mut self, slot: u8) -> Option<Report> {
+        let worker = self.workers.get_mut(&slot)?;
+        let mut buffer = [0; MAX_MESSAGE];
+        loop {
+            let len = worker.reports.peek(&mut buffer)?;
+            if let Some(report) = channel::read(&buffer[..len]) {
+                return Some(report);
+            }
+            worker.reports.pop();
+        }
+    }
+
+    /// The report that was looked at is done with.
+    pub(crate) fn handled(&mut self, slot: u8) {
+        if let Some(worker) = self.workers.get_mut(&slot) {
+            worker.reports.pop();
+        }
+    }
+
+    /// Sends an order to one worker, now or when its queue has room.
+    pub(crate) fn send(&mut self, slot: u8, order: Order) {
+        self.with(slot, |orders| orders.send(order));
+    }
+
+    /// Sends an order to every worker.
+    pub(crate) fn send_all(&mut self, order: &Order) {
+        self.slots().into_iter().for_each(|slot| self.send(slot, order.clone()));
+    }
+
+    /// Sends what found no room before.
+    pub(crate) fn flush(&mut self) {
+        self.slots().into_iter().for_each(|slot| self.with(slot, Orders::flush));
+    }
+
+    fn with(&mut self, slot: u8, send: impl FnOnce(&mut Orders) -> bool) {
+        let Some(worker) = self.workers.get_mut(&slot) else { return };
+        if send(&mut worker.orders) && self.bell.ring(usize::from(slot), worker.wake.as_fd()) {
+            self.stats.add(Counter::Doorbells, 1);
+        }
+    }
+}
+
+/// Exactly so many descriptors.
+pub(crate) fn take_fds<const N: usize>(fds: Vec<OwnedFd>) -> Result<[OwnedFd; N], Error> {
+    fds.try_into()
+        .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of {N}", fds.len())))
+}

@@ -1,0 +1,123 @@
+//! May a device log in? By the registry's passwords, with a limit on how often failures are told.
+
+use std::time::Instant;
+
+use config::Secret;
+use registry::Embedded;
+use registry::login::{FailureLimiter, check};
+use stack::{Login, Verdict};
+
+/// Why a login was refused: its digest is not that of the password.
+pub(crate) const WRONG_PASSWORD: &str = "wrong password";
+/// Why a login was refused: there is nothing to compare with.
+pub(crate) const NO_PASSWORD: &str = "no password is set for this device";
+
+/// What is decided about a login.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// For the stack.
+    pub(crate) verdict: Verdict,
+    /// Why it was refused; `None` where that is not told.
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Logins {
+    limiter: FailureLimiter,
+    /// For devices that have no password of their own.
+    default: Option<Secret>,
+}
+
+impl Logins {
+    pub(crate) fn new(default: Option<Secret>) -> Self {
+        Self { limiter: FailureLimiter::new(), default }
+    }
+
+    pub(crate) fn decide(&mut self, registry: &Embedded, login: &Login, now: Instant) -> Decision {
+        match self.find(registry, login) {
+            Ok(statics) => Decision { verdict: Verdict::Accepted { statics }, reason: None },
+            Err(reason) => {
+                let tell = self.limiter.failed(login.from.ip(), now);
+                Decision { verdict: Verdict::Refused { tell }, reason: tell.then_some(reason) }
+            }
+        }
+    }
+
+    /// The static talkgroups of a device whose login is right; else why it is not.
+    fn find(&self, registry: &Embedded, login: &Login) -> Result<[Vec<u32>; 2], String> {
+        let password = registry
+            .password_for(login.id, self.default.as_ref())
+            .map_err(|error| error.to_string())?
+            .ok_or(NO_PASSWORD)?;
+        let [present, before] = login.salts.each_ref().map(|salt| check(salt, &password, &login.digest));
+        if !(present | before) {
+            return Err(WRONG_PASSWORD.to_owned());
+        }
+        let device = registry.get(login.id).map_err(|error| error.to_string())?;
+        Ok(device.map(|device| device.statics).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use registry::Device;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn login(id: u32, salt: [u8; 4], password: &str) -> Login {
+        let digest = Sha256::new().chain_update(salt).chain_update(password).finalize().into();
+        Login { id, from: "192.0.2.1:62031".parse().unwrap(), salts: [[1; 4], [2; 4]], digest }
+    }
+
+    fn secret(text: &str) -> Option<Secret> {
+        Secret::new(text).ok()
+    }
+
+    fn registry() -> (tempfile::TempDir, Embedded) {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Embedded::open(dir.path()).unwrap();
+        let device = |id, password, statics| Device { id, password, call: None, statics };
+        registry.put(&device(2_621_370, secret("base"), [vec![91], vec![]])).unwrap();
+        registry.put(&device(262_137_002, None, [vec![], vec![262]])).unwrap();
+        (dir, registry)
+    }
+
+    #[test]
+    fn right_logins_get_their_own_talkgroups() {
+        let (_dir, registry) = registry();
+        let mut logins = Logins::new(secret("default"));
+        let now = Instant::now();
+        let mut statics = |login| match logins.decide(&registry, &login, now) {
+            Decision { verdict: Verdict::Accepted { statics }, reason: None } => statics,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(statics(login(2_621_370, [1; 4], "base")), [vec![91], vec![]]);
+        assert_eq!(statics(login(2_621_370, [2; 4], "base")), [vec![91], vec![]], "the salt before");
+        let none: [Vec<u32>; 2] = [vec![], vec![]];
+        assert_eq!(statics(login(262_137_001, [1; 4], "base")), none, "not those of the base");
+        assert_eq!(statics(login(262_137_002, [1; 4], "base")), [vec![], vec![262]]);
+        assert_eq!(statics(login(7, [1; 4], "default")), none);
+    }
+
+    #[test]
+    fn wrong_ones_are_told_a_few_times() {
+        let (_dir, registry) = registry();
+        let mut logins = Logins::new(None);
+        let now = Instant::now();
+        let cases = [
+            (login(2_621_370, [1; 4], "default"), WRONG_PASSWORD),
+            (login(2_621_370, [3; 4], "base"), WRONG_PASSWORD),
+            (login(7, [1; 4], "default"), NO_PASSWORD),
+        ];
+        for (login, reason) in &cases {
+            let expected =
+                Decision { verdict: Verdict::Refused { tell: true }, reason: Some((*reason).to_owned()) };
+            assert_eq!(logins.decide(&registry, login, now), expected);
+        }
+        let told = (0..10).filter(|_| logins.decide(&registry, &cases[0].0, now).reason.is_some()).count();
+        assert_eq!(told, 2, "five in all");
+        let right = login(2_621_370, [1; 4], "base");
+        assert!(matches!(logins.decide(&registry, &right, now).verdict, Verdict::Accepted { .. }));
+    }
+}

@@ -1,0 +1,160 @@
+//! Orders for one worker: its queue, and what has found no room there yet.
+//!
+//! Answers that wait are bounded, since a device asks again. Evictions and changes of talkgroups are never
+//! dropped: they are kept by device, and the newest replaces the one before.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use channel::Order;
+use fabric::{MAX_MESSAGE, QueueWriter};
+
+/// Answers that may wait; beyond, the oldest goes.
+const MAX_ANSWERS: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Orders {
+    queue: QueueWriter,
+    answers: VecDeque<Order>,
+    evictions: BTreeMap<u32, Order>,
+    statics: BTreeMap<u32, Order>,
+}
+
+impl Orders {
+    pub(crate) fn new(queue: QueueWriter) -> Self {
+        let (evictions, statics) = (BTreeMap::new(), BTreeMap::new());
+        Self { queue, answers: VecDeque::new(), evictions, statics }
+    }
+
+    /// Sends an order, now or when there is room. True where the worker has something to read.
+    pub(crate) fn send(&mut self, order: Order) -> bool {
+        if self.is_behind() {
+            self.keep(order);
+            return self.flush();
+        }
+        let sent = push(&mut self.queue, &order);
+        if !sent {
+            self.keep(order);
+        }
+        sent
+    }
+
+    /// Sends what waits, as far as there is room. True where the worker has something to read.
+    pub(crate) fn flush(&mut self) -> bool {
+        let mut sent = false;
+        // Answers first: an eviction that came after one must find the login that it is about.
+        while let Some(order) = self.answers.front() {
+            if !push(&mut self.queue, order) {
+                return sent;
+            }
+            self.answers.pop_front();
+            sent = true;
+        }
+        for kept in [&mut self.evictions, &mut self.statics] {
+            while let Some(first) = kept.first_entry() {
+                if !push(&mut self.queue, first.get()) {
+                    return sent;
+                }
+                first.remove();
+                sent = true;
+            }
+        }
+        sent
+    }
+
+    fn is_behind(&self) -> bool {
+        !(self.answers.is_empty() && self.evictions.is_empty() && self.statics.is_empty())
+    }
+
+    fn keep(&mut self, order: Order) {
+        match order {
+            Order::Answer { .. } => {
+                if self.answers.len() >= MAX_ANSWERS {
+                    self.answers.pop_front();
+                }
+                self.answers.push_back(order);
+            }
+            Order::Evict { id, .. } => {
+                self.evictions.insert(id, order);
+            }
+            Order::Statics { id, .. } => {
+                self.statics.insert(id, order);
+            }
+        }
+    }
+}
+
+/// False where there is no room.
+fn push(queue: &mut QueueWriter, order: &Order) -> bool {
+    let mut buffer = [0; MAX_MESSAGE];
+    // The longest order fits a message: the channel's own test says so.
+    channel::write(order, &mut buffer).is_none_or(|bytes| queue.push(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use fabric::{QueueReader, QueueSegment};
+    use stack::{Answer, Gone, Verdict};
+
+    use super::*;
+
+    fn answer(id: u32) -> Order {
+        let from = "192.0.2.1:1".parse().unwrap();
+        Order::Answer {
+            shard: 0,
+            answer: Answer::Login { id, from, verdict: Verdict::Refused { tell: true } },
+        }
+    }
+
+    fn evict(id: u32, port: u16) -> Order {
+        Order::Evict { id, keep: Some(([192, 0, 2, 1], port).into()), gone: Gone::Replaced }
+    }
+
+    fn read(queue: &mut QueueReader) -> Option<Order> {
+        let mut buffer = [0; MAX_MESSAGE];
+        let len = queue.peek(&mut buffer)?;
+        queue.pop();
+        channel::read(&buffer[..len])
+    }
+
+    #[test]
+    fn what_finds_no_room_is_kept_and_sent_later() {
+        let segment = QueueSegment::create().unwrap();
+        let mut reader = QueueReader::open(segment.writable()).unwrap();
+        let mut orders = Orders::new(QueueWriter::open(segment.writable()).unwrap());
+        let mut sent = 0;
+        while orders.send(answer(sent)) {
+            sent += 1;
+        }
+        for n in 0..3000 {
+            assert!(!orders.send(evict(n, 1)));
+            assert!(!orders.send(answer(n)));
+        }
+        assert!(!orders.send(evict(7, 2)));
+        for n in 0..sent {
+            assert_eq!(read(&mut reader), Some(answer(n)));
+        }
+        let mut got = Vec::new();
+        while orders.flush() {
+            got.extend(std::iter::from_fn(|| read(&mut reader)));
+        }
+        // All evictions, each device's newest; of the answers the newest.
+        assert_eq!(got[..1024], (1976..3000).map(answer).collect::<Vec<_>>());
+        assert_eq!(got.len(), 1024 + 3000);
+        assert_eq!(got[1024 + 7], evict(7, 2));
+        assert!(orders.send(answer(1)) && !orders.is_behind());
+    }
+
+    #[test]
+    fn nothing_overtakes_what_waits() {
+        let segment = QueueSegment::create().unwrap();
+        let mut reader = QueueReader::open(segment.writable()).unwrap();
+        let mut orders = Orders::new(QueueWriter::open(segment.writable()).unwrap());
+        while orders.send(answer(0)) {}
+        orders.send(evict(1, 1));
+        while read(&mut reader).is_some() {}
+        assert!(orders.send(evict(1, 2)));
+        assert_eq!(read(&mut reader), Some(answer(0)));
+        assert_eq!(read(&mut reader), Some(evict(1, 2)));
+        assert_eq!(read(&mut reader), None, "the older eviction is void");
+    }
+}

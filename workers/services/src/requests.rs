@@ -1,0 +1,154 @@
+//! The request socket: one JSON line a connection, answered by one line; events go on for as long as somebody
+//! listens. Only root and the user who runs the cluster are heard.
+
+use std::fmt::Display;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::{MAX_REQUEST, Reply, ServicesRequest};
+use nix::unistd::Uid;
+use registry::Device;
+use serde::Serialize;
+use stack::{Gone, Time};
+use sys::Clocks;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::bus::Listener;
+use crate::services::{Services, Shared};
+use crate::{Error, contexts, devices};
+
+/// Connections at once.
+pub(crate) const MAX_CONNECTIONS: usize = 64;
+/// How long a request may take to come.
+const ASKING: Duration = Duration::from_secs(10);
+/// How long one that does not read is waited for.
+const READING: Duration = Duration::from_secs(60);
+/// How often a listener that hears nothing is looked after.
+const LOOKING: Duration = Duration::from_secs(10);
+/// How long nothing is accepted after the kernel refused to.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the socket for ever. Each connection holds one of `connections`, which has [`MAX_CONNECTIONS`].
+pub(crate) async fn serve(listener: UnixListener, shared: Shared, connections: Arc<Semaphore>) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            // What fits into a new socket's buffer, so that nobody is waited for.
+            let _ = stream.try_write(&reply(Err::<(), _>(Error::TooMany(MAX_CONNECTIONS))));
+            continue;
+        };
+        let shared = Rc::clone(&shared);
+        tokio::task::spawn_local(async move {
+            // Who hangs up gets nothing.
+            let _ = connection(&mut stream, &shared).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn connection(stream: &mut UnixStream, shared: &Shared) -> Option<()> {
+    let request = match read_request(stream).await {
+        Ok(request) => request?,
+        Err(error) => return write(stream, &reply(Err::<(), _>(error))).await,
+    };
+    if request == ServicesRequest::Events {
+        let listener = shared.borrow().bus.listen();
+        write(stream, &reply(Ok::<_, Error>(()))).await?;
+        return stream_events(stream, listener).await;
+    }
+    let answer = answer(&mut shared.borrow_mut(), request);
+    write(stream, &answer).await
+}
+
+/// The request; `None` where the other side hung up.
+async fn read_request(stream: &mut UnixStream) -> Result<Option<ServicesRequest>, Error> {
+    let peer = stream.peer_cred().map_err(Error::system("asking who asks"))?;
+    if peer.uid() != 0 && peer.uid() != Uid::effective().as_raw() {
+        return Err(Error::NotAllowed);
+    }
+    let mut line = Vec::new();
+    let most = MAX_REQUEST as u64 + 1;
+    let mut reader = BufReader::new(stream.take(most));
+    let read = timeout(ASKING, reader.read_until(b'\n', &mut line)).await;
+    match read {
+        Err(_) => return Err(Error::TooSlow(ASKING.as_secs())),
+        Ok(Err(_) | Ok(0)) => return Ok(None),
+        Ok(Ok(_)) => {}
+    }
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    if line.len() > MAX_REQUEST {
+        return Err(Error::NoRequest(format!("a line longer than {MAX_REQUEST} bytes")));
+    }
+    // The parser's words can repeat what was sent, and that may be a password.
+    serde_json::from_slice(line).map(Some).map_err(|error| Error::NoRequest(what_is_wrong(&error)))
+}
+
+fn what_is_wrong(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    let kind = match error.classify() {
+        Category::Data => "a request, key or value that is not known",
+        _ => "no JSON",
+    };
+    format!("{kind} at column {}", error.column())
+}
+
+/// Does what is asked, and gives the line to answer with.
+fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u8> {
+    let clocks = Clocks::now();
+    match request {
+        ServicesRequest::DeviceAdd { id, password, call, ts1, ts2 } => {
+            reply(services.device_add(Device { id, password, call, statics: [ts1, ts2] }))
+        }
+        ServicesRequest::DeviceRemove { id } => reply(services.device_remove(id)),
+        ServicesRequest::DeviceList => reply(devices::list(&services.registry)),
+        ServicesRequest::DevicePassword { id, password } => reply(services.device_password(id, password)),
+        ServicesRequest::Contexts => {
+            reply(Ok::<_, Error>(contexts::list(services.host.shards(), Time(clocks.mono_us))))
+        }
+        ServicesRequest::Calls => reply(Ok::<_, Error>(services.calls.list(clocks.wall_us))),
+        ServicesRequest::Kick { id } => reply(services.kick(id)),
+        _ => reply(Err::<(), _>(Error::NoRequest("one that is not known here".to_owned()))),
+    }
+}
+
+impl Services {
+    /// Throws out the contexts of an ID.
+    fn kick(&mut self, id: u32) -> Result<(), Error> {
+        if !contexts::any(self.host.shards(), id) {
+            return Err(Error::NoContext(id));
+        }
+        self.host.send_all(&channel::Order::Evict { id, keep: None, gone: Gone::Kicked });
+        Ok(())
+    }
+}
+
+fn reply<T: Serialize, E: Display>(result: Result<T, E>) -> Vec<u8> {
+    control::to_line(&Reply::from(result)).unwrap_or_else(|_| b"{\"error\":\"no JSON form\"}\n".to_vec())
+}
+
+/// `None` where nobody reads.
+async fn write(stream: &mut UnixStream, bytes: &[u8]) -> Option<()> {
+    timeout(READING, stream.write_all(bytes)).await.ok()?.ok()
+}
+
+async fn stream_events(stream: &mut UnixStream, mut listener: Listener) -> Option<()> {
+    loop {
+        match timeout(LOOKING, listener.next()).await {
+            Ok(line) => write(stream, line?.as_bytes()).await?,
+            // Nothing is sent, so nothing fails: a socket that is closed has to be asked.
+            Err(_)
+                if timeout(LOOKING, stream.ready(Interest::WRITABLE)).await.ok()?.ok()?.is_write_closed() =>
+            {
+                return None;
+            }
+            Err(_) => {}
+        }
+    }
+}

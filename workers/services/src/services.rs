@@ -1,0 +1,173 @@
+//! The services' state, and what they do about reports, orders of the supervisor and the passing of time.
+//! All of it is done at once; whoever waits is elsewhere.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Instant;
+
+use channel::{Order, Parent, Report, WorkerInfo};
+use config::Secret;
+use control::State;
+use events::Event;
+use fabric::Counter;
+use registry::Embedded;
+use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
+use sys::Clocks;
+
+use crate::bus::Bus;
+use crate::calls::{self, Calls};
+use crate::host::Host;
+use crate::login::{Decision, Logins};
+use crate::{Error, contexts, log};
+
+/// Reports of one worker that are handled before others have their turn.
+const BATCH: usize = 64;
+/// How often the calls are compared with the state segments, in ticks.
+const TICKS_BETWEEN_LOOKS: u32 = 20;
+
+/// The one state, used by tasks of one thread and never across a wait.
+pub(crate) type Shared = Rc<RefCell<Services>>;
+
+#[derive(Debug)]
+pub(crate) struct Services {
+    pub(crate) host: Host,
+    pub(crate) registry: Embedded,
+    pub(crate) bus: Bus,
+    pub(crate) calls: Calls,
+    logins: Logins,
+    ticks: u32,
+}
+
+impl Services {
+    /// Takes up the sessions that run already. `password` is for devices that have none of their own.
+    pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Self {
+        let mut calls = Calls::default();
+        for shard in host.served_shards() {
+            for report in shard.running() {
+                calls.started(shard.worker, report);
+            }
+        }
+        let bus = Bus::new(host.nodes.clone());
+        Self { host, registry, bus, calls, logins: Logins::new(password), ticks: 0 }
+    }
+
+    /// Handles what the workers have reported, a batch of each. True where there may be more.
+    pub(crate) fn turn(&mut self) -> bool {
+        // Who rang is of no matter: all queues are looked at, since that costs next to nothing.
+        let _ = self.host.bell.take();
+        let mut more = false;
+        for slot in self.host.slots() {
+            let mut left = BATCH;
+            while left > 0
+                && let Some(report) = self.host.report(slot)
+            {
+                self.handle(slot, report);
+                self.host.handled(slot);
+                left -= 1;
+            }
+            more |= left == 0;
+        }
+        self.host.flush();
+        self.host.stats.set(Counter::Heartbeat, Clocks::now().mono_us);
+        more
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self) {
+        let now_us = Clocks::now().mono_us;
+        self.ticks = (self.ticks + 1) % TICKS_BETWEEN_LOOKS;
+        if self.ticks == 0 {
+            self.calls.doubt_others(&contexts::sessions(self.host.shards()), now_us);
+        }
+        for (worker, report) in self.calls.expire(now_us) {
+            self.bus.emit(Some(worker), calls::stop_event(&report));
+        }
+    }
+
+    /// Does what the supervisor says while we run.
+    pub(crate) fn obey(&mut self, message: Parent, fds: Vec<OwnedFd>) -> Result<(), Error> {
+        if let Some((slot, before)) = self.host.take(message, fds)? {
+            self.worker_changed(slot, before);
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, slot: u8, report: Report) {
+        match report {
+            Report::Ask { shard, ask: Ask::Login(login) } => self.login(slot, shard, &login),
+            Report::Notice { notice, .. } => self.notice(slot, notice),
+            Report::Started(report) => {
+                if self.calls.started(slot, report) {
+                    self.bus.emit(Some(slot), calls::start_event(&report));
+                }
+            }
+            Report::Stopped { report, .. } => {
+                self.calls.stopped(report.session);
+                self.bus.emit(Some(slot), calls::stop_event(&report));
+            }
+        }
+    }
+
+    fn login(&mut self, slot: u8, shard: u16, login: &Login) {
+        let Login { id, from, .. } = *login;
+        let Decision { verdict, reason } = self.logins.decide(&self.registry, login, Instant::now());
+        if let Some(reason) = reason {
+            self.refused(slot, id, from, reason);
+        }
+        let accepted = matches!(verdict, Verdict::Accepted { .. });
+        self.host.send(slot, Order::Answer { shard, answer: Answer::Login { id, from, verdict } });
+        if accepted {
+            // One ID has one context in the whole cluster.
+            self.host.send_all(&Order::Evict { id, keep: Some(from), gone: Gone::Replaced });
+        }
+    }
+
+    fn notice(&mut self, slot: u8, notice: Notice) {
+        match notice {
+            Notice::Refused { id, from, reason } => self.refused(slot, id, from, reason),
+            Notice::Up { id, from, call, software } => {
+                let event = Event::RepeaterConnected { context_id: id, address: from, call, software };
+                self.bus.emit(Some(slot), event);
+            }
+            Notice::Down { id, from, gone } => {
+                let reason = words(gone).to_owned();
+                let event = Event::RepeaterDisconnected { context_id: id, address: from, reason };
+                self.bus.emit(Some(slot), event);
+            }
+        }
+    }
+
+    fn refused(&self, slot: u8, id: u32, from: std::net::SocketAddr, reason: String) {
+        log::line(log::refused(id, from, &reason));
+        self.bus.emit(Some(slot), Event::RepeaterRefused { context_id: id, address: from, reason });
+    }
+
+    fn worker_changed(&mut self, slot: u8, before: Option<WorkerInfo>) {
+        let Some(now) = self.host.info(slot).cloned() else { return };
+        let old = before.as_ref().and_then(|info| info.pid);
+        if let Some(pid) = old.filter(|_| old != now.pid) {
+            self.calls.doubt_worker(slot, Clocks::now().mono_us);
+            // One that was told to end has not died.
+            if now.state != State::Stopped {
+                let reason = now.ended.unwrap_or_else(|| "for an unknown reason".to_owned());
+                self.bus.emit(Some(slot), Event::WorkerDied { pid: pid.cast_unsigned(), reason });
+            }
+        }
+        let was_ready = before.is_some_and(|info| info.state == State::Ready && info.pid == now.pid);
+        if let Some(pid) = now.pid.filter(|_| now.state == State::Ready && !was_ready) {
+            self.bus.emit(Some(slot), Event::WorkerStarted { pid: pid.cast_unsigned() });
+        }
+    }
+}
+
+const fn words(gone: Gone) -> &'static str {
+    match gone {
+        Gone::Closed => "it said goodbye",
+        Gone::Silent => "nothing was heard of it",
+        Gone::Replaced => "it logged in anew",
+        Gone::Kicked => "an operator threw it out",
+        Gone::Refused => "its configuration was refused",
+        Gone::Shutdown => "the cluster stops",
+    }
+}
