@@ -97,6 +97,9 @@ pub(crate) enum Device {
         /// Read its password from standard input
         #[arg(long)]
         password_stdin: bool,
+        /// Give it none: the one of the configuration is good for it
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
     },
     /// Show all devices
     List(Json),

@@ -159,15 +159,13 @@ pub(crate) fn kick(paths: &Paths, id: u32) -> Result<()> {
 
 pub(crate) fn device(paths: &Paths, device: Device) -> Result<()> {
     match device {
-        Device::Add { id, call, ts1, ts2, password_stdin } => {
-            let (password, made_up) = match password_stdin {
-                true => (read_password()?, false),
-                false => (make_up_password()?, true),
-            };
-            let add = ServicesRequest::DeviceAdd { id, password: Some(password.clone()), call, ts1, ts2 };
+        Device::Add { id, call, ts1, ts2, password_stdin, no_password } => {
+            let made_up = if password_stdin || no_password { None } else { Some(make_up_password()?) };
+            let password = if password_stdin { Some(read_password()?) } else { made_up.clone() };
+            let add = ServicesRequest::DeviceAdd { id, password, call, ts1, ts2 };
             let _: DeviceInfo = request(paths, &add, TIMEOUT)?;
-            let shown = if made_up { format!(" with password {}", password.expose()) } else { String::new() };
-            say::line(&format!("device {id} added{shown}"));
+            let shown = made_up.map(|password| format!(" with password {}", password.expose()));
+            say::line(&format!("device {id} added{}", shown.unwrap_or_default()));
         }
         Device::List(args) => list_devices(paths, args.json)?,
         Device::Remove { id } => {

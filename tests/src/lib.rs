@@ -2,7 +2,6 @@
 //! It asserts nothing of what a cluster does but that it starts, and that it leaves nothing behind.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic")]
 
 mod repeater;
 

@@ -51,7 +51,7 @@ fn a_device_with_a_password_of_its_own_needs_it() {
         let contexts = cluster.contexts();
         (!contexts.is_empty() && !contexts[0].statics.ts1.is_empty()).then_some(contexts)
     });
-    assert_eq!((contexts.len(), contexts[0].id, contexts[0].call.as_str()), (1, 2_501_001, "N0CALL"));
+    assert_eq!((contexts.len(), contexts[0].id, contexts[0].call.as_str()), (1, 2_501_001, "S2501001"));
     assert_eq!((&contexts[0].statics.ts1[..], &contexts[0].statics.ts2[..]), (&[8][..], &[91, 3100][..]));
     // A hotspot of nine digits has its base ID's.
     assert!(!Repeater::new(server, 250_100_107, PASSWORD, "").log_in());

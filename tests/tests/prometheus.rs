@@ -40,7 +40,7 @@ fn prometheus_scrapes_each_worker() {
     std::fs::write(
         &config,
         format!(
-            "scrape_configs:\n- job_name: bmctl\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
+            "scrape_configs:\n- job_name: bmctl\n  honor_labels: true\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
              http_sd_configs:\n  - url: http://{metrics}/sd\n    refresh_interval: 200ms\n"
         ),
     )

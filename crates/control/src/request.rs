@@ -40,8 +40,8 @@ impl Request for SupervisorRequest {
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ServicesRequest {
-    /// Put a device into the registry, in place of what is there under its ID. Answered by
-    /// [`DeviceInfo`](crate::DeviceInfo).
+    /// Put a device into the registry. Answered by [`DeviceInfo`](crate::DeviceInfo); an error if it is there
+    /// already.
     DeviceAdd {
         /// Its ID, up to nine digits.
         id: u32,

@@ -23,7 +23,7 @@ const TALKGROUP: u32 = 91;
 const PARROT: u32 = 9_990;
 const CALL_SECONDS: u32 = 3;
 /// How many repeaters are tried until two are at different workers.
-const MAX_REPEATERS: u32 = 65;
+const MAX_ATTEMPTS: usize = 64;
 /// How long it may take until it is known which worker serves a repeater.
 const PLACE_PATIENCE_US: u64 = 5_000_000;
 /// Time between two questions for that.
@@ -78,27 +78,30 @@ pub fn demo(
     workers: usize,
     where_is: WhereIs<'_>,
 ) -> Result<Story, Error> {
-    allow_files(MAX_REPEATERS as usize)?;
+    allow_files(2 * MAX_ATTEMPTS)?;
     let mut demo = Demo {
         fleet: Fleet::new(server)?,
         password: password.into(),
         where_is,
         story: Story { sentences: Vec::new(), success: true },
     };
-    let first = demo.log_in(FIRST_ID)?;
-    demo.say(true, format!("Repeater {} logged in at {first}.", FIRST_ID));
-    let (second, place) = demo.find_second(first, workers)?;
-    demo.say(true, format!("Repeater {} logged in at {place}.", demo.fleet.client(second).id()));
-    match (workers, place.worker == first.worker) {
-        (_, false) => {}
-        (0 | 1, true) => demo.say(true, "There is one worker, so the call stays within it.".into()),
+    let (first, from) = demo.find(|place| place.worker == 0 || workers < 2)?;
+    demo.say(true, format!("Repeater {} logged in at {from}.", demo.id(first)));
+    let (second, to) = demo.find(|place| place.worker != from.worker || workers < 2)?;
+    demo.say(true, format!("Repeater {} logged in at {to}.", demo.id(second)));
+    demo.call(first, second)?;
+    match (workers, from.worker == to.worker) {
+        (_, false) => {
+            let sentence = format!("The call crossed from worker {} to worker {}.", from.worker, to.worker);
+            demo.say(true, sentence);
+        }
+        (0 | 1, true) => demo.say(true, "There is one worker, so the call stayed within it.".into()),
         (_, true) => {
             let tried = demo.fleet.clients().count();
-            demo.say(false, format!("{tried} repeaters all came to worker {}.", place.worker));
+            demo.say(false, format!("{tried} repeaters all came to worker {}.", to.worker));
         }
     }
-    demo.call(second, place)?;
-    demo.parrot()?;
+    demo.parrot(first)?;
     demo.fleet.close();
     Ok(demo.story)
 }
@@ -135,32 +138,37 @@ impl Demo<'_> {
         }
     }
 
-    /// Logs in repeaters until one is at another worker than `first`; those before it say goodbye. Which
-    /// worker a repeater comes to depends on its port. Returns the last one's number and place.
-    fn find_second(&mut self, first: Place, workers: usize) -> Result<(usize, Place), Error> {
-        let mut index = 1;
+    fn id(&self, index: usize) -> u32 {
+        self.fleet.client(index).id()
+    }
+
+    /// Logs in repeaters until one is where it is wanted; those before it say goodbye. Which worker a repeater
+    /// comes to depends on its port. Returns the last one's number and place.
+    fn find(&mut self, wanted: impl Fn(&Place) -> bool) -> Result<(usize, Place), Error> {
+        let mut attempt = 0;
         loop {
-            let id = FIRST_ID + index;
-            let place = self.log_in(id)?;
-            if place.worker != first.worker || workers < 2 || index + 1 == MAX_REPEATERS {
-                return Ok((index as usize, place));
+            attempt += 1;
+            let index = self.fleet.clients().count();
+            // A new ID each time: nobody can be told where the one before was.
+            let place = self.log_in(FIRST_ID + u32::try_from(index).unwrap_or(0))?;
+            if wanted(&place) || attempt == MAX_ATTEMPTS {
+                return Ok((index, place));
             }
-            self.fleet.close_one(index as usize);
-            index += 1;
+            self.fleet.close_one(index);
         }
     }
 
-    fn call(&mut self, second: usize, place: Place) -> Result<(), Error> {
-        let calls = [plan(0, TALKGROUP, true)];
+    fn call(&mut self, first: usize, second: usize) -> Result<(), Error> {
+        let calls = [plan(0, self.id(first), TALKGROUP, true)];
         let listeners: Vec<Listener> = self.fleet.clients().map(listener).collect();
         let mut judge = Judge::new(&calls, &listeners);
-        let pace = talk(&mut self.fleet, &mut judge, &calls)?;
+        let pace = talk(&mut self.fleet, &mut judge, first, &calls)?;
         let until_us = Clocks::now().mono_us + DRAIN_US;
         self.fleet.serve(until_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
         let (counts, latency) = (judge.counts(), judge.latency());
-        let (id, worker) = (listeners[second].id, place.worker);
+        let id = listeners[second].id;
         let mut sentence = format!(
-            "Called talkgroup {TALKGROUP}: {} bursts sent, {} heard by {id} at worker {worker}, {} lost, p50 {} us, \
+            "Called talkgroup {TALKGROUP}: {} bursts sent, {} heard by {id}, {} lost, p50 {} us, \
              p99 {} us.",
             pace.sent, counts.delivered, counts.lost, latency.p50_us, latency.p99_us
         );
@@ -177,17 +185,17 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// The first repeater calls the parrot, on the slot on which nobody has spoken yet.
-    fn parrot(&mut self) -> Result<(), Error> {
-        let calls = [plan(1, PARROT, false)];
+    /// A repeater calls the parrot, on the slot on which nobody has spoken yet.
+    fn parrot(&mut self, caller: usize) -> Result<(), Error> {
+        let calls = [plan(1, self.id(caller), PARROT, false)];
         let mut judge = Judge::new(&calls, &[]);
-        talk(&mut self.fleet, &mut judge, &calls)?;
+        talk(&mut self.fleet, &mut judge, caller, &calls)?;
         let end = Clocks::now();
         let mut answer = Answer::default();
         while !answer.is_over(end.mono_us, Clocks::now().mono_us) {
             let until_us = Clocks::now().mono_us + PLACE_PAUSE_US;
             self.fleet.serve(until_us, &mut |i, bytes, at_us| {
-                if i == 0 && at_us >= end.wall_us {
+                if i == caller && at_us >= end.wall_us {
                     answer.take(bytes, at_us - end.wall_us);
                 }
             })?;
@@ -198,10 +206,10 @@ impl Demo<'_> {
     }
 }
 
-fn plan(number: u32, talkgroup: u32, ts2: bool) -> Call {
+fn plan(number: u32, repeater: u32, talkgroup: u32, ts2: bool) -> Call {
     let bursts = bursts_in(CALL_SECONDS);
     Call::new(
-        Plan { number, repeater: FIRST_ID, source: SOURCE, talkgroup, ts2, bursts },
+        Plan { number, repeater, source: SOURCE, talkgroup, ts2, bursts },
         &mut Seed(Clocks::now().wall_us),
     )
 }
@@ -277,12 +285,12 @@ mod tests {
             answer.take(&datagram, first_us + index * 60_000);
         }
         assert!(answer.is_over(0, first_us + 10_000_000));
-        answer.judge(&plan(1, PARROT, false))
+        answer.judge(&plan(1, FIRST_ID, PARROT, false))
     }
 
     #[test]
     fn a_good_parrot_is_praised() {
-        let call = plan(1, PARROT, false);
+        let call = plan(1, FIRST_ID, PARROT, false);
         let (good, text) = answered(call.datagrams().iter().copied(), 1_000_000);
         assert_eq!(
             (good, text.as_str()),
@@ -292,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_bad_parrot_is_told() {
-        let call = plan(1, PARROT, false);
+        let call = plan(1, FIRST_ID, PARROT, false);
         let all = || call.datagrams().iter().copied();
         assert_eq!(
             answered(std::iter::empty(), 0),

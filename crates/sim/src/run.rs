@@ -133,7 +133,7 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
     fleet.log_in(0, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
 
     let (server_before, own_before) = (cpu::used_us(&settings.pids)?, cpu::own_us()?);
-    let pace = talk(&mut fleet, &mut judge, &calls)?;
+    let pace = talk(&mut fleet, &mut judge, 0, &calls)?;
     let until_us = Clocks::now().mono_us + DRAIN_US;
     fleet.serve(until_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
     // A measured process may have ended meanwhile, as when its restart is what is looked at.
@@ -198,9 +198,14 @@ pub(crate) struct Pace {
     pub(crate) duration_us: u64,
 }
 
-/// Sends `calls`, all of one length, at once: call `k` is made by client `k`. The calls are spread evenly
-/// over the 60 ms between two bursts, as those of the world are.
-pub(crate) fn talk(fleet: &mut Fleet, judge: &mut Judge<'_>, calls: &[Call]) -> Result<Pace, Error> {
+/// Sends `calls`, all of one length, at once: call `k` is made by client `first + k`. The calls are spread
+/// evenly over the 60 ms between two bursts, as those of the world are.
+pub(crate) fn talk(
+    fleet: &mut Fleet,
+    judge: &mut Judge<'_>,
+    first: usize,
+    calls: &[Call],
+) -> Result<Pace, Error> {
     let mut pace = Pace { sent: 0, unsent: 0, late: Times::new(), duration_us: 0 };
     let start_us = Clocks::now().mono_us + LEAD_US;
     let bursts = calls.iter().map(Call::bursts).max().unwrap_or(0);
@@ -211,7 +216,7 @@ pub(crate) fn talk(fleet: &mut Fleet, judge: &mut Judge<'_>, calls: &[Call]) -> 
             fleet.serve(due_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
             let now = Clocks::now();
             judge.sent(number, index, now.wall_us);
-            let sent = fleet.send(number, datagram);
+            let sent = fleet.send(first + number, datagram);
             pace.sent += 1;
             pace.unsent += u64::from(!sent);
             pace.late.record(now.mono_us.saturating_sub(due_us));

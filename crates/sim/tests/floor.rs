@@ -71,11 +71,12 @@ fn the_demo_tells_what_happens() {
     };
     let story = demo(floor.address(), "passw0rd", 2, &mut where_is).unwrap();
     let said: Vec<&str> = story.sentences.iter().map(String::as_str).collect();
-    assert_eq!(said.len(), 4, "{story}");
+    assert_eq!(said.len(), 5, "{story}");
     assert_eq!(said[0], "Repeater 2501001 logged in at worker 0 (node 25011).");
     assert_eq!(said[1], "Repeater 2501003 logged in at worker 1 (node 25012).");
-    let call = "Called talkgroup 91: 50 bursts sent, 50 heard by 2501003 at worker 1, 0 lost, p50 ";
+    let call = "Called talkgroup 91: 50 bursts sent, 50 heard by 2501003, 0 lost, p50 ";
     assert!(said[2].starts_with(call), "{story}");
-    assert_eq!(said[3], "The parrot (9990) did not answer within 1.5 s.");
+    assert_eq!(said[3], "The call crossed from worker 0 to worker 1.");
+    assert_eq!(said[4], "The parrot (9990) did not answer within 1.5 s.");
     assert!(!story.success, "the floor has no parrot");
 }

@@ -8,7 +8,8 @@ use crate::{Forward, SessionId};
 /// What goes into the switch.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A context is there, or has another profile than before.
+    /// A context is there, or has another profile than before. One with another ID or other slots than the
+    /// one at its place begins anew, as after [`Input::Down`].
     Up {
         /// Which.
         context: ContextKey,
@@ -64,7 +65,7 @@ pub enum Ended {
     Timeout,
     /// Another call began on its slot.
     Superseded,
-    /// Its context is gone.
+    /// Its context is gone, or has other slots now.
     ContextGone,
 }
 

@@ -1,5 +1,6 @@
 //! Children that die with their parent, are known by a pidfd and hold one socket to it.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
@@ -173,6 +174,10 @@ pub fn take_channel() -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor is open, came by exec, and the flag set below keeps it from being taken twice.
     let fd = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
+    // It was started through a descriptor, so the kernel took the descriptor's number for its name.
+    if let Some(name) = std::env::args().next().and_then(|name| CString::new(name).ok()) {
+        nix::sys::prctl::set_name(&name)?;
+    }
     nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::SockType)
         .map_err(|_| io::Error::other("this program is started by `bmctl start`, not by hand"))?;
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;

@@ -8,6 +8,9 @@ use mmdvm::Described;
 use stack::{Slot, Slots, Time};
 use switch::{Record, SessionId, SessionReport};
 
+/// The stack whose records are known here.
+const MMDVM: &str = "mmdvm";
+
 /// A shard as the services see it.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -21,9 +24,10 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Its contexts; a record that cannot be read is left out.
+    /// Its contexts; what cannot be read is left out: a damaged record, a stack that is not known here.
     fn contexts(&self) -> impl Iterator<Item = (Described, Record)> {
-        (0..self.state.stored().rows()).filter_map(|row| {
+        let rows = if self.stack == MMDVM { self.state.stored().rows() } else { 0 };
+        (0..rows).filter_map(|row| {
             let stored = self.state.stored();
             let mut cell = [0; CELL_LEN];
             let len = stored.read(row, Cell::Stack, &mut cell)?;

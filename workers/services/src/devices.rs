@@ -4,37 +4,20 @@ use channel::Order;
 use config::Secret;
 use control::{DeviceInfo, DeviceList};
 use registry::{Device, Embedded};
-use serde::Serialize;
 
 use crate::Error;
 use crate::services::Services;
 
-/// Characters of a password that is made here: 32 of them, without those that look alike.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-/// How many of them it has: 80 bits.
-const MADE_LEN: usize = 16;
-
-/// A device with the password that was made for it, shown this once.
-#[derive(Debug, Serialize)]
-pub(crate) struct Added {
-    #[serde(flatten)]
-    device: DeviceInfo,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    password: Option<Secret>,
-}
-
 impl Services {
-    /// Puts a device into the registry; one without a password is given one.
-    pub(crate) fn device_add(&mut self, mut device: Device) -> Result<Added, Error> {
+    /// Puts a device into the registry.
+    pub(crate) fn device_add(&mut self, device: Device) -> Result<DeviceInfo, Error> {
         device.validate()?;
         if self.registry.get(device.id)?.is_some() {
             return Err(Error::DeviceExists(device.id));
         }
-        let made = if device.password.is_none() { Some(make_password()?) } else { None };
-        device.password = device.password.or_else(|| made.clone());
         self.registry.put(&device)?;
         self.tell_statics(device.id, device.statics.clone());
-        Ok(Added { device: device_info(device), password: made })
+        Ok(device_info(device))
     }
 
     /// Takes a device out of the registry, readable or not.
@@ -71,26 +54,4 @@ pub(crate) fn list(registry: &Embedded) -> Result<DeviceList, Error> {
 fn device_info(device: Device) -> DeviceInfo {
     let [ts1, ts2] = device.statics;
     DeviceInfo { id: device.id, call: device.call, has_password: device.password.is_some(), ts1, ts2 }
-}
-
-fn make_password() -> Result<Secret, Error> {
-    let mut bytes = [0; MADE_LEN];
-    let failed = Error::system("drawing a password");
-    getrandom::fill(&mut bytes).map_err(|error| failed(std::io::Error::other(error)))?;
-    let text: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
-    Secret::new(text).map_err(|error| Error::system("drawing a password")(std::io::Error::other(error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn made_passwords_are_long_and_not_the_same() {
-        let passwords = [make_password().unwrap(), make_password().unwrap()];
-        assert_ne!(passwords[0], passwords[1]);
-        assert!(passwords.iter().all(|password| password.expose().len() == MADE_LEN));
-        let unique: std::collections::BTreeSet<_> = ALPHABET.iter().collect();
-        assert_eq!(unique.len(), 32);
-    }
 }

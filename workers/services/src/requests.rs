@@ -142,13 +142,38 @@ async fn stream_events(stream: &mut UnixStream, mut listener: Listener) -> Optio
     loop {
         match timeout(LOOKING, listener.next()).await {
             Ok(line) => write(stream, line?.as_bytes()).await?,
-            // Nothing is sent, so nothing fails: a socket that is closed has to be asked.
-            Err(_)
-                if timeout(LOOKING, stream.ready(Interest::WRITABLE)).await.ok()?.ok()?.is_write_closed() =>
-            {
-                return None;
-            }
+            // Nothing is sent, so nothing fails: a socket that was closed has to be asked.
+            Err(_) if is_closed(stream).await => return None,
             Err(_) => {}
+        }
+    }
+}
+
+/// Whether the other side has closed its end; one that only sends no more has not.
+async fn is_closed(stream: &UnixStream) -> bool {
+    match timeout(Duration::ZERO, stream.ready(Interest::WRITABLE)).await {
+        Ok(ready) => ready.map_or(true, |ready| ready.is_write_closed()),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_listener_is_found() {
+        let (mine, mut theirs) = UnixStream::pair().unwrap();
+        assert!(!is_closed(&mine).await);
+        theirs.shutdown().await.unwrap();
+        mine.readable().await.unwrap();
+        assert!(!is_closed(&mine).await, "it only sends no more");
+        let full = vec![0; 1 << 20];
+        while mine.try_write(&full).is_ok() {}
+        assert!(!is_closed(&mine).await, "it only does not read");
+        drop(theirs);
+        while !is_closed(&mine).await {
+            tokio::task::yield_now().await;
         }
     }
 }

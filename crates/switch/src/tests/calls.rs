@@ -253,7 +253,8 @@ fn all_numbers_taken_stops_nothing() {
     bench.switch.handle_input(bench.now, input);
     assert!(bench.switch.poll_output().is_none());
     for number in numbers.drain(..) {
-        bench.switch.sessions.remove(number).map(|session| bench.switch.sessions.recycle(session.routes));
+        let session = bench.switch.sessions.remove(number).unwrap();
+        bench.switch.sessions.recycle(session.routes);
     }
     bench.over("A", Slot::One, 91);
     assert_eq!(bench.hears("B"), ["TS2 91 by A: 8"]);

@@ -64,6 +64,7 @@ struct World {
     contexts: u16,
     talks: Vec<Talk>,
     streams: u32,
+    is_restoring: bool,
     delivered: u64,
     ended: u64,
 }
@@ -81,12 +82,13 @@ impl World {
             inbox: VecDeque::new(),
         };
         Self {
-            random: Random(seed | 1),
+            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             now: Now { mono: Time(5_000_000_000), wall_us: 1_790_000_000_000_000 },
             workers: (25_011..).take(workers).map(worker).collect(),
             contexts,
             talks: Vec::new(),
             streams: 0,
+            is_restoring: false,
             delivered: 0,
             ended: 0,
         }
@@ -158,9 +160,12 @@ impl World {
                     assert!(is_new, "said twice: {talkgroup} wanted: {wanted}");
                 }
                 Output::Started { index, report } => {
-                    assert!(report.session.node != this.node || Some(report.session) != this.last);
+                    let is_new = report.session.node == this.node && Some(report.session) > this.last;
+                    assert!(is_new || self.is_restoring, "an ID given twice");
                     assert!(this.running.insert(index, report.session).is_none(), "a number given twice");
-                    this.last = this.last.max(Some(report.session));
+                    if is_new {
+                        this.last = Some(report.session);
+                    }
                 }
                 Output::Stopped { index, report, .. } => {
                     assert_eq!(this.running.remove(&index), Some(report.session));
@@ -196,7 +201,7 @@ impl World {
         }
         self.streams += 1;
         let stream = if self.random.one_in(3) { 0 } else { self.streams };
-        if self.talks.len() < 40 {
+        if self.talks.len() < 25 {
             self.talks.push(Talk { worker, context, slot, stream, frame });
         }
         self.input(worker, Input::Frame { context, slot, stream, frame: &frame });
@@ -212,7 +217,7 @@ impl World {
         if frame.kind != BurstKind::Data(DataType::CSBK) {
             frame.kind = BurstKind::Voice(self.random.below(6) as u8);
         }
-        match self.random.below(60) {
+        match self.random.below(150) {
             0 => drop(self.talks.swap_remove(i)),
             1 | 2 => {
                 self.talks.swap_remove(i);
@@ -228,7 +233,7 @@ impl World {
 
     fn read_ring(&mut self) {
         let worker = self.any_worker();
-        for _ in 0..self.random.below(8) {
+        for _ in 0..self.random.below(40) {
             let Some((from, forward)) = self.workers[worker].inbox.pop_front() else { return };
             let node = self.workers[from].node;
             self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
@@ -257,7 +262,9 @@ impl World {
             && self.random.one_in(2)
         {
             self.input(to, Input::Up { context, profile });
+            self.is_restoring = true;
             self.input(to, Input::Restore { context, bytes: &record[..len] });
+            self.is_restoring = false;
         }
     }
 
@@ -265,25 +272,25 @@ impl World {
         match self.random.below(1000) {
             0..600 => self.talk(),
             600..700 => self.read_ring(),
-            700..740 => self.key(),
-            740..760 => self.junk(),
-            760..775 => {
+            700..712 => self.key(),
+            712..716 => self.junk(),
+            716..728 => {
                 let (worker, context) = (self.any_worker(), self.any_context());
                 let profile = self.any_profile(context);
                 self.input(worker, Input::Up { context, profile });
             }
-            775..785 => self.move_context(),
-            785..790 => {
+            728..736 => self.move_context(),
+            736 => {
                 let secs = self.random.below(4);
                 self.pass(Duration::from_secs(secs));
             }
-            790 if self.random.one_in(20) => {
+            737 if self.random.one_in(10) => {
                 let time = Duration::from_secs(self.random.below(DYNAMIC_TIME.as_secs()));
                 self.pass(time);
             }
-            791 => self.now.wall_us -= 10_000,
+            738 => self.now.wall_us -= 10_000,
             _ => {
-                let us = self.random.below(10_000);
+                let us = self.random.below(4_000);
                 self.pass(Duration::from_micros(us));
             }
         }
@@ -328,20 +335,20 @@ fn run(seed: u64, workers: usize, contexts: u16, steps: u32) {
     }
     world.end();
     // The made-up traffic is worth something.
-    assert!(world.delivered > u64::from(steps), "{} delivered", world.delivered);
+    assert!(world.delivered > u64::from(steps / 2), "{} delivered", world.delivered);
     assert!(world.ended > u64::from(steps / 100), "{} ended", world.ended);
 }
 
 #[test]
 fn sixty_contexts_on_one_switch() {
-    for seed in 1..=4 {
+    for seed in 1..=6 {
         run(seed, 1, 60, 25_000);
     }
 }
 
 #[test]
 fn twenty_contexts_on_each_of_three_switches() {
-    for seed in 1..=4 {
+    for seed in 1..=6 {
         run(seed, 3, 20, 25_000);
     }
 }
