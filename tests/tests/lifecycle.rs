@@ -1,11 +1,19 @@
 //! Starting, refusing to start, stopping, and what a death leaves behind.
 
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use control::{ClusterState, State};
 use nix::sys::signal::Signal;
 use tests::{Cluster, HANG, bmctl, is_running, run, signal, text, wait_for};
+
+/// A start that is expected to fail, in a directory of its own.
+fn start(dir: &Path, config: &Path) -> Output {
+    let mut command = Command::new(bmctl());
+    command.args(["start", "--workers", "1", "--config"]).arg(config);
+    run(command.arg("--runtime-dir").arg(dir.join("run")), "")
+}
 
 #[test]
 fn a_cluster_says_what_runs_where_and_status_agrees() {
@@ -82,14 +90,7 @@ fn a_port_that_is_taken_is_named() {
     let file = dir.path().join("two.toml");
     let text_of_file = format!("[stacks.mmdvm]\nlisten = \"{}\"\npassword = \"x\"\n", first.mmdvm());
     std::fs::write(&file, text_of_file).unwrap();
-    let second = run(
-        Command::new(bmctl())
-            .args(["start", "--workers", "1", "--config"])
-            .arg(&file)
-            .arg("--runtime-dir")
-            .arg(dir.path().join("run")),
-        "",
-    );
+    let second = start(dir.path(), &file);
     assert_eq!(second.status.code(), Some(1), "{}", text(&second));
     let said = text(&second);
     assert!(said.contains(&first.mmdvm().to_string()) && said.contains("another program has it"), "{said}");
@@ -110,14 +111,7 @@ fn a_registry_in_use_refuses_the_start() {
         ),
     )
     .unwrap();
-    let second = run(
-        Command::new(bmctl())
-            .args(["start", "--workers", "1", "--config"])
-            .arg(&file)
-            .arg("--runtime-dir")
-            .arg(dir.path().join("run")),
-        "",
-    );
+    let second = start(dir.path(), &file);
     assert!(!second.status.success(), "{}", text(&second));
     assert!(text(&second).contains(&data.display().to_string()), "{}", text(&second));
 }

@@ -10,4 +10,4 @@ mod socket;
 
 pub use child::{Child, Parent, ServicesSetup, ShardSetup, StackSetup, WorkerInfo, WorkerSetup};
 pub use queue::{Order, Report, read, write};
-pub use socket::{Error, Socket};
+pub use socket::{Error, Socket, descriptors};

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +22,24 @@ pub enum Error {
     /// The other side sent what is no message.
     #[error("the socket between supervisor and child: not a message: {0}; do both have the same version?")]
     Foreign(#[from] serde_json::Error),
+    /// A message came with other descriptors than it should.
+    #[error(
+        "the socket between supervisor and child: {got} descriptors instead of {wanted}; do both have the same version?"
+    )]
+    Descriptors {
+        /// How many came.
+        got: usize,
+        /// How many belong to the message.
+        wanted: usize,
+    },
+}
+
+/// The descriptors of a message, where there are as many as belong to it.
+///
+/// # Errors
+/// [`Error::Descriptors`].
+pub fn descriptors<const N: usize>(fds: Vec<OwnedFd>) -> Result<[OwnedFd; N], Error> {
+    fds.try_into().map_err(|fds: Vec<OwnedFd>| Error::Descriptors { got: fds.len(), wanted: N })
 }
 
 /// One end.
@@ -71,6 +91,23 @@ impl Socket {
             Ok((len, fds)) => Ok(Some((serde_json::from_slice(&buffer[..len])?, fds))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next message, waited for.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn wait<T: DeserializeOwned>(&self) -> Result<(T, Vec<OwnedFd>), Error> {
+        loop {
+            if let Some(message) = self.receive()? {
+                return Ok(message);
+            }
+            let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(io::Error::from(errno).into()),
+            }
         }
     }
 }

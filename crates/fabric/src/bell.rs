@@ -73,13 +73,16 @@ impl Bell {
     pub fn ring(&self, process: usize, wake: BorrowedFd<'_>) -> bool {
         let bell = self.of(process);
         let (word, bit) = (&bell[self.me / 64], 1 << (self.me % 64));
-        if word.load(Ordering::Relaxed) & bit == 0 {
-            word.fetch_or(bit, Ordering::SeqCst);
-        }
-        // What was published before must be seen by an owner that we do not see sleeping.
+        // What was published before must be visible before the bit is looked at: an owner that takes the bit
+        // after we saw it set finds it then, and needs no second hint. Only we set this bit.
         fence(Ordering::SeqCst);
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return false;
+        }
+        word.fetch_or(bit, Ordering::SeqCst);
+        // Sequentially consistent, as in `sleep`: either we see it asleep or it sees our bit.
         let sleeping = &bell[SLEEPING];
-        if sleeping.load(Ordering::Relaxed) == 0 || sleeping.swap(0, Ordering::SeqCst) == 0 {
+        if sleeping.load(Ordering::SeqCst) == 0 || sleeping.swap(0, Ordering::SeqCst) == 0 {
             return false;
         }
         // Refused only where the counter is full: then the owner has been woken often enough.
@@ -102,8 +105,7 @@ impl Bell {
     pub fn sleep(&self) -> bool {
         let bell = self.of(self.me);
         bell[SLEEPING].store(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        let quiet = bell[0].load(Ordering::Relaxed) | bell[1].load(Ordering::Relaxed) == 0;
+        let quiet = bell[0].load(Ordering::SeqCst) | bell[1].load(Ordering::SeqCst) == 0;
         if !quiet {
             self.awake();
         }
@@ -128,6 +130,7 @@ mod tests {
         let (a, b) = (Bell::open(segment.writable(), 70), Bell::open(segment.writable(), SERVICES));
         let (a, b) = (a.unwrap(), b.unwrap());
         assert!(!a.ring(3, wake.as_fd()), "it does not sleep yet");
+        assert!(!a.ring(3, wake.as_fd()), "it knows already");
         assert!(!sleeper.sleep(), "something has come");
         assert_eq!(sleeper.take(), 1 << 70);
         assert!(sleeper.sleep());

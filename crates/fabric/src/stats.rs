@@ -158,6 +158,15 @@ impl Stats {
         self.word(LAST_WORDS).store(bytes.len() as u64, Ordering::Release);
     }
 
+    /// From now on a panic of this process leaves its message on the page, where the supervisor finds it.
+    pub fn keep_panics(self) {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            self.set_last_words(&info.to_string());
+            before(info);
+        }));
+    }
+
     /// What it said last, if it did.
     #[must_use]
     pub fn last_words(&self) -> Option<String> {

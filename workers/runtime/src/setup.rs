@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use channel::{Parent, ShardSetup, Socket, WorkerSetup};
 use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::services::Services;
 use crate::shard::Shard;
@@ -16,13 +15,13 @@ use crate::{Error, StackFactory, StackOptions};
 /// Receives everything and makes the worker of it.
 pub(crate) fn receive(stacks: &[StackFactory]) -> Result<Worker, Error> {
     let socket = Socket::of_child()?;
-    let (Parent::Worker(setup), fds) = wait(&socket)? else {
+    let (Parent::Worker(setup), fds) = socket.wait()? else {
         return Err(Error::Orders("the first was no worker's set-up".into()));
     };
     let mut worker = begin(socket, &setup, fds)?;
     let mut outlets: Vec<(String, usize)> = Vec::new();
     loop {
-        match wait(&worker.socket)? {
+        match worker.socket.wait()? {
             (Parent::Shard(shard), fds) => {
                 let shard = make_shard(&setup, stacks, &mut worker, &mut outlets, &shard, fds)?;
                 worker.add_shard(shard)?;
@@ -34,25 +33,9 @@ pub(crate) fn receive(stacks: &[StackFactory]) -> Result<Worker, Error> {
     }
 }
 
-/// The next message, waited for.
-fn wait(socket: &Socket) -> Result<(Parent, Vec<OwnedFd>), Error> {
-    loop {
-        if let Some(message) = socket.receive()? {
-            return Ok(message);
-        }
-        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(Error::errno("waiting for the supervisor")(errno)),
-        }
-    }
-}
-
 fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worker, Error> {
-    let [bells, wake, services_wake, stats, segment, reports, orders] = fds
-        .try_into()
-        .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of 7", fds.len())))?;
-    leave_last_words(Stats::writer(stats.as_fd())?);
+    let [bells, wake, services_wake, stats, segment, reports, orders] = channel::descriptors(fds)?;
+    Stats::writer(stats.as_fd())?.keep_panics();
     let bell = Bell::open(bells.as_fd(), usize::from(setup.slot))?;
     let siblings = Siblings::new(WorkerWriter::open(segment.as_fd())?);
     let services = Services {
@@ -62,15 +45,6 @@ fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worke
         ring: false,
     };
     Worker::new(socket, setup.node, bell, wake, Stats::writer(stats.as_fd())?, siblings, services)
-}
-
-/// A panic leaves its message on the stats page, where the supervisor finds it.
-fn leave_last_words(stats: Stats) {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        stats.set_last_words(&info.to_string());
-        before(info);
-    }));
 }
 
 fn make_shard(
@@ -120,9 +94,7 @@ fn make_shard(
 impl Worker {
     /// A sibling is there, or there again.
     pub(crate) fn add_sibling(&mut self, slot: u8, node: u32, fds: Vec<OwnedFd>) -> Result<(), Error> {
-        let [segment, wake] = fds
-            .try_into()
-            .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of 2", fds.len())))?;
+        let [segment, wake] = channel::descriptors(fds)?;
         self.siblings.add(slot, node, WorkerReader::open(segment.as_fd())?, wake);
         Ok(())
     }

@@ -59,8 +59,12 @@ impl Siblings {
         self.refresh(slot);
     }
 
-    /// All of them.
-    pub(crate) fn everybody(&self) -> Set {
+    /// All siblings are to look at our interest: it was filled before we knew them.
+    pub(crate) fn announce(&mut self) {
+        self.ring |= self.everybody();
+    }
+
+    fn everybody(&self) -> Set {
         self.all.iter().fold(0, |set, sibling| set | 1 << sibling.slot)
     }
 
@@ -102,7 +106,7 @@ impl Siblings {
     /// Somebody here wants a talkgroup, or nobody any more.
     pub(crate) fn set_interest(&mut self, talkgroup: u32, wanted: bool) {
         if self.writer.set_interest(talkgroup, wanted) {
-            self.ring |= self.everybody();
+            self.announce();
         }
     }
 

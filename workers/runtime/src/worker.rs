@@ -126,6 +126,8 @@ impl Worker {
 
     /// Runs until told to stop.
     pub(crate) fn run(&mut self) -> Result<(), Error> {
+        self.siblings.announce();
+        self.siblings.flush(&self.stats, &self.bell);
         self.socket.send(&Child::Ready { facts: Default::default() }, &[])?;
         let mut events = [EpollEvent::empty(); EVENTS];
         let mut more = false;

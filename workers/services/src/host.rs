@@ -71,7 +71,7 @@ impl Host {
     }
 
     fn add_worker(&mut self, slot: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
-        let [wake, stats, reports, orders] = take_fds(fds)?;
+        let [wake, stats, reports, orders] = channel::descriptors(fds)?;
         let info = self.workers.remove(&slot).and_then(|worker| worker.info);
         let worker = Worker {
             wake,
@@ -85,7 +85,7 @@ impl Host {
     }
 
     fn add_shard(&mut self, shard: ShardSetup, worker: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
-        let [state] = take_fds(fds)?;
+        let [state] = channel::descriptors(fds)?;
         let ShardSetup { number, stack } = shard;
         let shard = Shard { number, stack, worker, state: StateReader::open(state.as_fd())? };
         self.shards.insert(number, shard);
@@ -166,10 +166,4 @@ impl Host {
             self.stats.add(Counter::Doorbells, 1);
         }
     }
-}
-
-/// Exactly so many descriptors.
-pub(crate) fn take_fds<const N: usize>(fds: Vec<OwnedFd>) -> Result<[OwnedFd; N], Error> {
-    fds.try_into()
-        .map_err(|fds: Vec<OwnedFd>| Error::Orders(format!("{} descriptors instead of {N}", fds.len())))
 }
