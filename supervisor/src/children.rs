@@ -42,7 +42,8 @@ impl Programs {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) process: Child,
-    pub(crate) socket: Socket,
+    /// `None` once the child has closed its end.
+    pub(crate) socket: Option<Socket>,
 }
 
 /// What every child is made from.
@@ -77,7 +78,7 @@ impl Nursery {
         socket.send(&Parent::Go, &[])?;
         let spawn = Spawn { program: program.as_fd(), name, channel: theirs.as_fd(), cpu };
         let process = spawn.start().with_context(|| format!("cannot start {name}"))?;
-        Ok(Running { process, socket })
+        Ok(Running { process, socket: Some(socket) })
     }
 
     fn set_up_worker(&self, socket: &Socket, slot: u8) -> Result<()> {
@@ -131,7 +132,7 @@ impl Nursery {
         let fds = [
             memory.bells.writable(),
             memory.services_wake.as_fd(),
-            memory.services_stats.writable(),
+            memory.services_page.writable(),
             self.requests.as_fd(),
         ];
         socket.send(&Parent::Services(Box::new(setup)), &fds)?;

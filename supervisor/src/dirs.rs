@@ -2,11 +2,12 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use control::Paths;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// Held while the cluster runs; the kernel releases it however the process ends.
@@ -45,36 +46,56 @@ pub(crate) fn make_private(dir: &Path) -> Result<()> {
         .with_context(|| format!("cannot make the directory {}: choose another one", dir.display()))
 }
 
+/// Refuses a runtime directory that somebody else could have laid out for us.
+pub(crate) fn check_owner(dir: &Path) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(dir) else { return Ok(()) };
+    let me = nix::unistd::geteuid().as_raw();
+    if !found.is_dir() || ![me, 0].contains(&found.uid()) && me != 0 || found.mode() & 0o022 != 0 {
+        let dir = dir.display();
+        bail!("{dir} is not trusted: it must be a directory of this user that nobody else can write to");
+    }
+    Ok(())
+}
+
 /// Takes the runtime directory for this process.
 ///
 /// # Errors
 /// [`AlreadyRunning`] where another has it.
 pub(crate) fn lock(paths: &Paths) -> Result<Locked> {
     make_private(paths.dir())?;
+    check_owner(paths.dir())?;
     let path = paths.lock();
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
         .open(&path)
         .with_context(|| format!("cannot open the lock file {}", path.display()))?;
-    let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-        let mut pid = String::new();
-        // The winner may not have written its pid yet.
-        let _ = File::open(paths.pid()).and_then(|mut file| file.read_to_string(&mut pid));
-        let pid = if pid.trim().is_empty() { "not known yet".to_owned() } else { pid.trim().to_owned() };
-        return Err(AlreadyRunning { dir: paths.dir().display().to_string(), pid }.into());
+    let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => lock,
+        Err((_, Errno::EWOULDBLOCK)) => return Err(already_running(paths).into()),
+        Err((_, errno)) => return Err(errno).with_context(|| format!("cannot lock {}", path.display())),
     };
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(true)
         .write(true)
         .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
         .open(paths.pid())
         .with_context(|| format!("cannot write {}", paths.pid().display()))?;
     writeln!(file, "{}", std::process::id())?;
     Ok(Locked { _lock: lock, paths: paths.clone() })
+}
+
+fn already_running(paths: &Paths) -> AlreadyRunning {
+    let mut pid = String::new();
+    // The winner may not have written its pid yet.
+    let _ = File::open(paths.pid()).and_then(|mut file| file.read_to_string(&mut pid));
+    let pid = if pid.trim().is_empty() { "not known yet".to_owned() } else { pid.trim().to_owned() };
+    AlreadyRunning { dir: paths.dir().display().to_string(), pid }
 }
 
 impl Drop for Locked {

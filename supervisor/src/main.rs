@@ -29,10 +29,11 @@ fn main() -> ExitCode {
         let user = nix::unistd::geteuid().as_raw();
         control::default_runtime_dir(|name| std::env::var(name).ok(), user)
     });
-    match run(&Paths::new(dir), cli.verb) {
+    let paths = Paths::new(dir);
+    match dirs::check_owner(paths.dir()).and_then(|()| run(&paths, cli.verb)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            say::log(&format!("{error:#}"));
+            say::failure(&error);
             exit_of(&error).into()
         }
     }

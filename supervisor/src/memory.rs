@@ -37,7 +37,8 @@ pub(crate) struct Memory {
     pub(crate) workers: Vec<WorkerMemory>,
     pub(crate) shards: Vec<Shard>,
     pub(crate) services_wake: OwnedFd,
-    pub(crate) services_stats: Segment,
+    pub(crate) services_page: Segment,
+    pub(crate) services_stats: Stats,
     epoch: u64,
 }
 
@@ -66,12 +67,14 @@ impl Memory {
                 Ok(Shard { number, stack, worker, state: StateSegment::create(0)?, sockets })
             })
             .collect();
+        let services_page = StatsSegment::create(0)?;
         Ok(Self {
             bells: BellSegment::create()?,
             workers: workers?,
             shards: shards?,
             services_wake: BellSegment::wake()?,
-            services_stats: StatsSegment::create(0)?,
+            services_stats: Stats::reader(services_page.read_only())?,
+            services_page,
             epoch,
         })
     }

@@ -18,6 +18,8 @@ const LAST_BACKOFF: Duration = Duration::from_secs(30);
 const START_TIME: Duration = Duration::from_secs(20);
 /// A process that has not ended by then, after it was told to, is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// A process that dies so often before the cluster has been ready for the first time ends the start.
+const FIRST_DEATHS: u32 = 3;
 /// Exit code after which a start makes no sense: the configuration is wrong (EX_CONFIG).
 pub(crate) const EXIT_CONFIG: i32 = 78;
 
@@ -48,6 +50,8 @@ pub(crate) enum Event {
     Ended { process: Process, config: bool },
     /// It could not be started.
     NotStarted(Process),
+    /// It has closed its socket to the supervisor.
+    Deaf(Process),
     /// The cluster is to stop.
     Stop,
 }
@@ -59,8 +63,10 @@ pub(crate) enum Action {
     Start(Process),
     /// Tell it to end.
     Tell(Process),
-    /// Kill it.
+    /// Kill it: it has not done in time what it had to.
     Kill(Process),
+    /// The cluster cannot start because of it; it stops.
+    Fail(Process),
     /// All have ended: so does the supervisor.
     Exit,
 }
@@ -71,8 +77,9 @@ struct Kept {
     /// It has a process.
     runs: bool,
     restarts: u32,
-    since: Duration,
     ready_at: Option<Duration>,
+    /// It has been ready, if not this time.
+    was_ready: bool,
     backoff: Duration,
     /// When to start, to kill.
     deadline: Option<Duration>,
@@ -83,6 +90,7 @@ struct Kept {
 pub(crate) struct Policy {
     kept: BTreeMap<Process, Kept>,
     actions: VecDeque<Action>,
+    was_ready: bool,
     stopping: bool,
     exited: bool,
 }
@@ -90,8 +98,13 @@ pub(crate) struct Policy {
 impl Policy {
     /// Starts so many workers, and the services.
     pub(crate) fn new(workers: u8) -> Self {
-        let mut policy =
-            Self { kept: BTreeMap::new(), actions: VecDeque::new(), stopping: false, exited: false };
+        let mut policy = Self {
+            kept: BTreeMap::new(),
+            actions: VecDeque::new(),
+            was_ready: false,
+            stopping: false,
+            exited: false,
+        };
         // Services first: workers that come up find somebody to ask.
         let all = std::iter::once(Process::Services).chain((0..workers).map(Process::Worker));
         for process in all {
@@ -99,8 +112,8 @@ impl Policy {
                 state: State::Starting,
                 runs: false,
                 restarts: 0,
-                since: Duration::ZERO,
                 ready_at: None,
+                was_ready: false,
                 backoff: FIRST_BACKOFF,
                 deadline: None,
             };
@@ -120,6 +133,11 @@ impl Policy {
         self.kept.values().all(|kept| kept.state == state)
     }
 
+    /// All processes have been ready at once.
+    pub(crate) fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
     /// The cluster is on its way down.
     pub(crate) fn stopping(&self) -> bool {
         self.stopping
@@ -130,6 +148,11 @@ impl Policy {
             Event::Ready(process) => self.ready(now, process),
             Event::Ended { process, config } => self.ended(now, process, config),
             Event::NotStarted(process) => self.ended(now, process, false),
+            Event::Deaf(process) => {
+                if self.kept.get(&process).is_some_and(|kept| kept.runs && kept.state != State::Draining) {
+                    self.set_deadline(process, Some(now + STOP_TIME));
+                }
+            }
             Event::Stop => self.stop(now),
         }
     }
@@ -167,7 +190,7 @@ impl Policy {
 
     fn start(&mut self, now: Duration, process: Process) {
         let Some(kept) = self.kept.get_mut(&process) else { return };
-        (kept.state, kept.runs, kept.since, kept.ready_at) = (State::Starting, true, now, None);
+        (kept.state, kept.runs, kept.ready_at) = (State::Starting, true, None);
         kept.deadline = Some(now + START_TIME);
         self.actions.push_back(Action::Start(process));
     }
@@ -175,10 +198,11 @@ impl Policy {
     fn ready(&mut self, now: Duration, process: Process) {
         let stopping = self.stopping;
         let Some(kept) = self.kept.get_mut(&process).filter(|kept| kept.runs) else { return };
-        kept.ready_at = Some(now);
+        (kept.ready_at, kept.was_ready) = (Some(now), true);
         if !stopping {
             (kept.state, kept.deadline) = (State::Ready, None);
         }
+        self.was_ready |= self.all(State::Ready);
     }
 
     fn ended(&mut self, now: Duration, process: Process, config: bool) {
@@ -190,10 +214,16 @@ impl Policy {
             return self.go_on_stopping(now);
         }
         kept.state = State::Failed;
+        // What was good once is not wrong by itself: what has become wrong may become good again.
+        let config = config && !kept.was_ready;
+        kept.restarts += u32::from(!config);
+        if !self.was_ready && (config || kept.restarts >= FIRST_DEATHS) {
+            self.actions.push_back(Action::Fail(process));
+            return self.stop(now);
+        }
         if config {
             return;
         }
-        kept.restarts += 1;
         if kept.ready_at.is_some_and(|at| now >= at + STABLE) {
             kept.backoff = FIRST_BACKOFF;
             return self.start(now, process);
@@ -286,11 +316,41 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_configuration_is_never_tried_again() {
+    fn a_wrong_configuration_ends_the_start_and_no_running_cluster() {
         let mut policy = ready(1);
         policy.handle(STABLE, Event::Ended { process: W0, config: true });
-        assert_eq!((actions(&mut policy), policy.poll_timeout()), (vec![], None));
-        assert_eq!(policy.state(W0), (State::Failed, 0));
+        assert_eq!(actions(&mut policy), [Action::Start(W0)], "it was good once");
+        let mut policy = Policy::new(1);
+        actions(&mut policy);
+        policy.handle(STABLE, Event::Ended { process: Process::Services, config: true });
+        assert_eq!(actions(&mut policy), [Action::Fail(Process::Services), Action::Tell(W0)]);
+        policy.handle(STABLE, Event::Ended { process: W0, config: false });
+        assert_eq!(actions(&mut policy), [Action::Exit]);
+    }
+
+    #[test]
+    fn a_start_that_cannot_succeed_fails() {
+        let mut policy = Policy::new(1);
+        actions(&mut policy);
+        policy.handle(STABLE, Event::Ready(Process::Services));
+        let mut now = STABLE;
+        for _ in 1..FIRST_DEATHS {
+            policy.handle(now, Event::Ended { process: W0, config: false });
+            assert_eq!(actions(&mut policy), []);
+            now = policy.poll_timeout().unwrap();
+            policy.handle_timeout(now);
+            assert_eq!(actions(&mut policy), [Action::Start(W0)]);
+        }
+        policy.handle(now, Event::NotStarted(W0));
+        assert_eq!(actions(&mut policy), [Action::Fail(W0), Action::Tell(Process::Services)]);
+    }
+
+    #[test]
+    fn one_that_has_closed_its_socket_and_lives_is_killed() {
+        let mut policy = ready(1);
+        policy.handle(STABLE, Event::Deaf(W0));
+        policy.handle_timeout(STABLE + STOP_TIME);
+        assert_eq!(actions(&mut policy), [Action::Kill(W0)]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use serde::Serialize;
 
 /// Connections at once.
 const MAX_CLIENTS: usize = 32;
+/// After a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 /// A connection that has not asked by then is closed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,8 @@ struct Client {
 pub(crate) struct Requests {
     listener: UnixListener,
     clients: Vec<Client>,
+    /// No new connection before: the system had no room for the last one.
+    pause: Option<Duration>,
 }
 
 /// Binds a Unix socket that only this user may use.
@@ -57,26 +61,32 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
 
 impl Requests {
     pub(crate) fn new(listener: UnixListener) -> Self {
-        Self { listener, clients: Vec::new() }
+        Self { listener, clients: Vec::new(), pause: None }
     }
 
-    /// What to wait for.
+    /// What to wait for. Connections for which there is no room wait in the listener's queue.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        std::iter::once(self.listener.as_fd()).chain(self.clients.iter().map(|client| client.stream.as_fd()))
+        let listens = self.clients.len() < MAX_CLIENTS && self.pause.is_none();
+        let listener = listens.then(|| self.listener.as_fd());
+        listener.into_iter().chain(self.clients.iter().map(|client| client.stream.as_fd()))
     }
 
-    /// When the next connection has been silent for too long.
+    /// When the next connection has been silent for too long, or a pause is over.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.clients.iter().map(|client| client.since + PATIENCE).min()
+        self.clients.iter().map(|client| client.since + PATIENCE).chain(self.pause).min()
     }
 
     /// Takes in what has come, and returns the requests that are complete.
     pub(crate) fn receive(&mut self, now: Duration) -> Vec<Asked> {
-        while let Ok((stream, _)) = self.listener.accept() {
-            let mine = getsockopt(&stream, sockopt::PeerCredentials)
-                .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw());
-            if mine && self.clients.len() < MAX_CLIENTS && stream.set_nonblocking(true).is_ok() {
-                self.clients.push(Client { stream, line: Vec::new(), since: now });
+        self.pause = self.pause.filter(|&until| now < until);
+        while self.clients.len() < MAX_CLIENTS && self.pause.is_none() {
+            match self.listener.accept() {
+                Ok((stream, _)) if is_mine(&stream) && stream.set_nonblocking(true).is_ok() => {
+                    self.clients.push(Client { stream, line: Vec::new(), since: now });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.pause = Some(now + PAUSE),
             }
         }
         let mut asked = Vec::new();
@@ -95,6 +105,12 @@ impl Requests {
         }
         asked
     }
+}
+
+/// The other side is of this user, or root.
+fn is_mine(stream: &UnixStream) -> bool {
+    getsockopt(stream, sockopt::PeerCredentials)
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw())
 }
 
 impl Client {

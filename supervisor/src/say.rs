@@ -1,5 +1,5 @@
-//! What `bmctl start` says: the start on standard output, what happens later on standard error. Nobody may be
-//! reading, so failures to write are ignored.
+//! What bmctl says. An operator's verb prints its answer whole; a cluster tells what happens only as far as
+//! somebody reads it, since a supervisor that waits for a reader supervises nothing.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,19 +7,36 @@ use std::time::Duration;
 
 use control::WorkerStatus;
 
-/// A line on standard output.
+/// A line of an answer, on standard output. Nobody may be reading any more: that is the usual end of a pipe.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// What happened while the cluster runs.
+/// A line about the start, on standard output.
+pub(crate) fn tell(text: &str) {
+    sys::write_line(io::stdout(), text);
+}
+
+/// What happened, on standard error.
 pub(crate) fn log(text: &str) {
-    let _ = writeln!(io::stderr(), "bmctl: {text}");
+    sys::write_line(io::stderr(), &format!("bmctl: {text}"));
 }
 
 /// Something the operator should change.
 pub(crate) fn warning(text: &str) {
-    let _ = writeln!(io::stderr(), "bmctl: warning: {text}");
+    log(&format!("warning: {text}"));
+}
+
+/// Why a verb failed: each cause once, though an error may name its own cause as well.
+pub(crate) fn failure(error: &anyhow::Error) {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    log(&text);
 }
 
 pub(crate) fn worker(worker: &WorkerStatus) {
@@ -27,15 +44,15 @@ pub(crate) fn worker(worker: &WorkerStatus) {
     let pid = pid.unwrap_or_default();
     let cpu = cpu.map_or_else(|| "any core".to_owned(), |cpu| format!("core {cpu}"));
     let stacks = if stacks.is_empty() { "no stack".to_owned() } else { stacks.join(", ") };
-    line(&format!("  worker {slot}   node {node}  pid {pid}  {cpu}  {stacks}"));
+    tell(&format!("  worker {slot}   node {node}  pid {pid}  {cpu}  {stacks}"));
 }
 
 pub(crate) fn services(pid: u32, facts: &BTreeMap<String, String>) {
     let metrics = facts.get("metrics").map(|at| format!("  metrics http://{at}/metrics")).unwrap_or_default();
-    line(&format!("  services   pid {pid}  registry embedded  events embedded{metrics}"));
+    tell(&format!("  services   pid {pid}  registry embedded  events embedded{metrics}"));
 }
 
 pub(crate) fn ready(after: Duration) {
     let ms = after.as_millis();
-    line(&format!("ready after {ms} ms; try `bmctl sim --demo` in a second terminal, end with Ctrl-C"));
+    tell(&format!("ready after {ms} ms; try `bmctl sim --demo` in a second terminal, end with Ctrl-C"));
 }

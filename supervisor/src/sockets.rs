@@ -4,7 +4,10 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use anyhow::{Result, anyhow};
+use nix::sys::socket::{getsockopt, sockopt};
 use sys::Bind;
+
+use crate::say;
 
 /// Room for what comes while a shard has no reader: at 53 bytes a burst, some seconds of a hundred calls.
 const BUFFER: usize = 4 << 20;
@@ -33,6 +36,7 @@ pub(crate) fn bind(stack: &str, listen: &[SocketAddr], shards: u16, optional: bo
             Err(error) => return Err(explain(stack, address, &error)),
         }
     }
+    warn_of_small_buffers(&listeners);
     if listeners.addresses.is_empty() {
         return Err(anyhow!("stacks.{stack}.listen: this machine has none of these addresses: {listen:?}"));
     }
@@ -46,6 +50,20 @@ fn bind_group(address: SocketAddr, shards: u16) -> io::Result<(SocketAddr, Vec<U
     let how = Bind { group: true, buffer: BUFFER, timestamps: false };
     let sockets: io::Result<Vec<_>> = (0..shards).map(|_| sys::bind(bound, how)).collect();
     Ok((bound, sockets?))
+}
+
+/// A shard without a reader keeps what its buffer holds; how much that is, the system may limit.
+fn warn_of_small_buffers(listeners: &Listeners) {
+    let socket = listeners.shards.first().and_then(|shard| shard.first());
+    let granted = socket.and_then(|socket| getsockopt(socket, sockopt::RcvBuf).ok()).unwrap_or(BUFFER);
+    if granted < BUFFER {
+        say::warning(&format!(
+            "receive buffers have {} KiB instead of {}: while a worker is replaced, less waits for it; raise \
+             net.core.rmem_max to {BUFFER}",
+            granted / 1024,
+            BUFFER / 1024
+        ));
+    }
 }
 
 fn is_missing_family(error: &io::Error) -> bool {

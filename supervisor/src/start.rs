@@ -13,11 +13,14 @@ use crate::children::{Nursery, Programs};
 use crate::memory::Memory;
 use crate::requests::Requests;
 use crate::supervisor::Supervisor;
-use crate::{dirs, requests, say, sockets};
+use crate::{dirs, requests, say, sockets, supervisor};
 
 /// Starts a cluster and returns when it has ended.
 pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBuf>) -> Result<()> {
     let started = Instant::now();
+    // First of all: a signal that comes during the start ends it in order, too.
+    let signals = supervisor::take_signals()?;
+    sys::watch_children().context("cannot watch children")?;
     let mut config = match &file {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -34,12 +37,12 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     dirs::make_private(&data_dir)?;
     let names: Vec<String> = nodes.iter().map(u32::to_string).collect();
     let (pid, plural) = (std::process::id(), if count == 1 { "" } else { "s" });
-    say::line(&format!("bmctl {} (pid {pid}): {count} worker{plural}", env!("CARGO_PKG_VERSION")));
-    say::line(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
+    say::tell(&format!("bmctl {} (pid {pid}): {count} worker{plural}", env!("CARGO_PKG_VERSION")));
+    say::tell(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
     let mmdvm = &config.stacks.mmdvm;
     let listeners = sockets::bind("mmdvm", &mmdvm.listen, mmdvm.shards, file.is_none())?;
     let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
-    say::line(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
+    say::tell(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
     if config.development_password() {
         let password = config::DEVELOPMENT_PASSWORD;
         say::warning(&format!(
@@ -64,9 +67,9 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         salt_key,
     };
     let requests = Requests::new(requests::listen(&paths.control())?);
-    let result = Supervisor::new(nursery, requests, started)?.run();
+    let result = Supervisor::new(nursery, requests, signals, started)?.run();
     if result.is_ok() {
-        say::line("stopped");
+        say::tell("stopped");
     }
     result
 }

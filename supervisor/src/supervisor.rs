@@ -21,6 +21,15 @@ use crate::policy::{Action, EXIT_CONFIG, Event, Policy, Process};
 use crate::requests::Requests;
 use crate::say;
 
+/// Takes over the signals that end a cluster; children start with none blocked.
+pub(crate) fn take_signals() -> Result<SignalFd> {
+    let mut signals = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
+    signals.thread_block().context("cannot block signals")?;
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    SignalFd::with_flags(&signals, flags).context("cannot watch signals")
+}
+
 /// A cluster that runs.
 pub(crate) struct Supervisor {
     nursery: Nursery,
@@ -29,7 +38,8 @@ pub(crate) struct Supervisor {
     requests: Requests,
     signals: SignalFd,
     started: Instant,
-    was_ready: bool,
+    /// The operator has been told that all is ready.
+    told_ready: bool,
     /// What the services said of themselves.
     facts: BTreeMap<String, String>,
     /// How the last process of each worker ended.
@@ -39,13 +49,13 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Takes over the signals of this thread.
-    pub(crate) fn new(nursery: Nursery, requests: Requests, started: Instant) -> Result<Self> {
-        let mut signals = SigSet::empty();
-        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| signals.add(signal));
-        signals.thread_block().context("cannot block signals")?;
-        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&signals, flags).context("cannot watch signals")?;
+    /// A supervisor that starts its children when it runs.
+    pub(crate) fn new(
+        nursery: Nursery,
+        requests: Requests,
+        signals: SignalFd,
+        started: Instant,
+    ) -> Result<Self> {
         let workers = u8::try_from(nursery.memory.workers.len())?;
         Ok(Self {
             nursery,
@@ -54,7 +64,7 @@ impl Supervisor {
             requests,
             signals,
             started,
-            was_ready: false,
+            told_ready: false,
             facts: BTreeMap::new(),
             ended: BTreeMap::new(),
             failure: None,
@@ -71,7 +81,10 @@ impl Supervisor {
                 match action {
                     Action::Start(process) => self.start(process),
                     Action::Tell(process) => self.send(process, &Parent::Stop),
-                    Action::Kill(process) => self.kill(process),
+                    Action::Kill(process) => self.kill(process, "has not done in time what it had to"),
+                    Action::Fail(process) => {
+                        self.failure.get_or_insert_with(|| format!("{process} cannot be started: see above"));
+                    }
                     Action::Exit => return self.failure.take().map_or(Ok(()), |reason| Err(anyhow!(reason))),
                 }
             }
@@ -79,7 +92,7 @@ impl Supervisor {
             self.wait()?;
             self.take_signals()?;
             self.listen_to_children();
-            self.reap()?;
+            self.reap();
             self.answer();
             let now = self.now();
             self.policy.handle_timeout(now);
@@ -95,7 +108,7 @@ impl Supervisor {
         fds.extend(self.requests.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         for child in self.children.values() {
             fds.push(PollFd::new(child.process.as_fd(), PollFlags::POLLIN));
-            fds.push(PollFd::new(child.socket.as_fd(), PollFlags::POLLIN));
+            fds.extend(child.socket.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
         }
         let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min();
         let timeout = due.map_or(PollTimeout::NONE, |at| {
@@ -133,7 +146,6 @@ impl Supervisor {
         match self.nursery.start(process, &self.worker_infos()) {
             Ok(running) => {
                 self.children.insert(process, running);
-                self.introduce(process);
             }
             Err(error) => {
                 say::log(&format!("{process} could not be started: {error:#}"));
@@ -144,29 +156,33 @@ impl Supervisor {
         self.tell_services(process);
     }
 
-    /// The siblings of a worker that was started again get its new segment.
+    /// The siblings of a worker that was started again get its new segment, once its interest is in it: until then
+    /// they go by what its forerunner wanted.
     fn introduce(&mut self, process: Process) {
         let Process::Worker(slot) = process else { return };
         let mut deaf = Vec::new();
         for (&other, child) in self.children.iter().filter(|(other, _)| **other != process) {
-            if matches!(other, Process::Worker(_)) && self.nursery.introduce(&child.socket, slot).is_err() {
+            if !matches!(other, Process::Worker(_)) {
+                continue;
+            }
+            if child.socket.as_ref().is_some_and(|socket| self.nursery.introduce(socket, slot).is_err()) {
                 deaf.push(other);
             }
         }
-        deaf.into_iter().for_each(|other| self.kill(other));
+        deaf.into_iter().for_each(|other| self.kill(other, "does not read what it is sent"));
     }
 
     fn send(&mut self, process: Process, message: &Parent) {
-        let sent = self.children.get(&process).is_some_and(|child| child.socket.send(message, &[]).is_ok());
-        if !sent {
-            self.kill(process);
+        let socket = self.children.get(&process).and_then(|child| child.socket.as_ref());
+        if socket.is_none_or(|socket| socket.send(message, &[]).is_err()) {
+            self.kill(process, "does not read what it is sent");
         }
     }
 
     /// Its end comes by its pidfd.
-    fn kill(&mut self, process: Process) {
+    fn kill(&mut self, process: Process, why: &str) {
         if let Some(child) = self.children.get(&process) {
-            say::log(&format!("{process} (pid {}) does not answer: killed", child.process.pid()));
+            say::log(&format!("{process} (pid {}) {why}: killed", child.process.pid()));
             if let Err(error) = child.process.signal(Signal::SIGKILL) {
                 say::log(&format!("{process}: cannot kill it: {error}"));
             }
@@ -174,26 +190,40 @@ impl Supervisor {
     }
 
     fn listen_to_children(&mut self) {
-        let mut messages = Vec::new();
-        for (&process, child) in &self.children {
-            // An end of the stream or a bad message is followed by an exit, or by the kill of a deaf child.
-            while let Ok(Some((message, _))) = child.socket.receive::<Child>() {
-                messages.push((process, message));
+        let (mut messages, mut deaf) = (Vec::new(), Vec::new());
+        for (&process, child) in &mut self.children {
+            let Some(socket) = &child.socket else { continue };
+            loop {
+                match socket.receive::<Child>() {
+                    Ok(Some((message, _))) => messages.push((process, message)),
+                    Ok(None) => break,
+                    // It is ending, or has lost its mind: either way this socket has nothing more to say.
+                    Err(_) => {
+                        child.socket = None;
+                        deaf.push(process);
+                        break;
+                    }
+                }
             }
         }
+        let now = self.now();
+        deaf.into_iter().for_each(|process| self.policy.handle(now, Event::Deaf(process)));
         for (process, message) in messages {
             match message {
                 Child::Ready { facts } => {
                     if process == Process::Services {
                         self.facts = facts;
                     }
-                    let now = self.now();
                     self.policy.handle(now, Event::Ready(process));
+                    if self.policy.state(process).1 > 0 {
+                        self.introduce(process);
+                    }
                     self.tell_services(process);
                 }
                 Child::Failed { reason } => {
-                    say::log(&format!("{process}: {reason}"));
-                    if !self.was_ready {
+                    if self.policy.was_ready() {
+                        say::log(&format!("{process}: {reason}"));
+                    } else {
                         self.failure = Some(format!("{process}: {reason}"));
                     }
                 }
@@ -202,12 +232,16 @@ impl Supervisor {
         }
     }
 
-    fn reap(&mut self) -> Result<()> {
+    fn reap(&mut self) {
         let mut ended = Vec::new();
         for (&process, child) in &self.children {
-            if let Some(how) = child.process.ended()? {
+            if let Some(how) = child.process.ended() {
                 ended.push((process, child.process.pid(), how));
             }
+        }
+        if !ended.is_empty() {
+            // What it said last still lies in its socket.
+            self.listen_to_children();
         }
         for (process, pid, how) in ended {
             self.children.remove(&process);
@@ -218,7 +252,6 @@ impl Supervisor {
                 continue;
             }
             let next = match self.policy.state(process).0 {
-                State::Failed if config => "not started again: its configuration is wrong",
                 State::Failed => "started again after a pause",
                 _ => "started again",
             };
@@ -228,18 +261,14 @@ impl Supervisor {
                 self.ended.insert(slot, format!("{how}{words}"));
             }
             self.tell_services(process);
-            if config && !self.was_ready {
-                // A start that cannot succeed is better refused than kept half alive.
-                self.failure.get_or_insert_with(|| format!("{process} ended with {how}"));
-                self.policy.handle(now, Event::Stop);
-            }
         }
-        Ok(())
     }
 
     fn last_words(&self, process: Process) -> Option<String> {
-        let Process::Worker(slot) = process else { return None };
-        self.nursery.memory.workers[usize::from(slot)].stats.last_words()
+        match process {
+            Process::Worker(slot) => self.nursery.memory.workers[usize::from(slot)].stats.last_words(),
+            Process::Services => self.nursery.memory.services_stats.last_words(),
+        }
     }
 
     fn answer(&mut self) {
@@ -260,9 +289,10 @@ impl Supervisor {
     fn tell_services(&mut self, about: Process) {
         let Process::Worker(slot) = about else { return };
         let info = self.worker_info(slot);
-        if let Some(services) = self.children.get(&Process::Services) {
+        let services = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref());
+        if let Some(socket) = services {
             // Services that do not read lose an event: they are told everything when they start again.
-            let _ = services.socket.send(&Parent::WorkerInfo(info), &[]);
+            let _ = socket.send(&Parent::WorkerInfo(info), &[]);
         }
     }
 
@@ -283,10 +313,10 @@ impl Supervisor {
 
     /// The moment when all parts serve for the first time.
     fn note_readiness(&mut self) {
-        if self.was_ready || !self.policy.all(State::Ready) {
+        if self.told_ready || !self.policy.was_ready() {
             return;
         }
-        self.was_ready = true;
+        self.told_ready = true;
         for worker in self.status().workers {
             say::worker(&worker);
         }
@@ -316,7 +346,7 @@ impl Supervisor {
         let state = match () {
             () if self.policy.stopping() => ClusterState::Stopping,
             () if self.policy.all(State::Ready) => ClusterState::Ready,
-            () if self.was_ready => ClusterState::Degraded,
+            () if self.policy.was_ready() => ClusterState::Degraded,
             () => ClusterState::Starting,
         };
         let services = self.policy.state(Process::Services).0;

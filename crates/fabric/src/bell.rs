@@ -85,8 +85,16 @@ impl Bell {
         if sleeping.load(Ordering::SeqCst) == 0 || sleeping.swap(0, Ordering::SeqCst) == 0 {
             return false;
         }
-        // Refused only where the counter is full: then the owner has been woken often enough.
+        // Refused only where somebody has filled the counter on purpose: the owner's tick remains.
         nix::unistd::write(wake, &1_u64.to_ne_bytes()).is_ok()
+    }
+
+    /// Takes back every hint of ours that lies with others: a forerunner may have died between leaving one and
+    /// waking its reader, and we leave none where one lies.
+    pub fn retract(&self) {
+        for process in 0..MAX_PROCESSES {
+            self.of(process)[self.me / 64].fetch_and(!(1 << (self.me % 64)), Ordering::SeqCst);
+        }
     }
 
     /// Takes what others have left for us.
@@ -95,7 +103,12 @@ impl Bell {
         let bell = self.of(self.me);
         let [low, high] = [&bell[0], &bell[1]].map(|word| match word.load(Ordering::Relaxed) {
             0 => 0,
-            _ => word.swap(0, Ordering::SeqCst),
+            _ => {
+                let bits = word.swap(0, Ordering::SeqCst);
+                // What was published before the bits were set is visible to what we read from here on.
+                fence(Ordering::SeqCst);
+                bits
+            }
         });
         u128::from(high) << 64 | u128::from(low)
     }

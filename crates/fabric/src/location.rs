@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::segment::acquire;
+
 /// Entries of a bucket: one cache line.
 const WAYS: usize = 4;
 const BUCKETS: usize = 4096;
@@ -32,9 +34,10 @@ impl Locations<'_> {
     pub fn get(&self, radio: u32) -> Option<Location> {
         let mut found: Option<Location> = None;
         for entry in bucket(self.words, radio).as_chunks::<2>().0 {
-            let who = entry[0].load(Ordering::Acquire);
-            let when = entry[1].load(Ordering::Acquire);
-            if who >> 32 != u64::from(radio) || when == 0 {
+            let who = acquire(&entry[0]);
+            let when = acquire(&entry[1]);
+            // An entry that changes hands meanwhile has another owner or another place now.
+            if who >> 32 != u64::from(radio) || when == 0 || entry[0].load(Ordering::Relaxed) != who {
                 continue;
             }
             let location = Location { context: who as u32, slot: (when & 0xff) as u8, heard_ms: when >> 8 };

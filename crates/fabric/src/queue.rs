@@ -89,8 +89,14 @@ impl QueueReader {
     pub fn peek(&self, buffer: &mut [u8; MAX_MESSAGE]) -> Option<usize> {
         let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Acquire);
         let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Relaxed);
-        if written == taken {
-            return None;
+        match written.wrapping_sub(taken) {
+            0 => return None,
+            // No writer of ours leaves it so: go on with what is written from now on.
+            waiting if waiting > SLOTS as u64 => {
+                self.0.body(TAKEN, 1)[0].store(written, Ordering::Release);
+                return None;
+            }
+            _ => {}
         }
         let words = slot(&self.0, taken);
         let len = usize::try_from(words[0].load(Ordering::Relaxed)).unwrap_or(0).min(MAX_MESSAGE);
@@ -109,6 +115,12 @@ impl QueueReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A word of a queue, as somebody who breaks the rules reaches it.
+    fn segment_word(segment: &Segment, word: usize) -> &'static AtomicU64 {
+        let map = Box::leak(Box::new(Map::open(segment.writable(), LAYOUT, true).unwrap().0));
+        &map.body(word, 1)[0]
+    }
 
     #[test]
     fn messages_come_in_order_until_full_and_survive_a_restart() {
@@ -131,6 +143,8 @@ mod tests {
         assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None);
         let mut writer = QueueWriter::open(segment.writable()).unwrap();
         assert!(!writer.push(&[0; MAX_MESSAGE + 1]));
+        segment_word(&segment, TAKEN).store(u64::MAX / 2, Ordering::Relaxed);
+        assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None, "damaged");
         assert!(writer.push(&[9; MAX_MESSAGE]));
         let reader = QueueReader::open(segment.writable()).unwrap();
         assert_eq!((reader.peek(&mut buffer), buffer), (Some(MAX_MESSAGE), [9; MAX_MESSAGE]));

@@ -7,9 +7,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::segment::acquire;
+
 /// Bytes of a frame in the ring.
 pub const FRAME_LEN: usize = 56;
-/// Slots of a ring: about 6 s of one thousand calls.
+/// Slots of a ring: half a second of one thousand calls that all begin at this worker.
 pub const SLOTS: usize = 8192;
 
 const WORDS_PER_SLOT: usize = 8;
@@ -61,12 +63,17 @@ impl RingReader {
         Self { next }
     }
 
+    /// The position that is read next.
+    pub(crate) fn position(&self) -> u64 {
+        self.next
+    }
+
     /// Copies the next frame out, if there is one. Whatever the writer does, this ends, and what it returns
     /// as a frame is one that the writer published whole.
     pub(crate) fn read(&mut self, head: &AtomicU64, ring: &[AtomicU64], frame: &mut [u8; FRAME_LEN]) -> Read {
         let slot = slot(ring, self.next);
         let whole = self.next.wrapping_mul(2).wrapping_add(2);
-        let before = slot[0].load(Ordering::Acquire);
+        let before = acquire(&slot[0]);
         if before == whole {
             for (word, bytes) in slot[1..].iter().zip(frame.as_chunks_mut::<8>().0) {
                 *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
@@ -74,7 +81,7 @@ impl RingReader {
             // The copy must be done before the sequence is looked at again.
             fence(Ordering::Acquire);
             if slot[0].load(Ordering::Relaxed) == whole {
-                self.next += 1;
+                self.next = self.next.wrapping_add(1);
                 return Read::Frame;
             }
         } else if before < whole {
@@ -84,7 +91,7 @@ impl RingReader {
     }
 
     fn jump(&mut self, head: &AtomicU64) -> Read {
-        let to = head.load(Ordering::Acquire).saturating_sub(SLOTS as u64 / 2);
+        let to = acquire(head).saturating_sub(SLOTS as u64 / 2);
         if to <= self.next {
             // Only a writer that breaks the rules comes here: go on with its next slot.
             self.next = self.next.wrapping_add(1);

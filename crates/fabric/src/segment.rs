@@ -2,7 +2,7 @@
 //! here; the other modules see slices of atomics.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
@@ -14,8 +14,16 @@ use nix::unistd::ftruncate;
 const MAGIC: u64 = u64::from_le_bytes(*b"bmctl-sm");
 /// Words of the header: magic, kind and version, epoch, and room to keep the body line-aligned.
 const HEADER_WORDS: usize = 8;
-/// A segment's owner never makes one larger than this, in bytes.
-const MAX_LEN: usize = 1 << 30;
+
+/// Words are read from read-only mappings, for which only relaxed loads of native words are sure to work.
+const _: () = assert!(usize::BITS == 64);
+
+/// An acquiring load that is safe on memory mapped read-only.
+pub(crate) fn acquire(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
 
 /// What can be wrong with a segment.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +130,7 @@ impl Map {
     pub(crate) fn open(fd: BorrowedFd<'_>, layout: Layout, writable: bool) -> Result<(Self, u64), Error> {
         let foreign = |what: String| Error::Foreign { name: layout.name, what };
         let size = fstat(fd).map_err(|e| layout.system(e))?.st_size;
-        if usize::try_from(size) != Ok(layout.bytes()) || layout.bytes() > MAX_LEN {
+        if usize::try_from(size) != Ok(layout.bytes()) {
             return Err(foreign(format!("{size} bytes, {} expected", layout.bytes())));
         }
         let seals = fcntl(fd, FcntlArg::F_GET_SEALS).map_err(|e| layout.system(e))?;
@@ -133,7 +141,7 @@ impl Map {
         }
         let map = Self::new(fd, layout, writable)?;
         let header = map.words(0, 3);
-        let magic = header[0].load(Ordering::Acquire);
+        let magic = acquire(&header[0]);
         let tag = header[1].load(Ordering::Relaxed);
         if magic != MAGIC || tag != layout.tag() {
             return Err(foreign(format!(

@@ -7,7 +7,7 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::segment::{Error, Layout, Map, Segment};
+use crate::segment::{Error, Layout, Map, Segment, acquire};
 
 /// The two cells of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl StateWriter {
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
         }
-        older[0].store(a.max(b) + 1, Ordering::Release);
+        older[0].store(a.max(b).wrapping_add(1), Ordering::Release);
         true
     }
 
@@ -127,7 +127,7 @@ impl Stored<'_> {
     /// How many rows may hold something.
     #[must_use]
     pub fn rows(&self) -> u16 {
-        let high_water = self.0.body(HIGH_WATER, 1)[0].load(Ordering::Acquire);
+        let high_water = acquire(&self.0.body(HIGH_WATER, 1)[0]);
         u16::try_from(high_water).unwrap_or(u16::MAX).min(StateSegment::ROWS)
     }
 
@@ -136,7 +136,7 @@ impl Stored<'_> {
         // A writer may overtake a reader; one that does so again and again is not waited for.
         for _ in 0..16 {
             let copies = copies(self.0, row, cell);
-            let [a, b] = copies.map(|copy| copy[0].load(Ordering::Acquire));
+            let [a, b] = copies.map(|copy| acquire(&copy[0]));
             let (copy, sequence) = if b < a { (copies[0], a) } else { (copies[1], b) };
             if sequence == 0 {
                 return None;

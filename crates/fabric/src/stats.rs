@@ -1,10 +1,10 @@
-//! The stats page of a process: counters and its last words, written by it alone. The page belongs to the
+//! The stats page of a process: counters, how far it has read its siblings, its last words; written by it alone. The page belongs to the
 //! slot, not to the process, so nothing is lost when one dies.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::segment::{Error, Layout, Map, Segment};
+use crate::segment::{Error, Layout, Map, Segment, acquire};
 
 /// Upper bounds of the buckets of loop lag, in microseconds; one more bucket holds what is longer.
 pub const LAG_BUCKETS_US: [u64; 8] = [50, 100, 250, 500, 1_000, 2_500, 10_000, 50_000];
@@ -64,8 +64,9 @@ const COUNTERS: usize = 64;
 /// Length of the last words, then their text.
 const LAST_WORDS: usize = COUNTERS;
 const TEXT_WORDS: usize = 128;
-const LAYOUT: Layout =
-    Layout { name: "bmctl-stats", kind: 5, version: 1, words: LAST_WORDS + 1 + TEXT_WORDS };
+/// Two words for each sibling.
+const PLACES: usize = LAST_WORDS + 1 + TEXT_WORDS;
+const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 1, words: PLACES + 128 * 2 };
 const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
 
 /// Makes a stats page.
@@ -159,18 +160,32 @@ impl Stats {
     }
 
     /// From now on a panic of this process leaves its message on the page, where the supervisor finds it.
+    /// Nothing is printed: whoever reads standard error might not, and a process that waits for him is not
+    /// replaced.
     pub fn keep_panics(self) {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            self.set_last_words(&info.to_string());
-            before(info);
-        }));
+        self.set_last_words("");
+        std::panic::set_hook(Box::new(move |info| self.set_last_words(&info.to_string())));
+    }
+
+    /// Notes how far the ring of the sibling in `slot` was read, for whoever reads on in our place.
+    pub fn set_place(&self, slot: u8, epoch: u64, next: u64) {
+        if self.writable {
+            self.word(PLACES + usize::from(slot % 128) * 2).store(epoch, Ordering::Relaxed);
+            self.word(PLACES + usize::from(slot % 128) * 2 + 1).store(next, Ordering::Relaxed);
+        }
+    }
+
+    /// How far the ring of the sibling in `slot` was read: its epoch and the position read next.
+    #[must_use]
+    pub fn place(&self, slot: u8) -> (u64, u64) {
+        let [epoch, next] = [0, 1].map(|word| self.word(PLACES + usize::from(slot % 128) * 2 + word));
+        (epoch.load(Ordering::Relaxed), next.load(Ordering::Relaxed))
     }
 
     /// What it said last, if it did.
     #[must_use]
     pub fn last_words(&self) -> Option<String> {
-        let len = usize::try_from(self.word(LAST_WORDS).load(Ordering::Acquire)).unwrap_or(0);
+        let len = usize::try_from(acquire(self.word(LAST_WORDS))).unwrap_or(0);
         let len = len.min(TEXT_WORDS * 8);
         let words = self.map.body(LAST_WORDS + 1, TEXT_WORDS);
         let bytes: Vec<u8> =

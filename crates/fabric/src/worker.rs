@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::interest::{FILTER_WORDS, Filter, FilterWriter};
 use crate::location::{LOCATION_WORDS, Location, Locations, LocationsWriter};
 use crate::ring::{FRAME_LEN, RING_WORDS, Read, RingReader, RingWriter};
-use crate::segment::{Error, Layout, Map, Segment};
+use crate::segment::{Error, Layout, Map, Segment, acquire};
 
 const HEAD: usize = 0;
 /// On a line of its own, since it changes seldom and is read by all.
@@ -91,14 +91,21 @@ pub struct WorkerReader {
 }
 
 impl WorkerReader {
-    /// Maps a sibling's segment; reading starts with what it writes from now on.
+    /// Maps a sibling's segment. Reading goes on at `place`, an epoch and a position, where that is of this
+    /// incarnation; else it begins with the first frame of its ring.
     ///
     /// # Errors
     /// A foreign segment, or what the kernel refuses.
-    pub fn open(fd: BorrowedFd<'_>) -> Result<Self, Error> {
+    pub fn open(fd: BorrowedFd<'_>, place: (u64, u64)) -> Result<Self, Error> {
         let (map, epoch) = Map::open(fd, LAYOUT, false)?;
-        let head = map.body(HEAD, 1)[0].load(Ordering::Acquire);
-        Ok(Self { map, epoch, ring: RingReader::at(head) })
+        let next = if place.0 == epoch { place.1 } else { 0 };
+        Ok(Self { map, epoch, ring: RingReader::at(next) })
+    }
+
+    /// How far it was read: for [`Self::open`].
+    #[must_use]
+    pub fn place(&self) -> (u64, u64) {
+        (self.epoch, self.ring.position())
     }
 
     /// Which incarnation of the sibling this is.
@@ -115,7 +122,7 @@ impl WorkerReader {
     /// Changes whenever its filter does.
     #[must_use]
     pub fn interest_version(&self) -> u64 {
-        self.map.body(INTEREST_VERSION, 1)[0].load(Ordering::Acquire)
+        acquire(&self.map.body(INTEREST_VERSION, 1)[0])
     }
 
     /// The talkgroups that it wants.
@@ -141,10 +148,13 @@ mod tests {
         let segment = WorkerSegment::create(7).unwrap();
         let mut writer = WorkerWriter::open(segment.writable()).unwrap();
         writer.write(&[1; FRAME_LEN]);
-        let mut reader = WorkerReader::open(segment.read_only()).unwrap();
+        let mut reader = WorkerReader::open(segment.read_only(), (6, 1)).unwrap();
         let mut frame = [0; FRAME_LEN];
+        assert_eq!((reader.read(&mut frame), frame), (Read::Frame, [1; FRAME_LEN]), "another's place");
         assert_eq!((reader.epoch(), reader.read(&mut frame)), (7, Read::Empty));
         writer.write(&[2; FRAME_LEN]);
+        // Whoever comes in its place reads on.
+        let mut reader = WorkerReader::open(segment.read_only(), reader.place()).unwrap();
         assert_eq!((reader.read(&mut frame), frame), (Read::Frame, [2; FRAME_LEN]));
         assert!(!reader.interest().may_want(91));
         let version = reader.interest_version();
@@ -163,7 +173,7 @@ mod tests {
         let _writer = WorkerWriter::open(segment.writable()).unwrap();
         assert!(WorkerWriter::open(segment.writable()).is_err(), "sealed against a second writer");
         let other = StatsSegment::create(1).unwrap();
-        let error = WorkerReader::open(other.read_only()).unwrap_err();
+        let error = WorkerReader::open(other.read_only(), (0, 0)).unwrap_err();
         assert!(matches!(error, Error::Foreign { .. }), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::Signal;
@@ -43,7 +44,11 @@ impl Spawn<'_> {
     /// Those of fork(2), execve(2) and pidfd_open(2).
     pub fn start(&self) -> io::Result<Child> {
         let parent = nix::unistd::getpid();
-        let channel = self.channel.as_raw_fd();
+        // A copy at or above CHANNEL_FD: with it that number is taken, and the standard library's own pipe to
+        // the child cannot come to lie there.
+        let channel = fcntl(self.channel, FcntlArg::F_DUPFD_CLOEXEC(CHANNEL_FD))?;
+        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+        let held = unsafe { OwnedFd::from_raw_fd(channel) };
         // A copy above CHANNEL_FD, since that one is overwritten before the exec.
         let program = fcntl(self.program, FcntlArg::F_DUPFD_CLOEXEC(CHANNEL_FD + 1))?;
         // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
@@ -58,18 +63,31 @@ impl Spawn<'_> {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
             nix::sys::signal::SigSet::empty().thread_set_mask()?;
-            // Of a group of its own: Ctrl-C at the terminal is for the supervisor, which ends its children.
-            nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+            // Of a session of its own: Ctrl-C at the terminal is for the supervisor, which ends its children, and
+            // the terminal cannot stop one that writes to it.
+            nix::unistd::setsid()?;
             if let Some(cpus) = &cpus {
-                sched_setaffinity(Pid::from_raw(0), cpus)?;
+                // A core that has been taken away since costs speed, not the worker.
+                let _ = sched_setaffinity(Pid::from_raw(0), cpus);
             }
-            inherit(channel)
+            inherit(channel)?;
+            close_others();
+            Ok(())
         };
         // SAFETY: between fork and exec the closure only makes system calls: it neither allocates nor locks.
         unsafe { command.pre_exec(prepare) };
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
+        drop(held);
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-        Ok(Child { pid, pidfd: pidfd_open(pid)? })
+        match pidfd_open(pid) {
+            Ok(pidfd) => Ok(Child { pid, pidfd }),
+            Err(error) => {
+                // A child that cannot be watched is worse than none.
+                child.kill()?;
+                child.wait()?;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -89,6 +107,23 @@ fn inherit(channel: RawFd) -> io::Result<()> {
         unsafe { libc::dup2(channel, CHANNEL_FD) }
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What this process was itself given open is not for its children.
+fn close_others() {
+    // SAFETY: close_range only marks descriptors; none of those above CHANNEL_FD is used after exec. An old
+    // kernel that refuses it leaves them as they are.
+    unsafe { libc::close_range(CHANNEL_FD as u32 + 1, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+}
+
+/// Makes sure that ended children can be waited for: a parent may have left SIGCHLD ignored.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn watch_children() -> io::Result<()> {
+    // SAFETY: the default action replaces a handler by none.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, nix::sys::signal::SigHandler::SigDfl)? };
+    Ok(())
 }
 
 fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
@@ -115,21 +150,20 @@ impl Child {
     /// Those of kill(2) but ESRCH.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         match nix::sys::signal::kill(self.pid, signal) {
-            Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// How it ended, if it has: "exit code 3", "signal SIGKILL". The process is reaped.
-    ///
-    /// # Errors
-    /// Those of waitpid(2).
-    pub fn ended(&self) -> io::Result<Option<Ended>> {
-        Ok(match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::Exited(_, code) => Some(Ended::Code(code)),
-            WaitStatus::Signaled(_, signal, _) => Some(Ended::Signal(signal as i32)),
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Some(Ended::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ended::Signal(signal as i32)),
+            Err(Errno::ECHILD) => Some(Ended::Unknown),
             _ => None,
-        })
+        }
     }
 }
 
@@ -147,12 +181,15 @@ pub enum Ended {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Somebody else has reaped it.
+    Unknown,
 }
 
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Unknown => f.write_str("a cause that is not known"),
             Self::Signal(number) => match Signal::try_from(*number) {
                 Ok(signal) => write!(f, "signal {signal}"),
                 Err(_) => write!(f, "signal {number}"),
@@ -217,7 +254,7 @@ mod tests {
         child.signal(Signal::SIGKILL).unwrap();
         let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
-        let ended = child.ended().unwrap().unwrap();
+        let ended = child.ended().unwrap();
         assert_eq!(ended, Ended::Signal(9));
         assert_eq!(ended.to_string(), "signal SIGKILL");
     }
@@ -227,6 +264,6 @@ mod tests {
         let (child, _channel) = start("/bin/false");
         let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
-        assert_eq!(child.ended().unwrap().unwrap().to_string(), "exit code 1");
+        assert_eq!(child.ended().unwrap().to_string(), "exit code 1");
     }
 }

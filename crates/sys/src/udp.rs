@@ -111,15 +111,19 @@ impl ReceiveBatch {
     /// # Errors
     /// Those of recvmmsg(2) but EAGAIN and EINTR.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        for i in 0..self.headers.len() {
-            self.parts[i] =
-                libc::iovec { iov_base: self.bytes[i * self.size..].as_mut_ptr().cast(), iov_len: self.size };
-            let header = &mut self.headers[i].msg_hdr;
-            header.msg_name = (&raw mut self.names[i]).cast();
+        // All pointers are made here, from one base each: no later borrow stands between them and the call.
+        let (bytes, names) = (self.bytes.as_mut_ptr(), self.names.as_mut_ptr());
+        let (controls, parts) = (self.controls.as_mut_ptr(), self.parts.as_mut_ptr());
+        for (i, header) in self.headers.iter_mut().enumerate() {
+            let part = libc::iovec { iov_base: bytes.wrapping_add(i * self.size).cast(), iov_len: self.size };
+            // SAFETY: there are as many parts as headers.
+            unsafe { parts.wrapping_add(i).write(part) };
+            let header = &mut header.msg_hdr;
+            header.msg_name = names.wrapping_add(i).cast();
             header.msg_namelen = socklen::<libc::sockaddr_storage>();
-            header.msg_iov = &raw mut self.parts[i];
+            header.msg_iov = parts.wrapping_add(i);
             header.msg_iovlen = 1;
-            header.msg_control = (&raw mut self.controls[i]).cast();
+            header.msg_control = controls.wrapping_add(i).cast();
             header.msg_controllen = CONTROL_LEN;
         }
         let count = u32::try_from(self.headers.len()).unwrap_or(u32::MAX);
@@ -246,29 +250,43 @@ impl SendBatch {
         self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
         let name_len = to_storage(to, &mut self.names[i]);
         let control_len = local.map_or(0, |local| write_source(local, &mut self.controls[i]));
-        self.parts[i] =
-            libc::iovec { iov_base: self.bytes[start..].as_mut_ptr().cast(), iov_len: bytes.len() };
+        self.parts[i].iov_len = bytes.len();
         let header = &mut self.headers[i].msg_hdr;
-        header.msg_name = (&raw mut self.names[i]).cast();
-        header.msg_namelen = name_len;
-        header.msg_iov = &raw mut self.parts[i];
-        header.msg_iovlen = 1;
-        header.msg_control =
-            if control_len == 0 { std::ptr::null_mut() } else { (&raw mut self.controls[i]).cast() };
-        header.msg_controllen = control_len;
+        (header.msg_namelen, header.msg_controllen) = (name_len, control_len);
         self.len += 1;
         true
+    }
+
+    /// Makes the headers of all that waits point at it. Only now: no later borrow stands between these pointers and
+    /// the call.
+    fn point(&mut self) {
+        let (bytes, names) = (self.bytes.as_mut_ptr(), self.names.as_mut_ptr());
+        let (controls, parts) = (self.controls.as_mut_ptr(), self.parts.as_mut_ptr());
+        for (i, header) in self.headers[..self.len].iter_mut().enumerate() {
+            let part = parts.wrapping_add(i);
+            // SAFETY: there are as many parts as headers.
+            unsafe { (*part).iov_base = bytes.wrapping_add(i * self.size).cast() };
+            let header = &mut header.msg_hdr;
+            header.msg_name = names.wrapping_add(i).cast();
+            header.msg_iov = part;
+            header.msg_iovlen = 1;
+            header.msg_control = match header.msg_controllen {
+                0 => std::ptr::null_mut(),
+                _ => controls.wrapping_add(i).cast(),
+            };
+        }
     }
 
     /// Sends all that waits through `socket` and empties the batch. A datagram that the kernel refuses (no
     /// route, no room) is left out and counted; the others go.
     pub fn flush(&mut self, socket: BorrowedFd<'_>) -> Counts {
+        self.point();
         let mut counts = Counts::default();
         let mut next = 0;
         while next < self.len {
             let waiting = u32::try_from(self.len - next).unwrap_or(u32::MAX);
-            // SAFETY: the headers from `next` on were filled by `push` with pointers into our own boxes,
-            // which neither move nor go while `self` lives, and there are `waiting` of them.
+            // SAFETY: the headers from `next` on were filled by `push` and `point` with pointers into our own
+            // boxes and their true lengths, and there are `waiting` of them.
             let sent = unsafe {
                 libc::sendmmsg(
                     socket.as_raw_fd(),

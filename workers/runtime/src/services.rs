@@ -24,17 +24,23 @@ impl Services {
         self.ring = true;
     }
 
-    /// The next order, if one has come.
+    /// The next order, if one has come. It stays until [`Self::done`]: whoever dies over it leaves it to its
+    /// replacement. What is no order is passed over.
     pub(crate) fn order(&mut self) -> Option<Order> {
         let mut buffer = [0; MAX_MESSAGE];
         loop {
             let len = self.orders.peek(&mut buffer)?;
             let order = channel::read(&buffer[..len]);
-            self.orders.pop();
             if order.is_some() {
                 return order;
             }
+            self.orders.pop();
         }
+    }
+
+    /// The order was carried out.
+    pub(crate) fn done(&mut self) {
+        self.orders.pop();
     }
 
     /// Wakes the services if there is something new for them.

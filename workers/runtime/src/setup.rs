@@ -95,7 +95,7 @@ impl Worker {
     /// A sibling is there, or there again.
     pub(crate) fn add_sibling(&mut self, slot: u8, node: u32, fds: Vec<OwnedFd>) -> Result<(), Error> {
         let [segment, wake] = channel::descriptors(fds)?;
-        self.siblings.add(slot, node, WorkerReader::open(segment.as_fd())?, wake);
+        self.siblings.add(slot, node, WorkerReader::open(segment.as_fd(), self.place_in(slot))?, wake);
         Ok(())
     }
 }

@@ -2,12 +2,9 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, WorkerReader, WorkerWriter};
+use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::CallType;
 use switch::{Forward, PARROT, SessionReport};
-
-/// A set of siblings, by slot.
-pub(crate) type Set = u128;
 
 /// Frames taken from one sibling before others have their turn.
 const BATCH: usize = 256;
@@ -17,8 +14,8 @@ pub(crate) struct Sibling {
     node: u32,
     wake: OwnedFd,
     reader: WorkerReader,
-    /// The incarnation before, until what it has published last is read.
-    old: Option<WorkerReader>,
+    /// Earlier incarnations, until what they have published last is read.
+    old: Vec<WorkerReader>,
     interest_version: u64,
 }
 
@@ -26,7 +23,7 @@ pub(crate) struct Sibling {
 #[derive(Clone, Copy)]
 struct Call {
     talkgroup: u32,
-    wanted: Set,
+    wanted: Wake,
 }
 
 pub(crate) struct Siblings {
@@ -36,7 +33,7 @@ pub(crate) struct Siblings {
     /// By the session's number; `None` where none runs.
     calls: Vec<Option<Call>>,
     /// To be woken at the end of the round.
-    ring: Set,
+    ring: Wake,
 }
 
 impl Siblings {
@@ -49,11 +46,18 @@ impl Siblings {
         match self.all.iter_mut().find(|sibling| sibling.slot == slot) {
             Some(sibling) if sibling.reader.epoch() == reader.epoch() => {}
             Some(sibling) => {
-                sibling.old = Some(std::mem::replace(&mut sibling.reader, reader));
+                sibling.old.push(std::mem::replace(&mut sibling.reader, reader));
                 (sibling.node, sibling.interest_version) = (node, u64::MAX);
             }
             None => {
-                self.all.push(Sibling { slot, node, wake, reader, old: None, interest_version: u64::MAX });
+                self.all.push(Sibling {
+                    slot,
+                    node,
+                    wake,
+                    reader,
+                    old: Vec::new(),
+                    interest_version: u64::MAX,
+                });
             }
         }
         self.refresh(slot);
@@ -64,12 +68,12 @@ impl Siblings {
         self.ring |= self.everybody();
     }
 
-    fn everybody(&self) -> Set {
+    fn everybody(&self) -> Wake {
         self.all.iter().fold(0, |set, sibling| set | 1 << sibling.slot)
     }
 
     /// Who would want a call to this talkgroup.
-    fn wanted(&self, talkgroup: u32) -> Set {
+    fn wanted(&self, talkgroup: u32) -> Wake {
         let wants = |sibling: &&Sibling| sibling.reader.interest().may_want(talkgroup);
         self.all.iter().filter(wants).fold(0, |set, sibling| set | 1 << sibling.slot)
     }
@@ -130,9 +134,9 @@ impl Siblings {
         }
     }
 
-    /// Takes what the siblings in `set` have for us. True where some have more.
-    pub(crate) fn read(&mut self, stats: &Stats, set: Set, mut take: impl FnMut(u8, u32, &Forward)) -> bool {
-        let mut more = false;
+    /// Takes what the siblings in `set` have for us, and returns those that have more.
+    pub(crate) fn read(&mut self, stats: &Stats, set: Wake, mut take: impl FnMut(u8, u32, &Forward)) -> Wake {
+        let mut more = 0;
         for i in 0..self.all.len() {
             let slot = self.all[i].slot;
             if set >> slot & 1 == 0 {
@@ -140,7 +144,7 @@ impl Siblings {
             }
             self.refresh(slot);
             let Sibling { node, reader, old, .. } = &mut self.all[i];
-            if let Some(mut old) = old.take() {
+            for mut old in old.drain(..) {
                 // One ring's worth, whatever it claims: it has no writer any more.
                 for _ in 0..SLOTS / BATCH {
                     if !drain(stats, &mut old, |forward| take(slot, *node, forward)) {
@@ -148,7 +152,11 @@ impl Siblings {
                     }
                 }
             }
-            more |= drain(stats, reader, |forward| take(slot, *node, forward));
+            if drain(stats, reader, |forward| take(slot, *node, forward)) {
+                more |= 1 << slot;
+            }
+            let (epoch, next) = reader.place();
+            stats.set_place(slot, epoch, next);
         }
         more
     }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use channel::{Child, Order, Parent, Report, Socket};
-use fabric::{Bell, CELL_LEN, Cell, Counter, Location, SERVICES, Stats};
+use fabric::{Bell, CELL_LEN, Cell, Counter, Location, SERVICES, Stats, Wake};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use stack::{ContextKey, Input, Now, Output, Refusal, Time};
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::outlets::Outlets;
 use crate::services::Services;
 use crate::shard::Shard;
-use crate::siblings::{Set, Siblings};
+use crate::siblings::Siblings;
 
 /// Datagrams taken from one socket before others have their turn.
 const BATCH: usize = 32;
@@ -23,6 +23,8 @@ const BATCH: usize = 32;
 const MAX_RECEIVED: usize = 512;
 /// How often a worker looks at everything, whatever the bells say.
 const TICK: Duration = Duration::from_millis(250);
+/// Orders of the services carried out in one round.
+const ORDERS: usize = 32;
 /// Descriptors handled in one round.
 const EVENTS: usize = 64;
 
@@ -47,6 +49,8 @@ pub(crate) struct Worker {
     touched: Vec<u16>,
     batch: ReceiveBatch,
     next_tick: Time,
+    /// Who has more for us than fitted the last round.
+    pending: Wake,
     stop: bool,
 }
 
@@ -81,8 +85,14 @@ impl Worker {
             touched: Vec::new(),
             batch: ReceiveBatch::new(BATCH, MAX_RECEIVED),
             next_tick: Time::default(),
+            pending: 0,
             stop: false,
         })
+    }
+
+    /// How far the one before us in this slot has read that sibling's ring.
+    pub(crate) fn place_in(&self, slot: u8) -> (u64, u64) {
+        self.stats.place(slot)
     }
 
     /// Takes a shard over: what its last owner wrote down comes first, then what waits in its sockets.
@@ -126,13 +136,14 @@ impl Worker {
 
     /// Runs until told to stop.
     pub(crate) fn run(&mut self) -> Result<(), Error> {
+        self.bell.retract();
         self.siblings.announce();
         self.siblings.flush(&self.stats, &self.bell);
         self.socket.send(&Child::Ready { facts: Default::default() }, &[])?;
         let mut events = [EpollEvent::empty(); EVENTS];
-        let mut more = false;
         while !self.stop {
-            let timeout = if more || !self.bell.sleep() { EpollTimeout::ZERO } else { self.timeout() };
+            let timeout =
+                if self.pending != 0 || !self.bell.sleep() { EpollTimeout::ZERO } else { self.timeout() };
             let count = match self.epoll.wait(&mut events, timeout) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
@@ -147,7 +158,7 @@ impl Worker {
                     token => self.receive(now, token),
                 }
             }
-            more = self.answer_bell(now);
+            self.answer_bell(now);
             self.do_what_is_due(now);
             self.finish_round(now);
         }
@@ -182,31 +193,33 @@ impl Worker {
         }
     }
 
-    /// Looks at what siblings and services have for us. True where there is more than fits one round.
-    fn answer_bell(&mut self, now: Now) -> bool {
-        let mut set = self.bell.take();
+    /// Looks at what siblings and services have for us.
+    fn answer_bell(&mut self, now: Now) {
+        let mut set = self.bell.take() | std::mem::take(&mut self.pending);
         if now.mono >= self.next_tick {
             self.next_tick = now.mono + TICK;
-            set = Set::MAX;
+            set = Wake::MAX;
         }
-        if set == 0 {
-            return false;
-        }
-        let mut more = false;
         if set & !(1 << SERVICES) != 0 {
             let switch = &mut self.switch;
-            more = self.siblings.read(&self.stats, set, |peer, node, forward| {
+            self.pending = self.siblings.read(&self.stats, set, |peer, node, forward| {
                 self.stats.add(Counter::Frames, 1);
                 switch.handle_input(now, switch::Input::Remote { peer, node, forward });
             });
             self.settle(now);
         }
         if set >> SERVICES & 1 == 1 {
-            while let Some(order) = self.services.order() {
-                self.follow(now, order);
-            }
+            self.follow_orders(now);
         }
-        more
+    }
+
+    fn follow_orders(&mut self, now: Now) {
+        for _ in 0..ORDERS {
+            let Some(order) = self.services.order() else { return };
+            self.follow(now, order);
+            self.services.done();
+        }
+        self.pending |= 1 << SERVICES;
     }
 
     fn follow(&mut self, now: Now, order: Order) {

@@ -8,12 +8,11 @@
 //! quotes and backslashes in it escaped, and nothing that a device sends can end the line.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::net::SocketAddr;
 
-/// Writes a line. Nobody may be reading: then there is nobody to tell.
+/// Writes a line, where somebody reads it.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    sys::write_line(std::io::stderr(), &text.to_string());
 }
 
 /// The line about a device that was refused.

@@ -194,7 +194,7 @@ impl Services {
     /// How it ended.
     pub(crate) fn ended(&self) -> Ended {
         wait(self.process.as_fd(), PATIENCE);
-        self.process.ended().unwrap().expect("it ends")
+        self.process.ended().expect("it ends")
     }
 
     /// The answer to a GET: head and body.
