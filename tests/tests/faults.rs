@@ -51,8 +51,8 @@ fn a_worker_killed_costs_only_its_own_and_nobody_logs_in_again() {
             assert!(heard.counts.is_clean(), "{heard:?} of {talker}");
             pairs += 1;
         }
-        // Whoever was served by the dead worker hears the end of the call all the same.
-        assert!(heard.counts.delivered > heard.counts.expected / 2, "{heard:?}");
+        // What came meanwhile waited in sockets and rings; only what was in the dead worker's hands is gone.
+        assert!(heard.counts.lost <= 2, "{heard:?}");
     }
     assert!(pairs > 0, "no call within worker 0: {places:?}");
     assert_eq!((report.counts.stray, report.counts.altered), (0, 0), "{report}");
