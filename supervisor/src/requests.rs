@@ -64,10 +64,9 @@ impl Requests {
         Self { listener, clients: Vec::new(), pause: None }
     }
 
-    /// What to wait for. Connections for which there is no room wait in the listener's queue.
+    /// What to wait for.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let listens = self.clients.len() < MAX_CLIENTS && self.pause.is_none();
-        let listener = listens.then(|| self.listener.as_fd());
+        let listener = self.pause.is_none().then(|| self.listener.as_fd());
         listener.into_iter().chain(self.clients.iter().map(|client| client.stream.as_fd()))
     }
 
@@ -79,28 +78,32 @@ impl Requests {
     /// Takes in what has come, and returns the requests that are complete.
     pub(crate) fn receive(&mut self, now: Duration) -> Vec<Asked> {
         self.pause = self.pause.filter(|&until| now < until);
-        while self.clients.len() < MAX_CLIENTS && self.pause.is_none() {
+        let mut asked = Vec::new();
+        while self.pause.is_none() {
             match self.listener.accept() {
                 Ok((stream, _)) if is_mine(&stream) && stream.set_nonblocking(true).is_ok() => {
-                    self.clients.push(Client { stream, line: Vec::new(), since: now });
+                    // Whoever has been silent for longest gives way: nobody can keep others out by saying nothing.
+                    if self.clients.len() == MAX_CLIENTS {
+                        self.clients.remove(0);
+                    }
+                    let mut client = Client { stream, line: Vec::new(), since: now };
+                    match client.read() {
+                        Ok(Some(request)) => asked.push(Asked { request, stream: client.stream }),
+                        Ok(None) => self.clients.push(client),
+                        Err(reason) => client.refuse(reason),
+                    }
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.pause = Some(now + PAUSE),
             }
         }
-        let mut asked = Vec::new();
         for mut client in std::mem::take(&mut self.clients) {
             match client.read() {
                 Ok(Some(request)) => asked.push(Asked { request, stream: client.stream }),
                 Ok(None) if now < client.since + PATIENCE => self.clients.push(client),
                 Ok(None) => {}
-                Err(reason) => {
-                    let reply: Reply<()> = Reply::Error(reason);
-                    if let Ok(line) = control::to_line(&reply) {
-                        let _ = client.stream.write_all(&line);
-                    }
-                }
+                Err(reason) => client.refuse(reason),
             }
         }
         asked
@@ -114,6 +117,13 @@ fn is_mine(stream: &UnixStream) -> bool {
 }
 
 impl Client {
+    fn refuse(mut self, reason: String) {
+        let reply: Reply<()> = Reply::Error(reason);
+        if let Ok(line) = control::to_line(&reply) {
+            let _ = self.stream.write_all(&line);
+        }
+    }
+
     /// A request, once its line is whole.
     fn read(&mut self) -> Result<Option<SupervisorRequest>, String> {
         let mut buffer = [0; 4096];

@@ -56,6 +56,14 @@ impl QueueWriter {
         Ok(Self(Map::open(fd, LAYOUT, true)?.0))
     }
 
+    /// More than three quarters of the queue wait to be read: what can be done without is better left out.
+    #[must_use]
+    pub fn is_tight(&self) -> bool {
+        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Relaxed);
+        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Relaxed);
+        written.wrapping_sub(taken) > SLOTS as u64 * 3 / 4
+    }
+
     /// Puts a message in; false where the queue is full or the message longer than [`MAX_MESSAGE`].
     #[must_use]
     pub fn push(&mut self, message: &[u8]) -> bool {
@@ -129,6 +137,7 @@ mod tests {
         let mut pushed = 0_u32;
         while writer.push(&pushed.to_le_bytes()) {
             pushed += 1;
+            assert_eq!(writer.is_tight(), pushed > 1536);
         }
         assert_eq!(pushed, 2048);
         let mut buffer = [0; MAX_MESSAGE];

@@ -14,10 +14,13 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Tells the services; counted where their queue is full.
+    /// Tells the services; counted where their queue is full. The last of it is kept for logins: a flood of calls
+    /// or refusals must not keep a repeater out.
     pub(crate) fn report(&mut self, stats: &Stats, report: &Report) {
         let mut buffer = [0; MAX_MESSAGE];
-        let pushed = channel::write(report, &mut buffer).is_some_and(|bytes| self.reports.push(bytes));
+        let room = matches!(report, Report::Ask { .. }) || !self.reports.is_tight();
+        let pushed =
+            room && channel::write(report, &mut buffer).is_some_and(|bytes| self.reports.push(bytes));
         if !pushed {
             stats.add(Counter::ReportsLost, 1);
         }

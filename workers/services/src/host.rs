@@ -45,6 +45,7 @@ impl Host {
     /// From the bells and our own stats page.
     pub(crate) fn new(nodes: Vec<u32>, bells: &OwnedFd, stats: &OwnedFd) -> Result<Self, Error> {
         let bell = Bell::open(bells.as_fd(), SERVICES)?;
+        bell.retract();
         let stats = Stats::writer(stats.as_fd())?;
         Ok(Self { nodes, bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new() })
     }

@@ -20,6 +20,7 @@ mod log;
 mod login;
 mod orders;
 mod pump;
+mod refusals;
 mod requests;
 mod services;
 mod setup;

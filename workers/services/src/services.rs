@@ -19,6 +19,7 @@ use crate::bus::Bus;
 use crate::calls::{self, Calls};
 use crate::host::Host;
 use crate::login::{Decision, Logins};
+use crate::refusals::Refusals;
 use crate::{Error, contexts, log};
 
 /// Reports of one worker that are handled before others have their turn.
@@ -36,6 +37,7 @@ pub(crate) struct Services {
     pub(crate) bus: Bus,
     pub(crate) calls: Calls,
     logins: Logins,
+    refusals: Refusals,
     ticks: u32,
 }
 
@@ -49,7 +51,8 @@ impl Services {
             }
         }
         let bus = Bus::new(host.nodes.clone());
-        Self { host, registry, bus, calls, logins: Logins::new(password), ticks: 0 }
+        let (logins, refusals) = (Logins::new(password), Refusals::new(Instant::now()));
+        Self { host, registry, bus, calls, logins, refusals, ticks: 0 }
     }
 
     /// Handles what the workers have reported, a batch of each. True where there may be more.
@@ -138,7 +141,11 @@ impl Services {
         }
     }
 
-    fn refused(&self, slot: u8, id: u32, from: std::net::SocketAddr, reason: String) {
+    fn refused(&mut self, slot: u8, id: u32, from: std::net::SocketAddr, reason: String) {
+        let Some(untold) = self.refusals.tell(Instant::now()) else { return };
+        if untold > 0 {
+            log::line(format_args!("services: {untold} more refusals are not listed: too many at once"));
+        }
         log::line(log::refused(id, from, &reason));
         self.bus.emit(Some(slot), Event::RepeaterRefused { context_id: id, address: from, reason });
     }

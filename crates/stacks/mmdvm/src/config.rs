@@ -145,13 +145,24 @@ fn degrees(bytes: &[u8], most: f64) -> Option<i32> {
     (-most..=most).contains(&degrees).then(|| (degrees * 1e6).round() as i32)
 }
 
+/// A character that would change how a terminal or a log shows what stands round it.
+fn is_deceptive(c: char) -> bool {
+    let invisible = [
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{e0000}'..='\u{e007f}',
+    ];
+    c.is_control() || c == '\u{feff}' || invisible.iter().any(|range| range.contains(&c))
+}
+
 /// A text as UTF-8, or else as Latin-1, without control characters; never longer than `bytes`.
 fn text(bytes: &[u8]) -> String {
     let field = trim(bytes);
     let latin_1 = || field.iter().copied().map(char::from).collect();
     let decoded = std::str::from_utf8(field).map_or_else(|_| latin_1(), str::to_owned);
     let mut text = String::with_capacity(bytes.len());
-    for c in decoded.chars().map(|c| if c.is_control() { '?' } else { c }) {
+    for c in decoded.chars().map(|c| if is_deceptive(c) { '?' } else { c }) {
         if text.len() + c.len_utf8() > bytes.len() {
             break;
         }

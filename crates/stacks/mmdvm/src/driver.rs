@@ -132,6 +132,10 @@ impl Mmdvm {
         let Ok(packet) = parse(bytes) else { return self.refuse(Refusal::Malformed) };
         match packet {
             Packet::Login { id } => {
+                if self.table.at(path.remote).is_some() {
+                    // It begins anew: what it answers is no repeat, even where the salt is the same.
+                    self.pending.forget(id, path.remote);
+                }
                 let salt = self.salter.present(id, path.remote, now);
                 self.push(Output::Send(packet::salt(&path, salt)));
             }
@@ -142,7 +146,12 @@ impl Mmdvm {
 
     /// An `RPTK`: someone else has to say whether it is right.
     fn key(&mut self, now: Time, id: u32, path: Path, digest: [u8; 32]) {
-        if self.pending.ask(now, id, path) {
+        let at = self.table.at(path.remote);
+        if at.is_some() && at == self.table.of(id) && self.pending.is_answered(id, path.remote, &digest) {
+            // The answer was lost, or the datagram came twice: what the device has done since stays.
+            return self.push(Output::Send(packet::ack(&path, id)));
+        }
+        if self.pending.ask(now, id, path, digest) {
             let salts = self.salter.salts(id, path.remote, now);
             let login = Login { id, from: path.remote, salts, digest };
             self.push(Output::Ask(Box::new(Ask::Login(login))));
@@ -187,6 +196,10 @@ impl Mmdvm {
         if context.id != id {
             let late = matches!(packet, Packet::Burst(_)) && !context.is_running();
             return if late { self.refuse(Refusal::NotLoggedIn) } else { self.stranger(&path, &packet) };
+        }
+        if !context.is_running() && matches!(packet, Packet::Ping { .. }) {
+            // Only who thinks itself logged in pings: it has to begin anew.
+            return self.stranger(&path, &packet);
         }
         // A device that does not get on with its login is not kept by whatever else it sends.
         if context.is_running() {

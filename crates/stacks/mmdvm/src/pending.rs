@@ -20,6 +20,7 @@ const TOO_LATE: Duration = Duration::from_secs(30);
 struct Asked {
     id: u32,
     path: Path,
+    digest: [u8; 32],
     at: Time,
     answered: bool,
 }
@@ -31,8 +32,14 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// Whether this very login was answered already: a double of its datagram, or a repeat.
+    pub(crate) fn is_answered(&self, id: u32, from: SocketAddr, digest: &[u8; 32]) -> bool {
+        let asked = self.position(id, from).map(|place| &self.asked[place]);
+        asked.is_some_and(|asked| asked.answered && asked.digest == *digest)
+    }
+
     /// Notes that a login asks; false where it has just done so.
-    pub(crate) fn ask(&mut self, now: Time, id: u32, path: Path) -> bool {
+    pub(crate) fn ask(&mut self, now: Time, id: u32, path: Path, digest: [u8; 32]) -> bool {
         if let Some(place) = self.position(id, path.remote) {
             if now.since(self.asked[place].at) < REPEAT {
                 return false;
@@ -42,7 +49,7 @@ impl Pending {
         if self.asked.len() >= MAX_PENDING {
             self.asked.pop_front();
         }
-        self.asked.push_back(Asked { id, path, at: now, answered: false });
+        self.asked.push_back(Asked { id, path, digest, at: now, answered: false });
         true
     }
 
@@ -87,7 +94,7 @@ mod tests {
     fn only_who_asked_is_answered_and_only_once() {
         let mut pending = Pending::default();
         assert_eq!(pending.answer(Time(0), 1, path(1).remote), None);
-        assert!(pending.ask(Time(0), 1, path(1)));
+        assert!(pending.ask(Time(0), 1, path(1), [0; 32]));
         assert_eq!(pending.answer(Time(1), 2, path(1).remote), None);
         assert_eq!(pending.answer(Time(1), 1, path(2).remote), None);
         assert_eq!(pending.answer(Time(1), 1, path(1).remote), Some(path(1)));
@@ -97,9 +104,9 @@ mod tests {
     #[test]
     fn repeats_within_a_second_ask_once() {
         let mut pending = Pending::default();
-        assert!(pending.ask(Time(0), 1, path(1)));
-        assert!(!pending.ask(Time(999_999), 1, path(1)));
-        assert!(pending.ask(Time(1_000_000), 1, path(1)));
+        assert!(pending.ask(Time(0), 1, path(1), [0; 32]));
+        assert!(!pending.ask(Time(999_999), 1, path(1), [0; 32]));
+        assert!(pending.ask(Time(1_000_000), 1, path(1), [0; 32]));
         assert_eq!(pending.len(), 1);
         assert_eq!(pending.answer(Time(31_000_001), 1, path(1).remote), None, "too late");
     }
@@ -108,7 +115,7 @@ mod tests {
     fn the_oldest_gives_way() {
         let mut pending = Pending::default();
         for id in 0..300 {
-            assert!(pending.ask(Time(0), id, path(1)));
+            assert!(pending.ask(Time(0), id, path(1), [0; 32]));
         }
         assert_eq!(pending.len(), MAX_PENDING);
         assert_eq!(pending.answer(Time(1), 43, path(1).remote), None);

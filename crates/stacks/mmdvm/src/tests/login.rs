@@ -71,7 +71,8 @@ fn a_repeated_key_asks_once_a_second() {
     assert_eq!(words(&bench.input(Input::Answer(answer.clone()))), ["changed 0", "RPTACK to 1"]);
     assert!(bench.input(Input::Answer(answer)).is_empty(), "answered once");
     bench.send(addr(1), &rptc(ID));
-    assert!(bench.send(addr(1), &key).is_empty(), "a late double does not end the context");
+    let double = bench.send(addr(1), &key);
+    assert_eq!(words(&double), ["RPTACK to 1"], "a late double does not end the context");
     // But whoever said goodbye may come back at once.
     bench.send(addr(1), &packet("RPTCL", ID, &[]));
     assert_eq!(words(&bench.send(addr(1), &key)), ["ask"]);
@@ -195,9 +196,22 @@ fn an_unfinished_login_ends_with_its_time() {
     bench.login(ID, addr(1), &NONE);
     for _ in 0..11 {
         assert!(bench.wait(5 * SECOND).is_empty());
-        assert_eq!(words(&bench.send(addr(1), &packet("RPTPING", ID, &[]))), ["MSTPONG to 1"]);
+        let ping = bench.send(addr(1), &packet("RPTPING", ID, &[]));
+        assert_eq!(words(&ping), ["refused NotLoggedIn", "MSTNAK to 1"], "it is not logged in yet");
     }
     assert_eq!(words(&bench.wait(5 * SECOND)), ["changed 0"]);
     let ping = bench.send(addr(1), &packet("RPTPING", ID, &[]));
     assert_eq!(words(&ping), ["refused NotLoggedIn", "MSTNAK to 1"]);
+}
+
+#[test]
+fn a_repeated_password_does_not_undo_a_login() {
+    let mut bench = Bench::new(4);
+    let key = bench.key(ID, addr(1), PASSWORD);
+    let asked = bench.send(addr(1), &key);
+    bench.input(Input::Answer(services(&asked, &NONE).unwrap()));
+    bench.send(addr(1), &rptc(ID));
+    bench.wait(10 * SECOND);
+    assert_eq!(words(&bench.send(addr(1), &key)), ["RPTACK to 1"]);
+    assert_eq!(words(&bench.send(addr(1), &packet("RPTPING", ID, &[]))), ["MSTPONG to 1"], "still running");
 }
