@@ -17,10 +17,10 @@ Exit codes:
 ///
 /// A first proof on a fresh machine: `bmctl start --workers 2` here, `bmctl sim --demo` in a second terminal.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+#[command(name = "bmctl", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Where the cluster's sockets and lock are; one cluster each [default: /run/bmctl for root, else under
-    /// $XDG_RUNTIME_DIR]
+    /// Where the cluster's sockets and lock are; one cluster each [default: $BMCTL_RUNTIME_DIR, else /run/bmctl for
+    /// root, $XDG_RUNTIME_DIR/bmctl or /tmp/bmctl-UID for others]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) runtime_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -67,8 +67,10 @@ pub(crate) enum Verb {
     Device(Device),
     /// Simulate repeaters against this cluster: a first proof, and a load generator
     ///
-    /// Repeater i listens on TS2 to talkgroup 25001 + i % TALKGROUPS; call k is made by repeater k. Says what was
-    /// delivered, lost, reordered, duplicated, strayed or altered, and how long it took by the kernel's clock.
+    /// Repeater i (from 0) has the ID 2501001 + i and listens on TS2 to talkgroup 25001 + i % TALKGROUPS; call k is
+    /// made by repeater k. Says what was delivered, lost, reordered, duplicated, strayed or altered, and how long it
+    /// took by the kernel's clock. Not for a cluster that serves real repeaters: devices of these IDs would lose their
+    /// place, and listeners of these talkgroups, and of 91 with --demo, would hear it.
     Sim(Sim),
 }
 
@@ -83,7 +85,7 @@ pub(crate) struct Json {
 pub(crate) enum Device {
     /// Add a device; a password is made up and printed once, unless one is given
     Add {
-        /// Its ID: 6 or 7 digits, or 9 for a hotspot
+        /// Its ID as it sends it: usually 6 or 7 digits, 9 for a hotspot
         id: u32,
         /// Its call sign
         #[arg(long)]
@@ -103,12 +105,12 @@ pub(crate) enum Device {
     },
     /// Show all devices
     List(Json),
-    /// Remove a device
+    /// Remove a device; one that is logged in stays so until it is kicked
     Remove {
         /// Its ID
         id: u32,
     },
-    /// Give a device another password, read from standard input
+    /// Give a device another password, read from standard input; it is asked for it at its next login
     Password {
         /// Its ID
         id: u32,
@@ -118,7 +120,7 @@ pub(crate) enum Device {
 #[derive(Debug, Args)]
 pub(crate) struct Sim {
     /// One call from a worker to another and one to the parrot, told in words
-    #[arg(long, conflicts_with_all = ["floor", "json"])]
+    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "seed"])]
     pub(crate) demo: bool,
     /// How many repeaters
     #[arg(long, default_value_t = 50)]

@@ -29,8 +29,8 @@ impl std::fmt::Display for AlreadyRunning {
         let Self { dir, pid } = self;
         write!(
             f,
-            "a cluster runs on {dir} already (pid {pid}): see it with `bmctl status`, end it with `bmctl stop`, \
-             or start another with --runtime-dir"
+            "a cluster runs on {dir} already (pid {pid}): see it with `bmctl --runtime-dir {dir} status`, or start \
+             another with a --runtime-dir of its own"
         )
     }
 }

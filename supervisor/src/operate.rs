@@ -95,11 +95,11 @@ pub(crate) fn stop(paths: &Paths) -> Result<()> {
 pub(crate) fn events(paths: &Paths) -> Result<()> {
     for line in control::events(paths, TIMEOUT)? {
         // Nobody reads any more: that is the usual end of a pipe.
-        if writeln!(io::stdout(), "{}", line.context("the services have closed the connection")?).is_err() {
-            break;
+        if writeln!(io::stdout(), "{}", line.context("the services' events cannot be read")?).is_err() {
+            return Ok(());
         }
     }
-    Ok(())
+    bail!("the services have closed the connection: see `bmctl status`, and ask for events again");
 }
 
 fn talkgroups(list: &[u32]) -> String {

@@ -52,7 +52,7 @@ pub(crate) fn services(pid: u32, facts: &BTreeMap<String, String>) {
     tell(&format!("  services   pid {pid}  registry embedded  events embedded{metrics}"));
 }
 
-pub(crate) fn ready(after: Duration) {
+pub(crate) fn ready(after: Duration, hint: &str) {
     let ms = after.as_millis();
-    tell(&format!("ready after {ms} ms; try `bmctl sim --demo` in a second terminal, end with Ctrl-C"));
+    tell(&format!("ready after {ms} ms; {hint}end with Ctrl-C"));
 }

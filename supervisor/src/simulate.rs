@@ -9,6 +9,9 @@ use sim::{Place, Settings, Table};
 use crate::cli::Sim;
 use crate::{operate, say};
 
+/// What went wrong, where it went wrong before there was a result.
+const WHAT: &str = "the simulation could not run (its password is the development password, or that in \
+                    --password-file; none of its repeaters may have one of its own)";
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) fn sim(paths: &Paths, args: &Sim) -> Result<Exit> {
@@ -44,7 +47,7 @@ fn demo(paths: &Paths, server: std::net::SocketAddr, password: &str, status: &St
             Some(Place { worker: usize::from(worker.slot), node: worker.node })
         }))
     };
-    let story = sim::demo(server, password, status.workers.len(), &mut where_is)?;
+    let story = sim::demo(server, password, status.workers.len(), &mut where_is).context(WHAT)?;
     story.sentences.iter().for_each(|sentence| say::line(sentence));
     Ok(if story.success { Exit::Ok } else { Exit::Failure })
 }
@@ -60,7 +63,7 @@ fn load(args: &Sim, server: std::net::SocketAddr, password: &str, status: Option
         pids: pids.filter_map(|pid| i32::try_from(pid).ok()).collect(),
         ..Settings::new(server, password)
     };
-    let report = sim::run(&settings)?;
+    let report = sim::run(&settings).context(WHAT)?;
     let floor = if args.floor { Some(sim::run_floor(&settings, Some(0))?) } else { None };
     let mut columns = vec![("this cluster", &report)];
     columns.extend(floor.as_ref().map(|floor| ("bare sendto loop", floor)));

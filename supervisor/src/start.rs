@@ -22,7 +22,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let signals = supervisor::take_signals()?;
     sys::watch_children().context("cannot watch children")?;
     let mut config = match &file {
-        Some(path) => Config::load(path)?,
+        Some(path) => load(path)?,
         None => Config::default(),
     };
     if let Some(workers) = workers {
@@ -43,13 +43,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let listeners = sockets::bind("mmdvm", &mmdvm.listen, mmdvm.shards, file.is_none())?;
     let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
     say::tell(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
-    if config.development_password() {
-        let password = config::DEVELOPMENT_PASSWORD;
-        say::warning(&format!(
-            "devices log in with the development password \"{password}\", which everybody knows: \
-             set stacks.mmdvm.password in a file and start with --config"
-        ));
-    }
+    warn_of_passwords(&config);
     let stacks = vec![StackSetup { name: "mmdvm".to_owned(), listen: listeners.addresses }];
     let owners = owners(mmdvm.workers, count);
     let shards = listeners.shards.into_iter().zip(owners.iter().cycle());
@@ -67,7 +61,14 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         salt_key,
     };
     let requests = Requests::new(requests::listen(&paths.control())?);
-    let result = Supervisor::new(nursery, requests, signals, started)?.run();
+    let hint = match file {
+        // The demo knows the development password and no other.
+        None => {
+            format!("try `bmctl --runtime-dir {} sim --demo` in a second terminal, ", paths.dir().display())
+        }
+        Some(_) => String::new(),
+    };
+    let result = Supervisor::new(nursery, requests, signals, started, hint)?.run();
     if result.is_ok() {
         say::tell("stopped");
     }
@@ -93,18 +94,36 @@ fn raise_file_limit() {
 
 /// `bmctl check`: says whether a configuration file is good.
 pub(crate) fn check(file: &std::path::Path) -> Result<()> {
-    let config = Config::load(file)?;
+    let config = load(file)?;
     let cores = sys::cpus()?.len();
     let count = config.workers_on(cores);
     let nodes = config.nodes_for(count)?;
     if nodes.is_empty() {
         bail!("{}: no workers", file.display());
     }
-    if config.development_password() {
-        say::warning("stacks.mmdvm.password is the development password, which everybody knows");
-    }
-    say::line(&format!("{}: good; {count} workers on this machine, nodes {nodes:?}", file.display()));
+    warn_of_passwords(&config);
+    let nodes: Vec<String> = nodes.iter().map(u32::to_string).collect();
+    say::line(&format!("{}: good; on this machine it starts nodes {}", file.display(), nodes.join(", ")));
     Ok(())
+}
+
+fn load(file: &std::path::Path) -> Result<Config> {
+    Config::load(file).with_context(|| format!("the configuration {} is wrong", file.display()))
+}
+
+fn warn_of_passwords(config: &Config) {
+    if config.development_password() {
+        let password = config::DEVELOPMENT_PASSWORD;
+        say::warning(&format!(
+            "devices log in with the development password \"{password}\", which everybody knows: \
+             set stacks.mmdvm.password in a file and start with --config"
+        ));
+    } else if config.stacks.mmdvm.password.is_none() {
+        say::warning(
+            "stacks.mmdvm.password is not set: only devices with a password of their own can log in; give them \
+             one with `bmctl device add ID`",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(crate) struct Supervisor {
     started: Instant,
     /// The operator has been told that all is ready.
     told_ready: bool,
+    /// What he may try then.
+    hint: String,
     /// What the services said of themselves.
     facts: BTreeMap<String, String>,
     /// How the last process of each worker ended.
@@ -55,6 +57,7 @@ impl Supervisor {
         requests: Requests,
         signals: SignalFd,
         started: Instant,
+        hint: String,
     ) -> Result<Self> {
         let workers = u8::try_from(nursery.memory.workers.len())?;
         Ok(Self {
@@ -65,6 +68,7 @@ impl Supervisor {
             signals,
             started,
             told_ready: false,
+            hint,
             facts: BTreeMap::new(),
             ended: BTreeMap::new(),
             failure: None,
@@ -252,7 +256,7 @@ impl Supervisor {
                 continue;
             }
             let next = match self.policy.state(process).0 {
-                State::Failed => "started again after a pause",
+                State::Failed => "started again after a pause of up to 30 s",
                 _ => "started again",
             };
             let words = self.last_words(process).map(|words| format!(": {words}")).unwrap_or_default();
@@ -322,7 +326,7 @@ impl Supervisor {
         }
         let services = self.pid_of(Process::Services).unwrap_or_default();
         say::services(services, &self.facts);
-        say::ready(self.now());
+        say::ready(self.now(), &self.hint);
     }
 
     fn status(&self) -> Status {

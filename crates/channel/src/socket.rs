@@ -87,7 +87,7 @@ impl Socket {
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
         let mut buffer = vec![0; MAX_LEN];
         match sys::receive(self.as_fd(), &mut buffer) {
-            Ok((0, _)) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok((0, _)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side is gone").into()),
             Ok((len, fds)) => Ok(Some((serde_json::from_slice(&buffer[..len])?, fds))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
