@@ -84,13 +84,8 @@ impl Nursery {
     fn set_up_worker(&self, socket: &Socket, slot: u8) -> Result<()> {
         let memory = &self.memory;
         let worker = &memory.workers[usize::from(slot)];
-        let setup = WorkerSetup {
-            slot,
-            node: worker.node,
-            workers: u8::try_from(memory.workers.len())?,
-            stacks: self.stacks.clone(),
-            salt_key: self.salt_key,
-        };
+        let setup =
+            WorkerSetup { slot, node: worker.node, stacks: self.stacks.clone(), salt_key: self.salt_key };
         let fds = [
             memory.bells.writable(),
             worker.wake.as_fd(),
@@ -127,7 +122,6 @@ impl Nursery {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
             nodes: memory.workers.iter().map(|worker| worker.node).collect(),
-            shards: u16::try_from(memory.shards.len())?,
         };
         let fds = [
             memory.bells.writable(),

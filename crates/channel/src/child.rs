@@ -23,8 +23,6 @@ pub struct WorkerSetup {
     pub slot: u8,
     /// Its node ID.
     pub node: u32,
-    /// How many workers there are.
-    pub workers: u8,
     /// The stacks whose shards it may be given.
     pub stacks: Vec<StackSetup>,
     /// Random bytes that are the same for all workers while the cluster runs: for salts.
@@ -49,8 +47,6 @@ pub struct ServicesSetup {
     pub data_dir: std::path::PathBuf,
     /// Node IDs of the workers, by slot.
     pub nodes: Vec<u32>,
-    /// How many shards there are.
-    pub shards: u16,
 }
 
 /// A worker as the services are told of it.

@@ -321,7 +321,6 @@ impl Worker {
             }
             Output::Down(index) => {
                 let context = key(index);
-                shard.state.write(index, Cell::Switch, &[]);
                 self.switch.handle_input(now, switch::Input::Down(context));
             }
             Output::Ask(ask) => {

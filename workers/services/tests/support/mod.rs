@@ -128,7 +128,6 @@ impl Cluster {
             config: self.config.clone(),
             data_dir: self.paths.data(),
             nodes: vec![25_011, 25_012],
-            shards: 2,
         };
         let fds = [self.bells.writable(), self.wake.as_fd(), self.page.writable(), self.requests.as_fd()];
         socket.send(&Parent::Services(Box::new(setup)), &fds).unwrap();
