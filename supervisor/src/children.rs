@@ -84,8 +84,15 @@ impl Nursery {
     fn set_up_worker(&self, socket: &Socket, slot: u8) -> Result<()> {
         let memory = &self.memory;
         let worker = &memory.workers[usize::from(slot)];
-        let setup =
-            WorkerSetup { slot, node: worker.node, stacks: self.stacks.clone(), salt_key: self.salt_key };
+        let setup = WorkerSetup {
+            slot,
+            node: worker.node,
+            stacks: self.stacks.clone(),
+            salt_key: self.salt_key,
+            calls: switch::Settings::default(),
+            devices: stack::Access::default(),
+            call_signs: stack::CallAccess::default(),
+        };
         let fds = [
             memory.bells.writable(),
             worker.wake.as_fd(),
@@ -95,7 +102,7 @@ impl Nursery {
             worker.reports.writable(),
             worker.orders.writable(),
         ];
-        socket.send(&Parent::Worker(setup), &fds)?;
+        socket.send(&Parent::Worker(Box::new(setup)), &fds)?;
         for shard in memory.shards.iter().filter(|shard| shard.worker == slot) {
             let fds: Vec<BorrowedFd<'_>> = std::iter::once(shard.state.writable())
                 .chain(shard.sockets.iter().map(AsFd::as_fd))

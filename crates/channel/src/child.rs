@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use config::Config;
 use control::State;
 use serde::{Deserialize, Serialize};
+use stack::{Access, CallAccess};
 
 /// One stack as a worker is told of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +28,12 @@ pub struct WorkerSetup {
     pub stacks: Vec<StackSetup>,
     /// Random bytes that are the same for all workers while the cluster runs: for salts.
     pub salt_key: [u8; 32],
+    /// The rules of its switch.
+    pub calls: switch::Settings,
+    /// Which devices may log in.
+    pub devices: Access,
+    /// Which call signs they may have.
+    pub call_signs: CallAccess,
 }
 
 /// One shard.
@@ -69,7 +76,7 @@ pub struct WorkerInfo {
 pub enum Parent {
     /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
     /// segment (writable), its queue of reports, its queue of orders.
-    Worker(WorkerSetup),
+    Worker(Box<WorkerSetup>),
     /// To a worker: serve this shard. Descriptors: its state segment, its sockets.
     Shard(ShardSetup),
     /// To a worker: a sibling's segment, now or again. Descriptors: the segment (read-only), its wake.

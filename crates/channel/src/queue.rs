@@ -2,9 +2,9 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stack::{Answer, Ask, Gone, Notice};
+use stack::{Answer, Ask, DeviceSettings, Gone, Notice, Slot};
 use std::net::SocketAddr;
-use switch::{Ended, SessionReport};
+use switch::{Ended, Refused, SessionReport};
 
 /// From a worker to the services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,27 @@ pub enum Report {
         /// Why.
         ended: Ended,
     },
+    /// A call that came in here was refused.
+    Refused {
+        /// What it is.
+        report: SessionReport,
+        /// Why.
+        why: Refused,
+    },
+    /// A talker has said its alias.
+    Alias {
+        /// What it is saying it in.
+        report: SessionReport,
+        /// The alias, at most 31 characters.
+        alias: String,
+    },
+    /// A radio has keyed up so often that it was blocked here: ban it everywhere.
+    Blocked {
+        /// Its ID.
+        radio: u32,
+        /// For how long, seconds.
+        seconds: u32,
+    },
 }
 
 /// From the services to a worker.
@@ -53,12 +74,33 @@ pub enum Order {
         /// Why.
         gone: Gone,
     },
-    /// The registry's static talkgroups of a device have changed.
-    Statics {
+    /// What the registry says of a device has changed.
+    Settings {
         /// The device.
         id: u32,
-        /// Static talkgroups of TS1 and TS2.
-        statics: [Vec<u32>; 2],
+        /// What it says now.
+        settings: DeviceSettings,
+    },
+    /// Calls of this radio are refused until then, or no longer if that is past.
+    Ban {
+        /// The radio's ID.
+        radio: u32,
+        /// Milliseconds since 1970; `u64::MAX` for ever.
+        until_ms: u64,
+    },
+    /// The calls that a context sends or hears end.
+    DropCall {
+        /// Its ID.
+        id: u32,
+        /// On this slot; `None` for both.
+        slot: Option<Slot>,
+    },
+    /// The dynamic talkgroups of a context end.
+    DropDynamic {
+        /// Its ID.
+        id: u32,
+        /// Those of this slot; `None` for both.
+        slot: Option<Slot>,
     },
 }
 
@@ -76,13 +118,14 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stack::{MAX_TALKGROUPS, Verdict};
+    use stack::{MAX_BLOCKED, MAX_TALKGROUPS, Verdict};
 
     #[test]
     fn the_longest_answer_fits_a_queue() {
         let statics = [vec![u32::MAX; MAX_TALKGROUPS], vec![u32::MAX; MAX_TALKGROUPS]];
+        let settings = DeviceSettings { statics, blocked: vec![u32::MAX; MAX_BLOCKED], single: true };
         let from = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap();
-        let answer = Answer::Login { id: u32::MAX, from, verdict: Verdict::Accepted { statics } };
+        let answer = Answer::Login { id: u32::MAX, from, verdict: Verdict::Accepted { settings } };
         let order = Order::Answer { shard: u16::MAX, answer };
         let mut buffer = [0; 504];
         let bytes = write(&order, &mut buffer).unwrap();

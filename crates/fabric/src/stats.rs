@@ -51,8 +51,28 @@ pub enum Counter {
     ReportsLost,
     /// Bursts that came after their call had ended.
     Late,
-    /// Bursts that nobody could be found for: a private call to an unknown radio.
-    NoRoute,
+    /// Bursts that came twice.
+    Duplicate,
+    /// Bursts that came faster than the air can carry.
+    TooFast,
+    /// Data that a slot did not take, since a call was on it.
+    DataBusy,
+    /// Calls to a radio that nobody has heard.
+    CallsNoRoute,
+    /// Private calls to a radio whose slot had another call.
+    CallsBusy,
+    /// Calls to a talkgroup that had a talker.
+    CallsTaken,
+    /// Calls that came back another way.
+    CallsLoop,
+    /// Calls from radios or to talkgroups that the configuration does not let in.
+    CallsDenied,
+    /// Calls from banned radios.
+    CallsBanned,
+    /// Calls to a talkgroup that is blocked for the device.
+    CallsBlocked,
+    /// Encrypted calls.
+    CallsEncrypted,
     /// Time spent in the packet loop, microseconds.
     BusyUs,
     /// First bucket of loop lag; the others follow.
@@ -66,7 +86,7 @@ const LAST_WORDS: usize = COUNTERS;
 const TEXT_WORDS: usize = 128;
 /// Two words for each sibling.
 const PLACES: usize = LAST_WORDS + 1 + TEXT_WORDS;
-const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 1, words: PLACES + 128 * 2 };
+const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 2, words: PLACES + 128 * 2 };
 const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
 
 /// Makes a stats page.

@@ -7,7 +7,7 @@ use crate::WorkerView;
 use crate::text::{Name, counter, family, gauge, labelled};
 
 /// Counters of the page that are one metric each.
-const COUNTERS: [(Name, Counter); 11] = [
+const COUNTERS: [(Name, Counter); 13] = [
     (Name { name: "bm_datagrams_received_total", help: "Datagrams that came in." }, Counter::DatagramsIn),
     (
         Name { name: "bm_datagrams_sent_total", help: "Datagrams handed to the kernel." },
@@ -36,9 +36,20 @@ const COUNTERS: [(Name, Counter); 11] = [
         Name { name: "bm_frames_late_total", help: "Frames that came after their call had ended." },
         Counter::Late,
     ),
+    (Name { name: "bm_frames_duplicate_total", help: "Frames that came twice." }, Counter::Duplicate),
     (
-        Name { name: "bm_calls_unrouted_total", help: "Private calls to a radio that nobody has heard." },
-        Counter::NoRoute,
+        Name {
+            name: "bm_frames_too_fast_total",
+            help: "Frames dropped since they came faster than the air can carry.",
+        },
+        Counter::TooFast,
+    ),
+    (
+        Name {
+            name: "bm_data_busy_total",
+            help: "Data calls that a slot did not take, since another call was on it.",
+        },
+        Counter::DataBusy,
     ),
     (
         Name {
@@ -73,6 +84,21 @@ const REASONS: [(&str, Counter); 6] = [
     ("full", Counter::RefusedFull),
 ];
 
+const CALLS_REFUSED: Name =
+    Name { name: "bm_calls_refused_total", help: "Calls that were refused, by reason." };
+
+/// Values of the label `reason`.
+const CALL_REASONS: [(&str, Counter); 8] = [
+    ("no_route", Counter::CallsNoRoute),
+    ("busy", Counter::CallsBusy),
+    ("taken", Counter::CallsTaken),
+    ("loop", Counter::CallsLoop),
+    ("denied", Counter::CallsDenied),
+    ("banned", Counter::CallsBanned),
+    ("blocked", Counter::CallsBlocked),
+    ("encrypted", Counter::CallsEncrypted),
+];
+
 const UP: Name = Name { name: "bm_worker_up", help: "Whether the worker serves." };
 const INFO: Name = Name { name: "bm_worker_info", help: "Always 1; the label node is the worker's node ID." };
 const RESTARTS: Name =
@@ -94,7 +120,8 @@ pub(crate) fn all(workers: &[WorkerView<'_>], now_us: u64) -> Vec<MetricFamily> 
         }),
         each(&RESTARTS, MetricType::COUNTER, workers, |w| counter(&worker(w), float(w.restarts))),
         heartbeats(workers, now_us),
-        refused(workers),
+        refused(workers, &REFUSED, &REASONS),
+        refused(workers, &CALLS_REFUSED, &CALL_REASONS),
         each(&LAG, MetricType::HISTOGRAM, workers, |w| {
             let mut metric = labelled(&worker(w));
             metric.set_histogram(lag(w.stats));
@@ -132,14 +159,14 @@ fn heartbeats(workers: &[WorkerView<'_>], now_us: u64) -> MetricFamily {
     family(&HEARTBEAT, MetricType::GAUGE, samples.collect())
 }
 
-fn refused(workers: &[WorkerView<'_>]) -> MetricFamily {
+fn refused(workers: &[WorkerView<'_>], name: &Name, reasons: &[(&str, Counter)]) -> MetricFamily {
     let samples = workers.iter().flat_map(|w| {
-        REASONS.iter().map(move |(reason, which)| {
+        reasons.iter().map(move |(reason, which)| {
             let [slot] = worker(w);
             counter(&[slot, ("reason", (*reason).to_owned())], float(w.stats.get(*which)))
         })
     });
-    family(&REFUSED, MetricType::COUNTER, samples.collect())
+    family(name, MetricType::COUNTER, samples.collect())
 }
 
 fn lag(stats: &Stats) -> Histogram {

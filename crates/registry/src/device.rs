@@ -2,6 +2,7 @@
 
 use config::Secret;
 use serde::{Deserialize, Serialize};
+use stack::DeviceSettings;
 
 use crate::Error;
 
@@ -34,6 +35,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// What the stack that serves it has to know.
+    #[must_use]
+    pub fn settings(&self) -> DeviceSettings {
+        DeviceSettings { statics: self.statics.clone(), ..DeviceSettings::default() }
+    }
+
     /// Checks all its fields.
     ///
     /// # Errors

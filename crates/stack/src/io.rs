@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Frame, Now, Profile, Slot, Time};
+use crate::{DeviceSettings, Frame, Now, Profile, Slot, Time};
 
 /// The longest datagram that a stack may send, in bytes.
 pub const MAX_DATAGRAM: usize = 64;
@@ -83,10 +83,10 @@ pub enum Answer {
 /// What was decided about a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// It may; these are its static talkgroups of TS1 and TS2 by the registry.
+    /// It may; this is what the registry says of it.
     Accepted {
-        /// Static talkgroups of TS1 and TS2.
-        statics: [Vec<u32>; 2],
+        /// What it says.
+        settings: DeviceSettings,
     },
     /// It may not. `tell`: say so to the device; else it has been told often enough.
     Refused {
@@ -199,12 +199,12 @@ pub enum Input<'a> {
         /// Why.
         gone: Gone,
     },
-    /// The registry's static talkgroups of a device have changed.
-    Statics {
+    /// What the registry says of a device has changed.
+    Settings {
         /// The device's ID.
         id: u32,
-        /// Static talkgroups of TS1 and TS2.
-        statics: [Vec<u32>; 2],
+        /// What it says now.
+        settings: DeviceSettings,
     },
     /// A context as an earlier owner of the shard wrote it down.
     Restore {

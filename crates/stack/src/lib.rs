@@ -7,14 +7,16 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod frame;
 mod io;
 mod profile;
 mod time;
 
+pub use access::{Access, CallAccess};
 pub use frame::{CallType, Frame, Slot};
 pub use io::{
     Answer, Ask, Datagram, Gone, Input, Login, MAX_DATAGRAM, Notice, Output, Refusal, Stack, Verdict,
 };
-pub use profile::{ContextKey, LinkType, MAX_TALKGROUPS, Profile, Slots};
+pub use profile::{ContextKey, DeviceSettings, LinkType, MAX_BLOCKED, MAX_TALKGROUPS, Profile, Slots};
 pub use time::{Now, Time};

@@ -7,6 +7,20 @@ use crate::Slot;
 /// How many static talkgroups one slot of a context can have.
 pub const MAX_TALKGROUPS: usize = 32;
 
+/// How many talkgroups can be blocked for a device.
+pub const MAX_BLOCKED: usize = 8;
+
+/// What the registry says of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSettings {
+    /// Static talkgroups of TS1 and TS2, each at most [`MAX_TALKGROUPS`].
+    pub statics: [Vec<u32>; 2],
+    /// Talkgroups that neither reach it nor can be keyed at it, at most [`MAX_BLOCKED`].
+    pub blocked: Vec<u32>,
+    /// One dynamic talkgroup a slot at most: keying one ends the other.
+    pub single: bool,
+}
+
 /// A context within one worker: its shard and its place there. The place is used again when the context is
 /// gone, so a key is only good until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,4 +76,29 @@ pub struct Profile {
     pub slots: Slots,
     /// Static talkgroups of TS1 and TS2, each at most [`MAX_TALKGROUPS`].
     pub statics: [Vec<u32>; 2],
+    /// Talkgroups that neither reach it nor can be keyed at it, at most [`MAX_BLOCKED`].
+    pub blocked: Vec<u32>,
+    /// One dynamic talkgroup a slot at most: keying one ends the other.
+    pub single: bool,
+    /// How long its dynamic talkgroups stay, minutes; `None` for the cluster's default.
+    pub dynamic_minutes: Option<u16>,
+    /// Colour code of its carrier, 0..=15.
+    pub colour_code: u8,
+}
+
+impl Profile {
+    /// A repeater with these static talkgroups, colour code 1, and nothing special.
+    #[must_use]
+    pub const fn repeater(id: u32, slots: Slots, statics: [Vec<u32>; 2]) -> Self {
+        Self {
+            id,
+            link: LinkType::Repeater,
+            slots,
+            statics,
+            blocked: Vec::new(),
+            single: false,
+            dynamic_minutes: None,
+            colour_code: 1,
+        }
+    }
 }

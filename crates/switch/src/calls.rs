@@ -3,7 +3,7 @@
 use dmr::{BurstKind, DataType};
 use stack::{CallType, ContextKey, Frame, LinkType, Now, Slot};
 
-use crate::io::{Dropped, Ended, Output};
+use crate::io::{Dropped, Ended, Kind, Output, Refused};
 use crate::session::{Call, Origin, Session};
 use crate::{Forward, PARROT, Switch};
 
@@ -52,12 +52,13 @@ impl Switch {
         if link != LinkType::Application {
             self.out(Output::Heard { radio: call.source, context: context_id, slot });
         }
-        if call.voice && call.is_routed() {
+        if call.kind == Kind::Voice && call.is_routed() {
             self.keyed(now, key, slot, call.destination);
-        } else if call.voice && call.destination == PARROT {
+        } else if call.kind == Kind::Voice && call.destination == PARROT {
             self.parrot.listen(index, key, context_id, slot);
         } else if call.to == CallType::Private {
-            self.out(Output::Dropped(Dropped::NoRoute));
+            let report = self.sessions.get(index)?.report();
+            self.out(Output::Refused { report, why: Refused::NoRoute });
         }
         Some(index)
     }
@@ -89,7 +90,7 @@ impl Switch {
     fn carry(&mut self, now: Now, index: u16, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.last = now.mono;
-        let counts = !session.call.voice || matches!(frame.kind, BurstKind::Voice(_));
+        let counts = session.call.kind != Kind::Voice || matches!(frame.kind, BurstKind::Voice(_));
         session.bursts = session.bursts.saturating_add(u32::from(counts));
         let Some(group) = session.group else {
             return self.parrot.hear(index, frame);
@@ -106,7 +107,7 @@ impl Switch {
         self.outputs.extend(session.routes.iter().map(deliver));
         if matches!(session.origin, Origin::Local { .. }) {
             let (key, slot) = (session.id.key, session.slot);
-            self.outputs.push_back(Output::Forward(Forward { key, index, slot, frame }));
+            self.outputs.push_back(Output::Forward(Forward { key, index, slot, options: 0, frame }));
         }
     }
 

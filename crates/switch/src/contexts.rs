@@ -2,10 +2,10 @@
 
 use stack::{ContextKey, Profile, Slot, Time};
 
+use crate::MAX_DYNAMICS;
 use crate::record::Dynamic;
 use crate::slots::SlotState;
 use crate::timers::Alarm;
-use crate::{DYNAMIC_TIME, MAX_DYNAMICS};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -43,11 +43,10 @@ impl Context {
     }
 
     /// The talkgroup was keyed. True where its dynamic subscription is new or lives longer now.
-    pub(crate) fn key(&mut self, talkgroup: u32, slot: Slot, now: Time) -> bool {
+    pub(crate) fn key(&mut self, talkgroup: u32, slot: Slot, until: Time) -> bool {
         if self.is_static(talkgroup, slot) {
             return false;
         }
-        let until = now + DYNAMIC_TIME;
         let dynamics = &mut self.dynamics[slot.index()];
         if let Some(dynamic) = dynamics.iter_mut().find(|dynamic| dynamic.talkgroup == talkgroup) {
             dynamic.until = until;

@@ -1,5 +1,7 @@
 //! What goes into the switch and what comes out.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Profile, Slot};
 
@@ -38,6 +40,34 @@ pub enum Input<'a> {
         /// What it published.
         forward: &'a Forward,
     },
+    /// The answer to [`Output::Locate`].
+    Located {
+        /// The session's number.
+        index: u16,
+        /// Where the radio is.
+        place: Place,
+    },
+    /// Calls of this radio are refused until then, or no longer if that is past.
+    Ban {
+        /// Its ID.
+        radio: u32,
+        /// Milliseconds since 1970; `u64::MAX` for ever.
+        until_ms: u64,
+    },
+    /// The calls that a context sends or hears end, and what still comes of them is dropped.
+    DropCall {
+        /// The context's ID.
+        id: u32,
+        /// On this slot; `None` for both.
+        slot: Option<Slot>,
+    },
+    /// The dynamic talkgroups of a context end.
+    DropDynamic {
+        /// The context's ID.
+        id: u32,
+        /// Those of this slot; `None` for both.
+        slot: Option<Slot>,
+    },
     /// What an earlier owner of the context wrote down, after its [`Input::Up`].
     Restore {
         /// Which.
@@ -47,13 +77,54 @@ pub enum Input<'a> {
     },
 }
 
+/// Where the radio of a private call is, as far as all workers of the host know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was last heard here.
+    Here {
+        /// ID of the context.
+        context: u32,
+        /// On which slot.
+        slot: Slot,
+    },
+    /// It was last heard at a sibling, or a sibling has a hotspot of this ID.
+    Elsewhere,
+    /// Nobody has heard it.
+    Nowhere,
+}
+
 /// Why a burst went nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// Its call had ended already.
+    /// Its call had ended already, or later ones of its call have come before it.
     Late,
-    /// It begins a private call, and nobody knows where the radio is.
+    /// It came before.
+    Duplicate,
+    /// It is more than the air can carry.
+    TooFast,
+    /// It begins a data call, and a slot that it is for has another call.
+    DataBusy,
+}
+
+/// Why a call was refused: its bursts go nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Refused {
+    /// Nobody has heard the radio called.
     NoRoute,
+    /// The slot of the radio called has another call.
+    Busy,
+    /// The talkgroup has a talker.
+    Taken,
+    /// It is a call that is running already, come back another way.
+    Loop,
+    /// The configuration does not let the radio or the talkgroup in.
+    Denied,
+    /// The radio is banned.
+    Banned,
+    /// The talkgroup is blocked for the device.
+    Blocked,
+    /// It is encrypted.
+    Encrypted,
 }
 
 /// Why a session ended.
@@ -67,6 +138,21 @@ pub enum Ended {
     Superseded,
     /// Its context is gone, or has other slots now.
     ContextGone,
+    /// It was longer than [`crate::Settings::call_timeout`].
+    TooLong,
+    /// An operator ended it.
+    Dropped,
+}
+
+/// What a session carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// Speech.
+    Voice,
+    /// Data blocks.
+    Data,
+    /// Signalling (CSBK) alone, which may announce data.
+    Control,
 }
 
 /// A session as the outside is told of it.
@@ -84,8 +170,10 @@ pub struct SessionReport {
     pub destination: u32,
     /// Which of the two.
     pub call: CallType,
-    /// Voice, else data or control.
-    pub voice: bool,
+    /// What it carries.
+    pub kind: Kind,
+    /// The talker is in distress: the emergency bit of the service options.
+    pub emergency: bool,
     /// Bursts so far.
     pub bursts: u32,
 }
@@ -122,11 +210,40 @@ pub enum Output {
         /// Why.
         ended: Ended,
     },
+    /// A session for a radio began: where is it? Answered at once by [`Input::Located`].
+    Locate {
+        /// The session's number.
+        index: u16,
+        /// The radio called.
+        radio: u32,
+    },
+    /// A session of a context here was refused, after its [`Output::Started`].
+    Refused {
+        /// What it is.
+        report: SessionReport,
+        /// Why.
+        why: Refused,
+    },
+    /// The talker of a session of a context here has said its alias.
+    Alias {
+        /// What it is.
+        report: SessionReport,
+        /// The alias, at most 31 characters.
+        alias: String,
+    },
+    /// A radio has keyed up so often that it is blocked here from now on: ban it everywhere.
+    Blocked {
+        /// Its ID.
+        radio: u32,
+        /// For how long.
+        time: Duration,
+    },
     /// The record of this context has changed: write it down before anything that follows.
     Changed(ContextKey),
-    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more.
+    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more; or a context with this ID
+    /// is here, or no longer.
     Interest {
-        /// Which.
+        /// Which: a talkgroup, or a context's ID with [`crate::INTEREST_ID`].
         talkgroup: u32,
         /// Whether.
         wanted: bool,

@@ -14,15 +14,17 @@ mod parrot;
 mod record;
 mod routes;
 mod session;
+mod settings;
 mod slots;
 mod subscriptions;
 mod switch;
 mod timers;
 mod wire;
 
-pub use io::{Dropped, Ended, Input, Output, SessionReport};
+pub use io::{Dropped, Ended, Input, Kind, Output, Place, Refused, SessionReport};
 pub use record::{Dynamic, Record, Running, read_record};
 pub use session::SessionId;
+pub use settings::Settings;
 pub use switch::Switch;
 pub use wire::{FORWARD_LEN, Forward};
 
@@ -30,12 +32,10 @@ use std::time::Duration;
 
 /// A call without a burst for this long has ended.
 pub const STREAM_TIMEOUT: Duration = Duration::from_millis(600);
-/// How long a slot is kept for a talkgroup after a call.
-pub const HANG_TIME: Duration = Duration::from_secs(3);
-/// How long a talkgroup stays subscribed after it was last keyed.
-pub const DYNAMIC_TIME: Duration = Duration::from_secs(15 * 60);
 /// How many dynamic talkgroups one slot can have; the one nearest its end makes room for a new one.
 pub const MAX_DYNAMICS: usize = 8;
+/// Set in what [`Output::Interest`] names: it is no talkgroup, but the ID of a context.
+pub const INTEREST_ID: u32 = 1 << 31;
 /// Talkgroup and radio ID of the parrot, which says again what it heard.
 pub const PARROT: u32 = 9990;
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use stack::{CallType, Slot, Time};
 
+use crate::Kind;
 use crate::contexts::Context;
 use crate::session::{Origin, Sessions};
 
@@ -34,8 +35,8 @@ pub struct Running {
     pub destination: u32,
     /// Which of the two.
     pub call: CallType,
-    /// Voice, else data or control.
-    pub voice: bool,
+    /// What it carries.
+    pub kind: Kind,
 }
 
 /// A context's record.
@@ -71,7 +72,7 @@ pub(crate) fn write_record(context: &Context, sessions: &Sessions, out: &mut [u8
             source: session.call.source,
             destination: session.call.destination,
             call: session.call.to,
-            voice: session.call.voice,
+            kind: session.call.kind,
         })
     });
     let record = Borrowed { dynamics: [&context.dynamics[0], &context.dynamics[1]], running };

@@ -62,14 +62,14 @@ impl Switch {
         for &(key, slot) in &session.routes {
             let Some(context) = self.contexts.get_mut(key) else { continue };
             context.slots[slot.index()].outgoing = None;
-            context.slots[slot.index()].keep(talkgroup, now.mono);
+            context.slots[slot.index()].keep(talkgroup, now.mono + self.settings.hang_time);
             self.offer(key, slot);
         }
         if let Origin::Local { context: key, slot, .. } = session.origin
             && let Some(context) = self.contexts.get_mut(key)
         {
             context.slots[slot.index()].incoming = None;
-            context.slots[slot.index()].keep(talkgroup, now.mono);
+            context.slots[slot.index()].keep(talkgroup, now.mono + self.settings.hang_time);
             self.offer(key, slot);
         }
     }

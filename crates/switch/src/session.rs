@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Slot, Time};
 
 use crate::PARROT;
-use crate::io::SessionReport;
+use crate::io::{Kind, SessionReport};
 use crate::timers::Alarm;
 
 /// A session, unique over all nodes and times.
@@ -52,17 +52,22 @@ pub(crate) struct Call {
     pub(crate) source: u32,
     pub(crate) destination: u32,
     pub(crate) to: CallType,
-    pub(crate) voice: bool,
+    pub(crate) kind: Kind,
 }
 
 impl Call {
     pub(crate) fn of(frame: &Frame) -> Self {
-        let voice = matches!(
-            frame.kind,
+        let kind = match frame.kind {
             BurstKind::Voice(_)
-                | BurstKind::Data(DataType::VOICE_HEADER | DataType::TERMINATOR | DataType::PI_HEADER)
-        );
-        Self { source: frame.source, destination: frame.destination, to: frame.call, voice }
+            | BurstKind::Data(DataType::VOICE_HEADER | DataType::TERMINATOR | DataType::PI_HEADER) => {
+                Kind::Voice
+            }
+            BurstKind::Data(DataType::CSBK | DataType::MBC_HEADER | DataType::MBC_CONTINUATION) => {
+                Kind::Control
+            }
+            BurstKind::Data(_) => Kind::Data,
+        };
+        Self { source: frame.source, destination: frame.destination, to: frame.call, kind }
     }
 
     /// It goes to a talkgroup's subscribers.
@@ -126,7 +131,8 @@ impl Session {
             source: self.call.source,
             destination: self.call.destination,
             call: self.call.to,
-            voice: self.call.voice,
+            kind: self.call.kind,
+            emergency: false,
             bursts: self.bursts,
         }
     }

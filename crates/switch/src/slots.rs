@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use stack::Time;
 
-use crate::HANG_TIME;
 use crate::session::Call;
 
 /// Bursts of a stream this long after its end are its late ones.
@@ -46,8 +45,8 @@ impl SlotState {
     }
 
     /// A call for `talkgroup` has ended on the slot.
-    pub(crate) fn keep(&mut self, talkgroup: u32, now: Time) {
-        self.hang = Some((talkgroup, now + HANG_TIME));
+    pub(crate) fn keep(&mut self, talkgroup: u32, until: Time) {
+        self.hang = Some((talkgroup, until));
     }
 
     /// The stream that came in is over: what still comes of it is late.

@@ -7,7 +7,7 @@ use crate::io::{Ended, Output};
 use crate::record::{Dynamic, Running, read_record};
 use crate::session::{Call, Origin, Session, SessionId};
 use crate::timers::Timer;
-use crate::{DYNAMIC_TIME, MAX_DYNAMICS, Switch};
+use crate::{MAX_DYNAMICS, Switch};
 
 impl Switch {
     pub(crate) fn up(&mut self, now: Now, key: ContextKey, profile: Profile) {
@@ -75,7 +75,7 @@ impl Switch {
     /// A talkgroup was keyed: it is subscribed to from now on, if it is not static.
     pub(crate) fn keyed(&mut self, now: Now, key: ContextKey, slot: Slot, talkgroup: u32) {
         let Some(context) = self.contexts.get_mut(key) else { return };
-        if context.key(talkgroup, slot, now.mono) {
+        if context.key(talkgroup, slot, now.mono + self.settings.dynamic_time) {
             self.arm_expiry(key);
             self.resubscribe(key);
         }
@@ -101,7 +101,7 @@ impl Switch {
     pub(crate) fn restore(&mut self, now: Now, key: ContextKey, bytes: &[u8]) {
         let Some(record) = read_record(bytes) else { return };
         let Some(context) = self.contexts.get_mut(key) else { return };
-        let latest = now.mono + DYNAMIC_TIME;
+        let latest = now.mono + self.settings.dynamic_time;
         let sane = |dynamic: Dynamic| Dynamic { until: dynamic.until.min(latest), ..dynamic };
         context.dynamics =
             record.dynamics.map(|dynamics| dynamics.into_iter().take(MAX_DYNAMICS).map(sane).collect());
@@ -120,14 +120,14 @@ impl Switch {
         if context.slots[slot.index()].incoming.is_some() {
             return;
         }
-        let Running { source, destination, call, voice, .. } = *running;
+        let Running { source, destination, call, kind, .. } = *running;
         let id = SessionId { key: running.key, node: running.node };
         let session = Session::new(
             id,
             Origin::Local { context: key, slot, stream: running.stream },
             context.profile.id,
             slot,
-            Call { source, destination, to: call, voice },
+            Call { source, destination, to: call, kind },
             now.mono,
         );
         // Its bursts go on under this node: the key must not be given again here, whoever gave it.

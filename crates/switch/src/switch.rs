@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use stack::{ContextKey, Now, Time};
 
-use crate::STREAM_TIMEOUT;
 use crate::contexts::Contexts;
 use crate::groups::Groups;
 use crate::io::{Ended, Input, Output};
@@ -13,11 +12,13 @@ use crate::parrot::Parrot;
 use crate::record::write_record;
 use crate::session::{SessionId, Sessions};
 use crate::timers::{Timer, Timers};
+use crate::{STREAM_TIMEOUT, Settings};
 
 /// Call control of one worker.
 #[derive(Debug)]
 pub struct Switch {
     pub(crate) node: u32,
+    pub(crate) settings: Settings,
     pub(crate) contexts: Contexts,
     pub(crate) groups: Groups,
     pub(crate) sessions: Sessions,
@@ -32,9 +33,10 @@ pub struct Switch {
 impl Switch {
     /// The switch of the node with this ID.
     #[must_use]
-    pub fn new(node: u32) -> Self {
+    pub fn new(node: u32, settings: Settings) -> Self {
         Self {
             node,
+            settings,
             contexts: Contexts::default(),
             groups: Groups::default(),
             sessions: Sessions::default(),
@@ -54,6 +56,10 @@ impl Switch {
             Input::Frame { context, slot, stream, frame } => self.frame(now, context, slot, stream, frame),
             Input::Remote { peer, node, forward } => self.remote_frame(now, peer, node, forward),
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
+            Input::Located { .. }
+            | Input::Ban { .. }
+            | Input::DropCall { .. }
+            | Input::DropDynamic { .. } => {}
         }
     }
 

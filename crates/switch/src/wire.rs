@@ -24,6 +24,8 @@ pub struct Forward {
     pub index: u16,
     /// The slot on which it came in.
     pub slot: Slot,
+    /// Service options of its LC.
+    pub options: u8,
     /// The burst.
     pub frame: Frame,
 }
@@ -56,6 +58,7 @@ impl Forward {
         out[13..16].copy_from_slice(&frame.destination.to_le_bytes()[..3]);
         out[16..21].copy_from_slice(&[KIND_BURST, flags, frame.sequence, frame.ber, frame.rssi]);
         out[21..21 + BURST_LEN].copy_from_slice(&frame.burst);
+        out[54] = self.options;
         out
     }
 
@@ -65,6 +68,7 @@ impl Forward {
         let [k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, s0, s1, s2, d0, d1, d2, kind, flags, rest @ ..] = *bytes;
         let [sequence, ber, rssi, payload @ ..] = rest;
         let burst = *payload.first_chunk::<BURST_LEN>()?;
+        let options = payload[BURST_LEN];
         let burst_kind = match flags & FLAG_DATA {
             0 if flags & 7 > 5 => return None,
             0 => BurstKind::Voice(flags & 7),
@@ -73,6 +77,7 @@ impl Forward {
         (kind == KIND_BURST).then_some(Self {
             key: u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
             index: u16::from_le_bytes([i0, i1]),
+            options,
             slot: if flags & FLAG_SLOT == 0 { Slot::One } else { Slot::Two },
             frame: Frame {
                 source: u32::from_le_bytes([s0, s1, s2, 0]),
@@ -105,7 +110,7 @@ mod tests {
             let slot = if two { Slot::Two } else { Slot::One };
             let burst = [fill; BURST_LEN];
             let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
-            let forward = Forward { key, index, slot, frame };
+            let forward = Forward { key, index, slot, options: fill, frame };
             prop_assert_eq!(Forward::decode(&forward.encode()), Some(forward));
         }
 

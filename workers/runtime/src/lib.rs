@@ -16,7 +16,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use stack::Stack;
+use stack::{Access, CallAccess, Stack};
 
 /// What a stack is given when it is made.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub struct StackOptions {
     pub salt_key: [u8; 32],
     /// How many contexts its shard has room for.
     pub capacity: u16,
+    /// Which devices may log in.
+    pub devices: Access,
+    /// Which call signs they may have.
+    pub call_signs: CallAccess,
 }
 
 /// A stack that a worker can serve.

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use channel::{Parent, ShardSetup, Socket, WorkerSetup};
 use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
 
+use switch::Switch;
+
 use crate::services::Services;
 use crate::shard::Shard;
 use crate::siblings::Siblings;
@@ -44,7 +46,8 @@ fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worke
         wake: services_wake,
         ring: false,
     };
-    Worker::new(socket, setup.node, bell, wake, Stats::writer(stats.as_fd())?, siblings, services)
+    let switch = Switch::new(setup.node, setup.calls.clone());
+    Worker::new(socket, switch, bell, wake, Stats::writer(stats.as_fd())?, siblings, services)
 }
 
 fn make_shard(
@@ -80,7 +83,12 @@ fn make_shard(
             first
         }
     };
-    let options = StackOptions { salt_key: setup.salt_key, capacity: StateSegment::ROWS };
+    let options = StackOptions {
+        salt_key: setup.salt_key,
+        capacity: StateSegment::ROWS,
+        devices: setup.devices.clone(),
+        call_signs: setup.call_signs.clone(),
+    };
     Ok(Shard {
         number: shard.number,
         stack: (factory.make)(&options),

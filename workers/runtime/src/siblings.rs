@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::CallType;
-use switch::{Forward, PARROT, SessionReport};
+use switch::{Forward, PARROT, Place, SessionReport};
 
 /// Frames taken from one sibling before others have their turn.
 const BATCH: usize = 256;
@@ -87,6 +87,11 @@ impl Siblings {
             self.calls.resize(index + 1, None);
         }
         self.calls[index] = Some(Call { talkgroup: report.destination, wanted });
+    }
+
+    /// Where a radio is that a call is for.
+    pub(crate) fn locate(&mut self, _index: u16, _radio: u32) -> Place {
+        Place::Nowhere
     }
 
     /// A call that began here has ended.

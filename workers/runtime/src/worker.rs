@@ -8,7 +8,7 @@ use fabric::{Bell, CELL_LEN, Cell, Counter, Location, SERVICES, Stats, Wake};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use stack::{ContextKey, Input, Now, Output, Refusal, Time};
-use switch::{Dropped, Switch};
+use switch::{Dropped, Refused, Switch};
 use sys::{Clocks, ReceiveBatch};
 
 use crate::Error;
@@ -57,7 +57,7 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(
         socket: Socket,
-        node: u32,
+        switch: Switch,
         bell: Bell,
         wake: OwnedFd,
         stats: Stats,
@@ -79,7 +79,7 @@ impl Worker {
             _wake: wake,
             stats,
             services,
-            switch: Switch::new(node),
+            switch,
             shards: Vec::new(),
             places: Vec::new(),
             touched: Vec::new(),
@@ -232,12 +232,20 @@ impl Worker {
             Order::Evict { id, keep, gone } => {
                 (0..self.places_len()).for_each(|p| self.tell(now, p, Input::Evict { id, keep, gone }));
             }
-            Order::Statics { id, statics } => {
+            Order::Settings { id, settings } => {
                 for place in 0..self.places_len() {
-                    self.tell(now, place, Input::Statics { id, statics: statics.clone() });
+                    self.tell(now, place, Input::Settings { id, settings: settings.clone() });
                 }
             }
+            Order::Ban { radio, until_ms } => self.instruct(now, switch::Input::Ban { radio, until_ms }),
+            Order::DropCall { id, slot } => self.instruct(now, switch::Input::DropCall { id, slot }),
+            Order::DropDynamic { id, slot } => self.instruct(now, switch::Input::DropDynamic { id, slot }),
         }
+    }
+
+    fn instruct(&mut self, now: Now, input: switch::Input<'_>) {
+        self.switch.handle_input(now, input);
+        self.settle(now);
     }
 
     fn tell(&mut self, now: Now, place: u16, input: Input<'_>) {
@@ -360,8 +368,22 @@ impl Worker {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
-            Output::Dropped(Dropped::Late) => self.stats.add(Counter::Late, 1),
-            Output::Dropped(Dropped::NoRoute) => self.stats.add(Counter::NoRoute, 1),
+            Output::Locate { index, radio } => {
+                let place = self.siblings.locate(index, radio);
+                self.switch.handle_input(now, switch::Input::Located { index, place });
+            }
+            Output::Refused { report, why } => {
+                self.stats.add(counter_of_refused(why), 1);
+                self.services.report(&self.stats, &Report::Refused { report, why });
+            }
+            Output::Alias { report, alias } => {
+                self.services.report(&self.stats, &Report::Alias { report, alias });
+            }
+            Output::Blocked { radio, time } => {
+                let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+                self.services.report(&self.stats, &Report::Blocked { radio, seconds });
+            }
+            Output::Dropped(dropped) => self.stats.add(counter_of_dropped(dropped), 1),
         }
     }
 
@@ -392,6 +414,28 @@ impl Worker {
 fn now() -> Now {
     let clocks = Clocks::now();
     Now { mono: Time(clocks.mono_us), wall_us: clocks.wall_us }
+}
+
+fn counter_of_dropped(dropped: Dropped) -> Counter {
+    match dropped {
+        Dropped::Late => Counter::Late,
+        Dropped::Duplicate => Counter::Duplicate,
+        Dropped::TooFast => Counter::TooFast,
+        Dropped::DataBusy => Counter::DataBusy,
+    }
+}
+
+fn counter_of_refused(why: Refused) -> Counter {
+    match why {
+        Refused::NoRoute => Counter::CallsNoRoute,
+        Refused::Busy => Counter::CallsBusy,
+        Refused::Taken => Counter::CallsTaken,
+        Refused::Loop => Counter::CallsLoop,
+        Refused::Denied => Counter::CallsDenied,
+        Refused::Banned => Counter::CallsBanned,
+        Refused::Blocked => Counter::CallsBlocked,
+        Refused::Encrypted => Counter::CallsEncrypted,
+    }
 }
 
 fn counter_of(refusal: Refusal) -> Counter {

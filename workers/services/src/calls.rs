@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use control::CallInfo;
 use events::{Event, MMDVM_HOST, Session, SessionKind, SessionState, session_type};
 use stack::CallType;
-use switch::{SessionId, SessionReport};
+use switch::{Kind, SessionId, SessionReport};
 use uuid::Uuid;
 
 /// Sessions that are remembered; further ones have their events, but are not listed.
@@ -101,7 +101,11 @@ pub(crate) fn stop_event(report: &SessionReport) -> Event {
 }
 
 fn session(report: &SessionReport) -> Session {
-    let kind = if report.voice { SessionKind::Voice } else { SessionKind::Data };
+    let kind = match report.kind {
+        Kind::Voice => SessionKind::Voice,
+        Kind::Data => SessionKind::Data,
+        Kind::Control => SessionKind::Control,
+    };
     Session {
         link_name: MMDVM_HOST.to_owned(),
         link_type: events::LinkType::Repeater,
@@ -128,7 +132,8 @@ pub(crate) mod tests {
             source: 2_621_370,
             destination: 91,
             call: CallType::Group,
-            voice: true,
+            kind: Kind::Voice,
+            emergency: false,
             bursts: 50,
         }
     }

@@ -49,7 +49,8 @@ impl Shard {
                     source: running.source,
                     destination: running.destination,
                     call: running.call,
-                    voice: running.voice,
+                    kind: running.kind,
+                    emergency: false,
                     bursts: 0,
                 })
             })

@@ -4,6 +4,7 @@ use channel::Order;
 use config::Secret;
 use control::{DeviceInfo, DeviceList};
 use registry::{Device, Embedded};
+use stack::DeviceSettings;
 
 use crate::Error;
 use crate::services::Services;
@@ -16,7 +17,7 @@ impl Services {
             return Err(Error::DeviceExists(device.id));
         }
         self.registry.put(&device)?;
-        self.tell_statics(device.id, device.statics.clone());
+        self.tell_settings(device.id, device.settings());
         Ok(device_info(device))
     }
 
@@ -25,7 +26,7 @@ impl Services {
         if !self.registry.remove(id)? {
             return Err(Error::NoDevice(id));
         }
-        self.tell_statics(id, Default::default());
+        self.tell_settings(id, DeviceSettings::default());
         Ok(())
     }
 
@@ -37,8 +38,8 @@ impl Services {
         Ok(device_info(device))
     }
 
-    fn tell_statics(&mut self, id: u32, statics: [Vec<u32>; 2]) {
-        self.host.send_all(&Order::Statics { id, statics });
+    fn tell_settings(&mut self, id: u32, settings: DeviceSettings) {
+        self.host.send_all(&Order::Settings { id, settings });
     }
 }
 

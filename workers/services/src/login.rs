@@ -5,7 +5,7 @@ use std::time::Instant;
 use config::Secret;
 use registry::Embedded;
 use registry::login::{FailureLimiter, check};
-use stack::{Login, Verdict};
+use stack::{DeviceSettings, Login, Verdict};
 
 /// Why a login was refused: its digest is not that of the password.
 pub(crate) const WRONG_PASSWORD: &str = "wrong password";
@@ -35,7 +35,7 @@ impl Logins {
 
     pub(crate) fn decide(&mut self, registry: &Embedded, login: &Login, now: Instant) -> Decision {
         match self.find(registry, login) {
-            Ok(statics) => Decision { verdict: Verdict::Accepted { statics }, reason: None },
+            Ok(settings) => Decision { verdict: Verdict::Accepted { settings }, reason: None },
             Err(reason) => {
                 let tell = self.limiter.failed(login.from.ip(), now);
                 Decision { verdict: Verdict::Refused { tell }, reason: tell.then_some(reason) }
@@ -43,8 +43,8 @@ impl Logins {
         }
     }
 
-    /// The static talkgroups of a device whose login is right; else why it is not.
-    fn find(&self, registry: &Embedded, login: &Login) -> Result<[Vec<u32>; 2], String> {
+    /// What the registry says of a device whose login is right; else why it is not.
+    fn find(&self, registry: &Embedded, login: &Login) -> Result<DeviceSettings, String> {
         let password = registry
             .password_for(login.id, self.default.as_ref())
             .map_err(|error| error.to_string())?
@@ -54,7 +54,7 @@ impl Logins {
             return Err(WRONG_PASSWORD.to_owned());
         }
         let device = registry.get(login.id).map_err(|error| error.to_string())?;
-        Ok(device.map(|device| device.statics).unwrap_or_default())
+        Ok(device.map(|device| device.settings()).unwrap_or_default())
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
         let mut logins = Logins::new(secret("default"));
         let now = Instant::now();
         let mut statics = |login| match logins.decide(&registry, &login, now) {
-            Decision { verdict: Verdict::Accepted { statics }, reason: None } => statics,
+            Decision { verdict: Verdict::Accepted { settings }, reason: None } => settings.statics,
             other => panic!("{other:?}"),
         };
         assert_eq!(statics(login(2_621_370, [1; 4], "base")), [vec![91], vec![]]);

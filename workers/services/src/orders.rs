@@ -16,13 +16,13 @@ pub(crate) struct Orders {
     queue: QueueWriter,
     answers: VecDeque<Order>,
     evictions: BTreeMap<u32, Order>,
-    statics: BTreeMap<u32, Order>,
+    settings: BTreeMap<u32, Order>,
 }
 
 impl Orders {
     pub(crate) fn new(queue: QueueWriter) -> Self {
-        let (evictions, statics) = (BTreeMap::new(), BTreeMap::new());
-        Self { queue, answers: VecDeque::new(), evictions, statics }
+        let (evictions, settings) = (BTreeMap::new(), BTreeMap::new());
+        Self { queue, answers: VecDeque::new(), evictions, settings }
     }
 
     /// Sends an order, now or when there is room. True where the worker has something to read.
@@ -49,7 +49,7 @@ impl Orders {
             self.answers.pop_front();
             sent = true;
         }
-        for kept in [&mut self.evictions, &mut self.statics] {
+        for kept in [&mut self.evictions, &mut self.settings] {
             while let Some(first) = kept.first_entry() {
                 if !push(&mut self.queue, first.get()) {
                     return sent;
@@ -62,12 +62,12 @@ impl Orders {
     }
 
     fn is_behind(&self) -> bool {
-        !(self.answers.is_empty() && self.evictions.is_empty() && self.statics.is_empty())
+        !(self.answers.is_empty() && self.evictions.is_empty() && self.settings.is_empty())
     }
 
     fn keep(&mut self, order: Order) {
         match order {
-            Order::Answer { .. } => {
+            Order::Answer { .. } | Order::Ban { .. } | Order::DropCall { .. } | Order::DropDynamic { .. } => {
                 if self.answers.len() >= MAX_ANSWERS {
                     self.answers.pop_front();
                 }
@@ -76,8 +76,8 @@ impl Orders {
             Order::Evict { id, .. } => {
                 self.evictions.insert(id, order);
             }
-            Order::Statics { id, .. } => {
-                self.statics.insert(id, order);
+            Order::Settings { id, .. } => {
+                self.settings.insert(id, order);
             }
         }
     }

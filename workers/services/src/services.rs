@@ -109,6 +109,7 @@ impl Services {
                 self.calls.stopped(report.session);
                 self.bus.emit(Some(slot), calls::stop_event(&report));
             }
+            Report::Refused { .. } | Report::Alias { .. } | Report::Blocked { .. } => {}
         }
     }
 

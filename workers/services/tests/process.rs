@@ -13,7 +13,7 @@ use fabric::Counter;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
+use stack::{Answer, Ask, DeviceSettings, Gone, Login, Notice, Verdict};
 use support::{Cluster, PATIENCE, device, info};
 use switch::Ended as CallEnded;
 use sys::Ended;
@@ -32,6 +32,10 @@ fn ask(login: Login) -> Report {
 
 fn answer(login: &Login, verdict: Verdict) -> Order {
     Order::Answer { shard: 1, answer: Answer::Login { id: login.id, from: login.from, verdict } }
+}
+
+fn registered(statics: &[Vec<u32>; 2]) -> DeviceSettings {
+    DeviceSettings { statics: statics.clone(), ..DeviceSettings::default() }
 }
 
 fn evict(login: &Login) -> Order {
@@ -59,7 +63,7 @@ fn a_login_is_answered_and_evicts_its_old_self_everywhere() {
     let first = login(ID, 1, config::DEVELOPMENT_PASSWORD);
     cluster.report(1, &ask(first.clone()));
     let none = [vec![], vec![]];
-    assert_eq!(cluster.workers[1].order(), answer(&first, Verdict::Accepted { statics: none }));
+    assert_eq!(cluster.workers[1].order(), answer(&first, Verdict::Accepted { settings: registered(&none) }));
     assert_eq!(cluster.workers[1].order(), evict(&first));
     assert_eq!(cluster.workers[0].order(), evict(&first));
 
@@ -68,13 +72,16 @@ fn a_login_is_answered_and_evicts_its_old_self_everywhere() {
     assert_eq!((added.has_password, added.ts2), (true, vec![262]));
     let statics = [vec![], vec![262]];
     for worker in &mut cluster.workers {
-        assert_eq!(worker.order(), Order::Statics { id: ID, statics: statics.clone() });
+        assert_eq!(worker.order(), Order::Settings { id: ID, settings: registered(&statics) });
     }
     cluster.report(1, &ask(first.clone()));
     assert_eq!(cluster.workers[1].order(), answer(&first, Verdict::Refused { tell: true }));
     let second = login(ID, 2, "secret");
     cluster.report(1, &ask(second.clone()));
-    assert_eq!(cluster.workers[1].order(), answer(&second, Verdict::Accepted { statics }));
+    assert_eq!(
+        cluster.workers[1].order(),
+        answer(&second, Verdict::Accepted { settings: registered(&statics) })
+    );
     assert_eq!(cluster.workers[0].order(), evict(&second));
     assert_eq!(cluster.workers[1].order(), evict(&second));
 }
@@ -297,7 +304,7 @@ fn reports_beyond_one_batch_and_full_queues_are_all_served() {
     let orders: Vec<Order> = (0..3000).map(|_| cluster.workers[1].order()).collect();
     let statics = [vec![], vec![]];
     for login in &logins {
-        let accepted = answer(login, Verdict::Accepted { statics: statics.clone() });
+        let accepted = answer(login, Verdict::Accepted { settings: registered(&statics) });
         assert!(orders.contains(&accepted) && orders.contains(&evict(login)));
     }
     assert!(cluster.ask::<Vec<CallInfo>>(&ServicesRequest::Calls).unwrap().is_empty());

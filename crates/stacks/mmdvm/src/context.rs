@@ -56,8 +56,17 @@ impl Context {
 
     /// What the switch has to know of it, once it is running.
     pub(crate) fn profile(&self) -> Option<Profile> {
-        let slots = self.config.as_ref()?.slots;
-        Some(Profile { id: self.id, link: LinkType::Repeater, slots, statics: self.statics.lists(slots).0 })
+        let config = self.config.as_ref()?;
+        Some(Profile {
+            id: self.id,
+            link: LinkType::Repeater,
+            slots: config.slots,
+            statics: self.statics.lists(config.slots).0,
+            blocked: Vec::new(),
+            single: false,
+            dynamic_minutes: None,
+            colour_code: config.colour_code,
+        })
     }
 
     /// Writes it down: at most 421 bytes. `None` where `out` is too small.

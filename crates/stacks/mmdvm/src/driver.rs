@@ -60,9 +60,10 @@ impl Stack for Mmdvm {
                     self.drop_context(index, gone);
                 }
             }
-            Input::Statics { id, statics } => {
+            Input::Settings { id, settings } => {
                 if let Some(index) = self.table.of(id) {
-                    let (_, profile) = self.change(index, |context| context.statics.set_registry(&statics));
+                    let (_, profile) =
+                        self.change(index, |context| context.statics.set_registry(&settings.statics));
                     self.up(index, profile);
                 }
             }
@@ -160,7 +161,7 @@ impl Mmdvm {
 
     fn answer(&mut self, now: Time, id: u32, path: Path, verdict: Verdict) {
         match verdict {
-            Verdict::Accepted { statics } => self.accept(now, id, path, &statics),
+            Verdict::Accepted { settings } => self.accept(now, id, path, &settings.statics),
             Verdict::Refused { tell } => {
                 if tell {
                     self.push(Output::Send(packet::nak(&path, id)));

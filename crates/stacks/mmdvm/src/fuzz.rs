@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dmr::{BURST_LEN, BurstKind, DataType};
-use stack::{Answer, Ask, CallType, Frame, Gone, Input, Login, Now, Output, Slot, Stack, Verdict};
+use stack::{
+    Answer, Ask, CallType, DeviceSettings, Frame, Gone, Input, Login, Now, Output, Slot, Stack, Verdict,
+};
 
 use crate::pending::MAX_PENDING;
 use crate::{Mmdvm, Settings};
@@ -48,7 +50,7 @@ impl Run {
                 self.input(Input::Datagram { listener: 0, from, local: None, bytes }, Some(bytes.len()));
                 return after;
             }
-            7 | 8 => self.answer(Verdict::Accepted { statics: [vec![u32::from(byte)], vec![91]] }),
+            7 | 8 => self.answer(Verdict::Accepted { settings: settings([vec![u32::from(byte)], vec![91]]) }),
             9 => self.answer(Verdict::Refused { tell: byte & 1 == 0 }),
             10 => self.wait(Duration::from_millis(250 * u64::from(byte))),
             11 => {
@@ -62,7 +64,7 @@ impl Run {
             12 => {
                 let id = self.asked.back().map_or(0, |login| login.id);
                 let many = (0..u32::from(byte)).collect();
-                self.input(Input::Statics { id, statics: [vec![u32::from(byte)], many] }, None);
+                self.input(Input::Settings { id, settings: settings([vec![u32::from(byte)], many]) }, None);
             }
             13 => self.hand_over(rest),
             14 => self.deliver(u16::from(byte)),
@@ -155,4 +157,8 @@ impl Run {
         let (contexts, pending) = self.mmdvm.load();
         assert!(contexts <= usize::from(CAPACITY) && pending <= MAX_PENDING);
     }
+}
+
+fn settings(statics: [Vec<u32>; 2]) -> DeviceSettings {
+    DeviceSettings { statics, ..DeviceSettings::default() }
 }

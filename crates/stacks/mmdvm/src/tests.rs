@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use dmr::{BURST_LEN, BurstKind};
 use sha2::{Digest, Sha256};
-use stack::{Answer, Ask, CallType, Frame, Gone, Input, Login, Notice, Now, Output, Profile, Stack, Verdict};
+use stack::{
+    Answer, Ask, CallType, DeviceSettings, Frame, Gone, Input, Login, Notice, Now, Output, Profile, Stack,
+    Verdict,
+};
 
 use crate::{Mmdvm, Settings};
 
@@ -89,9 +92,17 @@ fn services(outputs: &[Output], statics: &[Vec<u32>; 2]) -> Option<Answer> {
         outputs.iter().find_map(|output| if let Output::Ask(ask) = output { Some(ask) } else { None })?;
     let Ask::Login(Login { id, from, salts, digest: given }) = &**ask;
     let right = salts.iter().any(|salt| digest(salt, PASSWORD) == *given);
-    let verdict =
-        if right { Verdict::Accepted { statics: statics.clone() } } else { Verdict::Refused { tell: true } };
+    let verdict = if right {
+        Verdict::Accepted { settings: registered(statics.clone()) }
+    } else {
+        Verdict::Refused { tell: true }
+    };
     Some(Answer::Login { id: *id, from: *from, verdict })
+}
+
+/// What the registry says of a device with these static talkgroups.
+fn registered(statics: [Vec<u32>; 2]) -> DeviceSettings {
+    DeviceSettings { statics, ..DeviceSettings::default() }
 }
 
 /// What was sent.

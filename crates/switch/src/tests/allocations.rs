@@ -1,18 +1,18 @@
 //! What a burst costs the allocator: nothing, once a call runs.
 
 use dmr::BurstKind;
-use stack::{ContextKey, LinkType, Now, Profile, Slot, Slots};
+use stack::{ContextKey, Now, Profile, Slot, Slots};
 
 use super::bench::{HEADER, TERMINATOR, frame};
 use crate::{Input, Output, Switch};
 
 #[test]
 fn a_running_call_allocates_nothing() {
-    let mut switch = Switch::new(1);
+    let mut switch = Switch::new(1, crate::Settings::default());
     let key = |index| ContextKey { shard: 0, index };
     for index in 0..50 {
         let statics = [vec![91], vec![]];
-        let profile = Profile { id: index.into(), link: LinkType::Repeater, slots: Slots::Both, statics };
+        let profile = Profile::repeater(index.into(), Slots::Both, statics);
         switch.handle_input(Now::default(), Input::Up { context: key(index), profile });
     }
     let say = |switch: &mut Switch, kind| {

@@ -6,9 +6,9 @@ use std::iter::Repeat;
 use std::time::Duration;
 
 use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, Sync, VoiceCall};
-use stack::{CallType, ContextKey, Frame, LinkType, Now, Profile, Slot, Slots, Time};
+use stack::{CallType, ContextKey, Frame, Now, Profile, Slot, Slots, Time};
 
-use crate::{Forward, Input, Output, Switch};
+use crate::{Forward, Input, Output, Place, Switch};
 
 pub(super) const HEADER: BurstKind = BurstKind::Data(DataType::VOICE_HEADER);
 pub(super) const TERMINATOR: BurstKind = BurstKind::Data(DataType::TERMINATOR);
@@ -56,7 +56,7 @@ pub(super) fn frame(source: u32, talkgroup: u32, kind: BurstKind) -> Frame {
 impl Bench {
     pub(super) fn new() -> Self {
         Self {
-            switch: Switch::new(NODE),
+            switch: Switch::new(NODE, crate::Settings::default()),
             now: START,
             names: Vec::new(),
             talks: BTreeMap::new(),
@@ -82,7 +82,7 @@ impl Bench {
             self.names.push(name);
         }
         let id = 250_000 + u32::from(self.context(name).index);
-        let profile = Profile { id, link: LinkType::Repeater, slots, statics: statics.map(<[u32]>::to_vec) };
+        let profile = Profile::repeater(id, slots, statics.map(<[u32]>::to_vec));
         self.input(Input::Up { context: self.context(name), profile });
     }
 
@@ -111,7 +111,7 @@ impl Bench {
 
     /// A burst of sibling 1's session with this key and number.
     pub(super) fn sibling(&mut self, key: u64, index: u16, frame: &Frame) {
-        let forward = Forward { key, index, slot: Slot::One, frame: *frame };
+        let forward = Forward { key, index, slot: Slot::One, options: 0, frame: *frame };
         self.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
     }
 
@@ -209,6 +209,13 @@ impl Bench {
                 Output::Interest { talkgroup, wanted: false } => format!("unwanted {talkgroup}"),
                 Output::Heard { radio, slot, .. } => format!("heard {radio} on TS{}", slot.number()),
                 Output::Dropped(dropped) => format!("dropped: {dropped:?}"),
+                Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
+                Output::Alias { report, alias } => format!("{} is {alias}", report.source),
+                Output::Blocked { radio, .. } => format!("blocked {radio}"),
+                Output::Locate { index, .. } => {
+                    self.switch.handle_input(self.now, Input::Located { index, place: Place::Nowhere });
+                    continue;
+                }
             };
             self.log.push(words);
         }
@@ -250,7 +257,7 @@ impl Bench {
     /// Another worker takes over: all contexts come up again and are given their records.
     pub(super) fn replace_switch(&mut self, node: u32, slots: Slots, statics: [&[u32]; 2]) {
         let records: Vec<_> = self.names.iter().map(|&name| (name, self.record(name))).collect();
-        self.switch = Switch::new(node);
+        self.switch = Switch::new(node, crate::Settings::default());
         for (name, record) in records {
             self.up(name, slots, statics);
             self.input(Input::Restore { context: self.context(name), bytes: &record });

@@ -189,10 +189,8 @@ fn a_listener_goes_in_mid_call_and_another_device_takes_its_place() {
     bench.key("A", Slot::One, 91);
     assert_eq!(bench.hears("B"), ["TS2 91 by A: 1"]);
     let profile = stack::Profile {
-        id: 999,
         link: stack::LinkType::Application,
-        slots: Slots::Both,
-        statics: [vec![], vec![92]],
+        ..stack::Profile::repeater(999, Slots::Both, [vec![], vec![92]])
     };
     bench.log(&[]);
     bench.input(Input::Up { context: bench.context("B"), profile });
@@ -210,7 +208,7 @@ fn a_private_call_to_nobody_is_refused_once() {
     let mut bench = two();
     bench.key_private("A", Slot::One, 1234);
     bench.talk(&["A"], 3);
-    assert_eq!(bench.log(&["dropped"]), ["dropped: NoRoute"]);
+    assert_eq!(bench.log(&["refused"]), ["refused 1234: NoRoute"]);
     assert_eq!((bench.hears("B").len(), bench.bursts("A").len()), (0, 0));
 }
 
@@ -239,7 +237,7 @@ fn ids_only_grow_when_the_wall_clock_goes_back() {
 #[test]
 fn all_numbers_taken_stops_nothing() {
     let mut bench = two();
-    let call = Call { source: 1, destination: 2, to: CallType::Private, voice: true };
+    let call = Call { source: 1, destination: 2, to: CallType::Private, kind: crate::Kind::Voice };
     let id = SessionId { key: 1, node: 1 };
     let new = || Session::new(id, Origin::Remote, 0, Slot::One, call, bench.now.mono);
     let mut numbers: Vec<_> = std::iter::from_fn(|| bench.switch.sessions.insert(new())).collect();

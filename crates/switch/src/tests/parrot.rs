@@ -135,12 +135,7 @@ fn nobody_is_answered_who_is_gone() {
     let mut bench = one();
     bench.over("A", Slot::One, PARROT);
     bench.down("A");
-    let profile = stack::Profile {
-        id: 999,
-        link: stack::LinkType::Repeater,
-        slots: stack::Slots::Both,
-        statics: Default::default(),
-    };
+    let profile = stack::Profile::repeater(999, stack::Slots::Both, Default::default());
     bench.input(crate::Input::Up { context: bench.context("A"), profile });
     bench.pass_ms(5000);
     assert_eq!(bench.bursts("A").len(), 0);

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use stack::{Slot, Slots, Time};
 
 use super::bench::{Bench, HEADER, NODE, TERMINATOR, frame};
-use crate::{DYNAMIC_TIME, Dynamic, Input, MAX_DYNAMICS, read_record};
+use crate::{Dynamic, Input, MAX_DYNAMICS, read_record};
+
+/// The default of [`crate::Settings`].
+const DYNAMIC_TIME: Duration = Duration::from_secs(15 * 60);
 
 const NONE: [&[u32]; 2] = [&[], &[]];
 /// What a cell of the state segment holds.
@@ -84,7 +87,7 @@ fn the_longest_record_fits_its_cell() {
     let mut bench = Bench::new();
     bench.now.mono = Time(u64::MAX / 4);
     bench.now.wall_us = u64::MAX >> 12;
-    bench.switch = crate::Switch::new(u32::MAX);
+    bench.switch = crate::Switch::new(u32::MAX, crate::Settings::default());
     bench.repeater("A", &[], &[]);
     let top = 0xFF_FFFF;
     for talkgroup in 0..u32::try_from(MAX_DYNAMICS).unwrap() {

@@ -70,7 +70,13 @@ fn two_siblings_with_the_same_number() {
     let mut bench = one();
     bench.repeater("A", &[92], &[91]);
     for (peer, talkgroup) in [(1, 91), (2, 92), (1, 91), (2, 92)] {
-        let forward = crate::Forward { key: 5, index: 0, slot: Slot::One, frame: frame(7, talkgroup, VOICE) };
+        let forward = crate::Forward {
+            key: 5,
+            index: 0,
+            slot: Slot::One,
+            options: 0,
+            frame: frame(7, talkgroup, VOICE),
+        };
         bench.input(Input::Remote { peer, node: SIBLING + u32::from(peer), forward: &forward });
     }
     assert_eq!(bench.bursts("A").len(), 4);
@@ -90,7 +96,7 @@ fn a_sibling_that_starts_again_goes_on_under_another_number() {
 #[test]
 fn a_call_that_was_remote_becomes_ours_with_its_context() {
     let mut there = Bench::new();
-    there.switch = crate::Switch::new(SIBLING);
+    there.switch = crate::Switch::new(SIBLING, crate::Settings::default());
     there.repeater("B", &[], &[]);
     there.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
     let record = there.record("B");

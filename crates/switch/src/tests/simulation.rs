@@ -9,7 +9,10 @@ use dmr::{BurstKind, DataType};
 use stack::{CallType, ContextKey, Frame, LinkType, Now, Profile, Slot, Slots, Time};
 
 use super::bench::{HEADER, TERMINATOR, frame};
-use crate::{DYNAMIC_TIME, Forward, Input, Output, PARROT, SessionId, Switch};
+use crate::{Forward, Input, Output, PARROT, SessionId, Switch};
+
+/// The default of [`crate::Settings`].
+const DYNAMIC_TIME: Duration = Duration::from_secs(15 * 60);
 
 /// Marsaglia's xorshift64.
 struct Random(u64);
@@ -75,7 +78,7 @@ impl World {
     fn new(seed: u64, workers: usize, contexts: u16) -> Self {
         let worker = |node| Worker {
             node,
-            switch: Switch::new(node),
+            switch: Switch::new(node, crate::Settings::default()),
             wanted: BTreeSet::new(),
             running: BTreeMap::new(),
             last: None,
@@ -119,7 +122,8 @@ impl World {
         let slots = [Slots::Both, Slots::Both, Slots::Both, Slots::Simplex, Slots::Only(Slot::One)];
         let link = self.random.pick(&[LinkType::Repeater, LinkType::Repeater, LinkType::Application]);
         let slots = self.random.pick(&slots);
-        Profile { id, link, slots, statics: [self.any_talkgroups(), self.any_talkgroups()] }
+        let statics = [self.any_talkgroups(), self.any_talkgroups()];
+        Profile { link, ..Profile::repeater(id, slots, statics) }
     }
 
     fn input(&mut self, worker: usize, input: Input<'_>) {
@@ -171,7 +175,7 @@ impl World {
                     assert_eq!(this.running.remove(&index), Some(report.session));
                     self.ended += 1;
                 }
-                Output::Changed(_) | Output::Heard { .. } | Output::Dropped(_) => {}
+                _ => {}
             }
         }
     }
@@ -246,7 +250,7 @@ impl World {
         let kind = self.random.pick(&[HEADER, BurstKind::Voice(0), BurstKind::Voice(1), TERMINATOR]);
         let frame = frame(1, self.random.pick(&TALKGROUPS), kind);
         let (key, index) = (self.random.below(6), self.random.below(4) as u16);
-        let forward = Forward { key, index, slot: Slot::One, frame };
+        let forward = Forward { key, index, slot: Slot::One, options: 0, frame };
         let peer = 100 + self.random.below(2) as u8;
         self.input(worker, Input::Remote { peer, node: peer.into(), forward: &forward });
     }

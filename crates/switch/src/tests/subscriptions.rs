@@ -5,7 +5,10 @@ use std::time::Duration;
 use stack::Slot;
 
 use super::bench::Bench;
-use crate::{DYNAMIC_TIME, MAX_DYNAMICS};
+use crate::MAX_DYNAMICS;
+
+/// The default of [`crate::Settings`].
+const DYNAMIC_TIME: Duration = Duration::from_secs(15 * 60);
 
 fn pair() -> Bench {
     let mut bench = Bench::new();

@@ -11,7 +11,7 @@ use sys::Clocks;
 pub(crate) fn with_a_call(state: &mut StateWriter, node: u32, id: u32, talkgroup: u32) -> SessionReport {
     let clocks = Clocks::now();
     let now = Now { mono: Time(clocks.mono_us), wall_us: clocks.wall_us };
-    let mut switch = Switch::new(node);
+    let mut switch = Switch::new(node, switch::Settings::default());
     let context = ContextKey { shard: 0, index: 0 };
     let mut stack = Mmdvm::new(Settings { salt_key: [0; 32], capacity: 8 });
     let from = "192.0.2.7:62032".parse().unwrap();
@@ -21,7 +21,8 @@ pub(crate) fn with_a_call(state: &mut StateWriter, node: u32, id: u32, talkgroup
     let mut config = b"RPTC".to_vec();
     config.extend(id.to_be_bytes());
     config.extend(body());
-    let verdict = Verdict::Accepted { statics: [vec![], vec![262]] };
+    let settings = stack::DeviceSettings { statics: [vec![], vec![262]], ..Default::default() };
+    let verdict = Verdict::Accepted { settings };
     for input in [
         Input::Datagram { listener: 0, from, local: None, bytes: &key },
         Input::Answer(Answer::Login { id, from, verdict }),

@@ -110,11 +110,11 @@ fn options_and_registry_make_the_static_talkgroups() {
     assert_eq!(profiles(&outputs)[0].statics, [vec![262, 91], vec![3100]]);
     let again = bench.send(addr(1), &packet("RPTO", ID, b"TS1=91,262;TS2=3100;"));
     assert_eq!(words(&again), ["RPTACK to 1"]);
-    let changed = bench.input(Input::Statics { id: ID, statics: [vec![], vec![8]] });
+    let changed = bench.input(Input::Settings { id: ID, settings: registered([vec![], vec![8]]) });
     assert_eq!(words(&changed), ["changed 0", "up 0"]);
     assert_eq!(profiles(&changed)[0].statics, [vec![262, 91], vec![8, 3100]]);
-    assert!(bench.input(Input::Statics { id: ID, statics: [vec![], vec![8]] }).is_empty());
-    assert!(bench.input(Input::Statics { id: ID + 1, statics: [vec![1], vec![]] }).is_empty());
+    assert!(bench.input(Input::Settings { id: ID, settings: registered([vec![], vec![8]]) }).is_empty());
+    assert!(bench.input(Input::Settings { id: ID + 1, settings: registered([vec![1], vec![]]) }).is_empty());
     // A new login without options has none.
     bench.wait(SECOND);
     bench.login(ID, addr(1), &[vec![], vec![8]]);

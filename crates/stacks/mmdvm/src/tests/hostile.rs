@@ -81,7 +81,7 @@ fn a_hundred_thousand_datagrams() {
         assert!(answers.len() <= 1 && answers.iter().all(|answer| answer.len() <= bytes.len() + 2));
         // Two logins in three are right.
         if let Some(Answer::Login { id, from, verdict }) = services(&outputs, &[vec![], vec![]]) {
-            let accept = Verdict::Accepted { statics: [vec![round], vec![]] };
+            let accept = Verdict::Accepted { settings: registered([vec![round], vec![]]) };
             let verdict = if round % 3 != 0 { accept } else { verdict };
             outputs.append(&mut bench.input(Input::Answer(Answer::Login { id, from, verdict })));
         }

@@ -81,7 +81,7 @@ fn a_repeated_key_asks_once_a_second() {
 #[test]
 fn unasked_answers_are_not_believed() {
     let mut bench = Bench::new(4);
-    let verdict = Verdict::Accepted { statics: NONE };
+    let verdict = Verdict::Accepted { settings: DeviceSettings::default() };
     assert!(bench.input(Input::Answer(Answer::Login { id: ID, from: addr(1), verdict })).is_empty());
     assert_eq!(bench.mmdvm.load(), (0, 0));
 }

@@ -1,6 +1,6 @@
 //! The recorded clients, replayed: each gets the answers that it got from the master it was recorded with.
 
-use stack::{LinkType, Slots};
+use stack::Slots;
 
 use super::*;
 use crate::Position;
@@ -67,7 +67,7 @@ fn dmrhost() {
     let (context, profile, last) = replay(include_str!("../../../../../tests/data/tap_dmrhost.jsonl"));
     let statics = [vec![91], vec![3100]];
     let id = 0x1289_7B5D;
-    assert_eq!(profile, Profile { id, link: LinkType::Repeater, slots: Slots::Both, statics });
+    assert_eq!(profile, Profile::repeater(id, Slots::Both, statics));
     let config = context.config.unwrap();
     assert_eq!((config.call.as_str(), config.location.as_str()), ("N0CALL", "Somewhere"));
     assert_eq!((config.rx_frequency, config.tx_frequency), (435_000_000, 431_000_000));
