@@ -14,6 +14,7 @@ pub mod hamming;
 pub mod qr;
 pub mod rs;
 
+mod air;
 mod call;
 mod cyclic;
 mod emb;
@@ -26,6 +27,7 @@ mod slot_type;
 mod sync;
 mod voice;
 
+pub use air::Air;
 pub use call::VoiceCall;
 pub use emb::{Emb, Lcss};
 pub use embedded::{EmbeddedLc, embedded_fragment, set_embedded_fragment};
