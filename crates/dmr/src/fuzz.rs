@@ -1,7 +1,7 @@
 //! All that reads a burst, in one call, for fuzz targets.
 
 use crate::{
-    BURST_LEN, BurstKind, DataType, Emb, EmbeddedLc, FullLc, Lcss, SlotType, Sync, ambe, bptc,
+    Air, BURST_LEN, BurstKind, DataType, Emb, EmbeddedLc, FullLc, Lcss, SlotType, Sync, ambe, bptc,
     embedded_fragment, golay, hamming, qr, rewrite_burst, rs, set_ambe,
 };
 
@@ -38,6 +38,7 @@ fn decode(burst: &[u8; BURST_LEN], embedded: &mut EmbeddedLc) {
         for kind in [BurstKind::Data(data_type), BurstKind::Voice(burst[2]), BurstKind::Voice(bits)] {
             let mut burst = *burst;
             rewrite_burst(kind, &mut burst, &lc.to_embedded(), &lc);
+            Air { colour_code: burst[3], sync: Sync::MsVoice }.apply(kind, bits & 1 == 1, &mut burst);
             let payload = ambe(&burst);
             set_ambe(&mut burst, &payload);
         }

@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 pub mod bptc;
+pub mod crc;
 pub mod golay;
 pub mod hamming;
 pub mod qr;
 pub mod rs;
+pub mod trellis;
 
+mod air;
 mod call;
 mod cyclic;
 mod emb;
@@ -26,6 +29,7 @@ mod slot_type;
 mod sync;
 mod voice;
 
+pub use air::Air;
 pub use call::VoiceCall;
 pub use emb::{Emb, Lcss};
 pub use embedded::{EmbeddedLc, embedded_fragment, set_embedded_fragment};
