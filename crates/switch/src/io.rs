@@ -217,7 +217,8 @@ pub enum Output {
         /// The radio called.
         radio: u32,
     },
-    /// A session of a context here was refused, after its [`Output::Started`].
+    /// A session of a context here was refused, after its [`Output::Started`], or a private call of a sibling's
+    /// context to a radio here.
     Refused {
         /// What it is.
         report: SessionReport,
@@ -240,13 +241,19 @@ pub enum Output {
     },
     /// The record of this context has changed: write it down before anything that follows.
     Changed(ContextKey),
-    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more; or a context with this ID
-    /// is here, or no longer.
+    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more.
     Interest {
-        /// Which: a talkgroup, or a context's ID with [`crate::INTEREST_ID`].
+        /// Which.
         talkgroup: u32,
         /// Whether.
         wanted: bool,
+    },
+    /// A context with this ID is here: a private call to the ID goes to it while no radio with it was heard.
+    Home {
+        /// Its ID.
+        id: u32,
+        /// The slot that such a call goes to.
+        slot: Slot,
     },
     /// A radio was heard.
     Heard {

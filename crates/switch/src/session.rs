@@ -1,12 +1,16 @@
 //! Sessions: one transmission each, from first burst to end.
 
-use dmr::{BurstKind, DataType};
+use std::time::Duration;
+
+use dmr::{Air, BurstKind, DataType};
 use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Slot, Time};
 
-use crate::PARROT;
 use crate::io::{Kind, SessionReport};
+use crate::sequence::Sequence;
 use crate::timers::Alarm;
+use crate::voice::Voice;
+use crate::{LOCAL, PARROT, STREAM_TIMEOUT, TERMINATOR, UNLINK};
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +50,20 @@ pub(crate) enum Origin {
     Parrot,
 }
 
+impl Origin {
+    /// The context here that it comes from.
+    pub(crate) fn context(self) -> Option<ContextKey> {
+        match self {
+            Self::Local { context, .. } => Some(context),
+            Self::Remote | Self::Parrot => None,
+        }
+    }
+
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self, Self::Local { .. })
+    }
+}
+
 /// Who calls whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -53,6 +71,21 @@ pub(crate) struct Call {
     pub(crate) destination: u32,
     pub(crate) to: CallType,
     pub(crate) kind: Kind,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// It goes to a talkgroup's subscribers.
+    Talkgroup,
+    /// It goes to where the radio is.
+    Radio,
+    /// It is said again.
+    Parrot,
+    /// It ends the slot's dynamic talkgroups.
+    Unlink,
+    /// It concerns nobody but those who hear it anyway.
+    Local,
 }
 
 impl Call {
@@ -70,14 +103,53 @@ impl Call {
         Self { source: frame.source, destination: frame.destination, to: frame.call, kind }
     }
 
-    /// It goes to a talkgroup's subscribers.
-    pub(crate) fn is_routed(self) -> bool {
-        self.to == CallType::Group && self.destination != PARROT
+    pub(crate) fn is_voice(self) -> bool {
+        self.kind == Kind::Voice
+    }
+
+    pub(crate) fn target(self) -> Target {
+        match (self.destination, self.to) {
+            (PARROT, _) => Target::Parrot,
+            (UNLINK, _) => Target::Unlink,
+            (LOCAL, CallType::Group) => Target::Local,
+            (_, CallType::Group) => Target::Talkgroup,
+            (_, CallType::Private) => Target::Radio,
+        }
+    }
+
+    /// The same radio calls the same target in the same way.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        (self.source, self.destination, self.to, self.is_voice())
+            == (other.source, other.destination, other.to, other.is_voice())
     }
 }
 
+/// A slot of a context.
+pub(crate) type Member = (ContextKey, Slot);
+
 /// A receiver of a session.
-pub(crate) type Route = (ContextKey, Slot);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) to: Member,
+    pub(crate) air: Air,
+    /// It was given a header, so it hears what follows.
+    pub(crate) is_open: bool,
+}
+
+/// Whether a session is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has not been decided yet.
+    New,
+    /// To its routes, and to siblings.
+    Carried,
+    /// Nowhere, since it concerns only those who hear it anyway.
+    Local,
+    /// Another talks on its talkgroup: it is carried when that one ends.
+    Waiting,
+    /// Nowhere, for good.
+    Refused,
+}
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -87,37 +159,54 @@ pub(crate) struct Session {
     pub(crate) context: u32,
     pub(crate) slot: Slot,
     pub(crate) call: Call,
+    pub(crate) standing: Standing,
     pub(crate) bursts: u32,
+    /// Sequence number of the last burst that went out.
+    pub(crate) number: u8,
+    /// It was heard before this worker had it: its listeners hear on, without a header.
+    pub(crate) is_resumed: bool,
+    /// The first burst of a private call, until it is known where the radio is.
+    pub(crate) held: Option<Frame>,
+    pub(crate) begun: Time,
     pub(crate) last: Time,
-    /// Each is a subscriber of the group whose slot has this session as its outgoing one.
+    /// How long it may be silent.
+    pub(crate) patience: Duration,
+    pub(crate) sequence: Sequence,
+    pub(crate) voice: Voice,
+    /// Each is a slot that has this session as its outgoing one.
     pub(crate) routes: Vec<Route>,
-    /// The group of a routed call.
+    /// The group of a call to a talkgroup.
     pub(crate) group: Option<u32>,
+    /// Where the radio of a private call is.
+    pub(crate) callee: Option<Member>,
     /// The group's version when the routes were made; `None` where they were not made yet.
     pub(crate) version: Option<u32>,
-    /// When a slot that was kept for another talkgroup gets free: the routes are made again then.
+    /// When a slot that was kept for another call gets free: the routes are made again then.
     pub(crate) recheck: Option<Time>,
 }
 
 impl Session {
-    pub(crate) fn new(
-        id: SessionId,
-        origin: Origin,
-        context: u32,
-        slot: Slot,
-        call: Call,
-        now: Time,
-    ) -> Self {
+    /// A session of which nothing has come yet, with the service options of its LC.
+    pub(crate) fn new(id: SessionId, origin: Origin, slot: Slot, call: Call, options: u8, now: Time) -> Self {
         Self {
             id,
             origin,
-            context,
+            context: 0,
             slot,
             call,
+            standing: Standing::New,
             bursts: 0,
+            number: 0,
+            is_resumed: false,
+            held: None,
+            begun: now,
             last: now,
+            patience: STREAM_TIMEOUT,
+            sequence: Sequence::default(),
+            voice: Voice::new(call, options),
             routes: Vec::new(),
             group: None,
+            callee: None,
             version: None,
             recheck: None,
         }
@@ -132,17 +221,44 @@ impl Session {
             destination: self.call.destination,
             call: self.call.to,
             kind: self.call.kind,
-            emergency: false,
+            emergency: self.call.is_voice() && self.voice.lc.service_options().emergency(),
             bursts: self.bursts,
         }
     }
 
-    /// The burst is of this stream and says the same of who calls whom. A stream ID with another talker or
-    /// talkgroup is another call: some senders always use the same.
-    pub(crate) fn is_of(&self, stream: u32, frame: &Frame) -> bool {
+    /// It began here and wants to be heard on its talkgroup.
+    pub(crate) fn contends(&self) -> bool {
+        self.origin.is_local() && self.call.is_voice()
+    }
+
+    /// A burst from its context and slot is of this session: it says the same of who calls whom. Voice has the
+    /// same stream ID too; data has a new one with each CSBK and with its header.
+    pub(crate) fn is_of(&self, stream: u32, call: Call, kind: BurstKind) -> bool {
+        let Origin::Local { stream: own, .. } = self.origin else { return false };
         let Call { source, destination, to, .. } = self.call;
-        matches!(self.origin, Origin::Local { stream: own, .. } if own == stream)
-            && (source, destination, to) == (frame.source, frame.destination, frame.call)
+        (source, destination, to) == (call.source, call.destination, call.to)
+            && match self.call.kind {
+                Kind::Voice => own == stream,
+                Kind::Data | Kind::Control => !call.is_voice() || own == stream && kind == TERMINATOR,
+            }
+    }
+
+    /// One more burst of a data call, maybe under another stream ID.
+    pub(crate) fn go_on_with_data(&mut self, stream: u32, kind: Kind) {
+        if let Origin::Local { stream: own, .. } = &mut self.origin
+            && *own != stream
+        {
+            *own = stream;
+            self.sequence = Sequence::default();
+        }
+        if kind == Kind::Data {
+            self.call.kind = kind;
+        }
+    }
+
+    /// When it has been silent for too long.
+    pub(crate) fn times_out(&self) -> Time {
+        self.last + self.patience
     }
 }
 
@@ -175,7 +291,7 @@ impl Sessions {
             }
         };
         session.routes = self.spare.pop().unwrap_or_default();
-        self.local += usize::from(matches!(session.origin, Origin::Local { .. }));
+        self.local += usize::from(session.origin.is_local());
         self.all[usize::from(index)].session = Some(session);
         Some(index)
     }
@@ -206,7 +322,7 @@ impl Sessions {
     pub(crate) fn remove(&mut self, index: u16) -> Option<Session> {
         let session = self.all.get_mut(usize::from(index))?.session.take()?;
         self.free.push(index);
-        self.local -= usize::from(matches!(session.origin, Origin::Local { .. }));
+        self.local -= usize::from(session.origin.is_local());
         Some(session)
     }
 
@@ -224,13 +340,13 @@ impl Sessions {
     #[cfg(test)]
     pub(crate) fn check(&self) -> usize {
         let running = self.iter().count();
-        let local = self.iter().filter(|(_, session)| matches!(session.origin, Origin::Local { .. })).count();
+        let local = self.iter().filter(|(_, session)| session.origin.is_local()).count();
         assert_eq!(running + self.free.len(), self.all.len(), "a number is lost or given twice");
         assert!(self.spare.len() <= self.all.len(), "route lists pile up");
         assert_eq!(local, self.local);
         for (place, session) in self.all.iter().filter_map(|place| Some((place, place.session.as_ref()?))) {
             let ends_by_itself = matches!(session.origin, Origin::Parrot);
-            let timeout = session.last + crate::STREAM_TIMEOUT;
+            let timeout = session.times_out();
             assert!(ends_by_itself || place.silence.is_set_until(timeout), "nothing ends {session:?}");
         }
         self.all.len()
