@@ -1,9 +1,9 @@
 //! The way of a burst: to its session, which it may begin or end, and out to the session's routes.
 
-use dmr::{BurstKind, DataType};
+use dmr::{BurstKind, Csbk, CsbkMessage, DataType};
 use stack::{ContextKey, Frame, LinkType, Now, Slot};
 
-use crate::io::{Dropped, Ended, Kind, Output};
+use crate::io::{Dropped, Ended, Output};
 use crate::sequence::Order;
 use crate::session::{Call, Origin, Session, Standing, Target};
 use crate::slots::Kept;
@@ -69,9 +69,11 @@ impl Switch {
                 }
             }
         }
-        if session.call.is_voice() {
-            let said = session.voice.take(frame);
-            let _ = said;
+        if session.call.is_voice()
+            && let Some(alias) = session.voice.take(frame)
+        {
+            let report = session.report();
+            self.out(Output::Alias { report, alias });
         }
         true
     }
@@ -257,8 +259,13 @@ impl Switch {
     }
 }
 
-/// How many bursts a preamble announces to follow: the session is given their time.
+/// How many bursts a preamble announces to follow: the slots are reserved for their time.
 fn announced(frame: &Frame) -> u32 {
-    let _ = (frame, Kind::Control);
-    0
+    if frame.kind != BurstKind::Data(DataType::CSBK) {
+        return 0;
+    }
+    match Csbk::from_burst(&frame.burst).and_then(|csbk| csbk.message()) {
+        Some(CsbkMessage::Preamble { blocks_to_follow, .. }) => blocks_to_follow.into(),
+        _ => 0,
+    }
 }

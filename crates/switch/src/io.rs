@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dmr::AliasText;
 use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Profile, Slot};
 
@@ -229,8 +230,8 @@ pub enum Output {
     Alias {
         /// What it is.
         report: SessionReport,
-        /// The alias, at most 31 characters.
-        alias: String,
+        /// The alias.
+        alias: AliasText,
     },
     /// A radio has keyed up so often that it is blocked here from now on: ban it everywhere.
     Blocked {

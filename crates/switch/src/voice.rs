@@ -2,7 +2,7 @@
 //! superframes. Where that is wrong, missing or other than what the datagrams say, it is made right here, once,
 //! where the call comes in.
 
-use dmr::{BurstKind, DataType, Emb, EmbeddedLc, Flco, FullLc, Lcss, ServiceOptions};
+use dmr::{AliasText, BurstKind, DataType, Emb, EmbeddedLc, Flco, FullLc, Lcss, ServiceOptions, TalkerAlias};
 use dmr::{embedded_fragment, set_embedded_fragment};
 use stack::{CallType, Frame};
 
@@ -16,6 +16,7 @@ pub(crate) struct Voice {
     /// The call says that it is encrypted.
     pub(crate) is_encrypted: bool,
     embedded: EmbeddedLc,
+    alias: TalkerAlias,
     /// Bits for the places B to E of this superframe that came.
     came: u8,
     /// The talker's own embedded LC is not to be trusted.
@@ -39,6 +40,7 @@ impl Voice {
             lc: lc.with_service_options(ServiceOptions(options)),
             is_encrypted: false,
             embedded: EmbeddedLc::new(),
+            alias: TalkerAlias::new(),
             came: 0,
             distrusts: false,
             instead: None,
@@ -47,9 +49,9 @@ impl Voice {
         }
     }
 
-    /// Takes in a burst as a talker sends it, and makes right what is not. Returns the talker's message where the
-    /// burst completes one that is no LC of a call: a part of its alias, its position.
-    pub(crate) fn take(&mut self, frame: &mut Frame) -> Option<FullLc> {
+    /// Takes in a burst as a talker sends it, and makes right what is not. Returns the talker's alias where the
+    /// burst completes it.
+    pub(crate) fn take(&mut self, frame: &mut Frame) -> Option<AliasText> {
         let said = match frame.kind {
             BurstKind::Data(data_type @ (DataType::VOICE_HEADER | DataType::TERMINATOR)) => {
                 self.full_lc(data_type, frame);
@@ -59,7 +61,7 @@ impl Voice {
                 self.begin_superframe();
                 None
             }
-            BurstKind::Voice(place) => self.embedded(place, frame),
+            BurstKind::Voice(place) => self.embedded(place, frame).and_then(|lc| self.alias.push(&lc)),
             BurstKind::Data(_) => None,
         };
         self.is_encrypted |=
@@ -95,6 +97,7 @@ impl Voice {
         self.instead = self.distrusts.then(|| self.waiting.take().unwrap_or(self.lc).to_embedded());
     }
 
+    /// A burst B to F. Returns the message that it completes where that is not the LC of a call.
     fn embedded(&mut self, place: u8, frame: &mut Frame) -> Option<FullLc> {
         let lcss = Lcss::at(place)?;
         match Emb::read(&frame.burst) {

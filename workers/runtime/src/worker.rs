@@ -368,6 +368,7 @@ impl Worker {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
+            Output::Home { id, slot } => self.siblings.home(id, slot),
             Output::Locate { index, radio } => {
                 let place = self.siblings.locate(index, radio);
                 self.switch.handle_input(now, switch::Input::Located { index, place });
@@ -377,6 +378,7 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Refused { report, why });
             }
             Output::Alias { report, alias } => {
+                let alias = alias.as_str().to_owned();
                 self.services.report(&self.stats, &Report::Alias { report, alias });
             }
             Output::Blocked { radio, time } => {

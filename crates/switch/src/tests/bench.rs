@@ -223,7 +223,7 @@ impl Bench {
                 }
                 Output::Dropped(dropped) => format!("dropped: {dropped:?}"),
                 Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
-                Output::Alias { report, alias } => format!("{} is {alias}", report.source),
+                Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),
                 Output::Locate { index, radio } => {
                     let place = self.places.get(&radio).copied().unwrap_or(Place::Nowhere);

@@ -177,6 +177,7 @@ fn run(seed: u64, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
 }
 
 /// `SWITCH_SIMULATION_STEPS=1000000` makes each run that long; `SWITCH_SIMULATION_SEED=7` begins with that seed.
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is no matter of the switch")]
 fn runs(workers: usize, contexts: u16, is_lossy: bool) {
     let number = |name, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let (steps, first) = (number("SWITCH_SIMULATION_STEPS", 30_000), number("SWITCH_SIMULATION_SEED", 1));
