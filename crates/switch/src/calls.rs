@@ -160,7 +160,7 @@ impl Switch {
         }
     }
 
-    /// A burst of a session goes to all its routes, and on to siblings if it began here.
+    /// A burst of a session came: what becomes of it depends on how the session stands.
     pub(crate) fn carry(&mut self, now: Now, index: u16, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.last = now.mono;
@@ -189,10 +189,17 @@ impl Switch {
             Standing::New | Standing::Waiting if !self.contest(now, index) => return,
             _ => {}
         }
-        let Some(session) = self.sessions.get(index) else { return };
         if target == Target::Parrot {
-            return self.parrot.hear(index, frame);
+            self.parrot.hear(index, frame);
+        } else {
+            self.pass_on(now, index, frame);
         }
+    }
+
+    /// A burst of a session that is carried goes to its routes, which are made where that is due, and to siblings.
+    pub(crate) fn pass_on(&mut self, now: Now, index: u16, frame: &Frame) {
+        let Some(session) = self.sessions.get(index) else { return };
+        let is_local = session.origin.is_local();
         let version = session.group.map(|group| self.groups.get(group).version);
         let has_changed = session.call.is_voice() && version.is_some() && session.version != version;
         let is_due = session.recheck.is_some_and(|at| at <= now.mono);

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use stack::{ContextKey, Now, Time};
 
 use crate::io::{Output, Refused};
-use crate::session::{Call, Session, Target};
+use crate::session::{Call, Session, Standing, Target};
 use crate::{BLOCK_TIME, Switch};
 
 /// Voice calls shorter than this are looked at.
@@ -130,7 +130,8 @@ impl Switch {
         }
         let context = session.origin.context();
         let runs = self.sessions.iter().any(|(_, other)| {
-            other.call.is_same(session.call) && other.id < session.id && other.origin.context() != context
+            let is_elsewhere = other.standing != Standing::Refused && other.origin.context() != context;
+            is_elsewhere && other.call.is_same(session.call) && other.id < session.id
         });
         runs || self.guard.has_just_ended(session.call, context, now.mono)
     }

@@ -37,7 +37,7 @@ impl Switch {
         session.callee = callee;
         session.standing = if is_local || callee.is_some() { Standing::Carried } else { Standing::Local };
         if let Some(frame) = session.held.take() {
-            self.carry(now, index, &frame);
+            self.pass_on(now, index, &frame);
         }
     }
 
