@@ -3,9 +3,10 @@
 use dmr::{BurstKind, Csbk, CsbkMessage, DataType};
 use stack::{ContextKey, Frame, LinkType, Now, Slot};
 
+use crate::call::{Call, Target};
 use crate::io::{Dropped, Ended, Output};
 use crate::sequence::Order;
-use crate::session::{Call, Origin, Session, Standing, Target};
+use crate::session::{Origin, Session, Standing};
 use crate::slots::Kept;
 use crate::{BURST_TIME, HEADER, STREAM_TIMEOUT, Switch, TERMINATOR};
 

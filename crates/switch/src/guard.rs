@@ -7,8 +7,9 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 use stack::{ContextKey, Now, Time};
 
+use crate::call::{Call, Target};
 use crate::io::{Output, Refused};
-use crate::session::{Call, Session, Standing, Target};
+use crate::session::{Session, Standing};
 use crate::{BLOCK_TIME, Switch};
 
 /// Voice calls shorter than this are looked at.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
 mod calls;
 mod contest;
 mod contexts;
@@ -19,6 +20,7 @@ mod remote;
 mod routes;
 mod sequence;
 mod session;
+mod sessions;
 mod settings;
 mod slots;
 mod subscriptions;

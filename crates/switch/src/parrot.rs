@@ -6,9 +6,10 @@ use dmr::{BurstKind, Flco, FullLc};
 use rustc_hash::FxHashMap;
 use stack::{CallType, ContextKey, Frame, Now, Slot, Time};
 
+use crate::call::Call;
 use crate::io::Ended;
 use crate::session::Standing;
-use crate::session::{Call, Origin, Session, SessionId};
+use crate::session::{Origin, Session, SessionId};
 use crate::slots::Grant;
 use crate::timers::{Alarm, Timer};
 use crate::{BURST_TIME, PARROT, Switch, TERMINATOR};

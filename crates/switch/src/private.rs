@@ -3,8 +3,9 @@
 use stack::{Now, Slot};
 
 use crate::Switch;
+use crate::call::Target;
 use crate::io::{Ended, Place, Refused};
-use crate::session::{Standing, Target};
+use crate::session::Standing;
 
 impl Switch {
     /// It is known where the radio of a private call is.

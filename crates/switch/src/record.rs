@@ -6,7 +6,8 @@ use stack::{CallType, Slot, Time};
 
 use crate::Kind;
 use crate::contexts::Context;
-use crate::session::{Origin, Sessions};
+use crate::session::Origin;
+use crate::sessions::Sessions;
 
 /// Changes with the encoding; a record of another version is not read.
 const VERSION: u8 = 2;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use stack::Now;
 
+use crate::call::{Call, Target};
 use crate::io::Ended;
-use crate::session::{Call, Origin, Session, Target};
+use crate::session::{Origin, Session};
 use crate::{Forward, HEADER, Output, Switch, TERMINATOR};
 
 /// So long after a worker has taken over from another, what comes is the rest of calls that were heard before.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stack::{CallType, Time};
 
-use crate::session::{Call, SessionId};
+use crate::call::Call;
+use crate::session::SessionId;
 
 /// Bursts of a stream this long after its end are its late ones.
 const LATE: Duration = Duration::from_secs(1);

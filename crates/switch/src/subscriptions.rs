@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use stack::{ContextKey, Now, Profile, Slot, Slots, Time};
 
+use crate::call::Call;
 use crate::contexts::Context;
 use crate::io::{Ended, Output};
 use crate::record::{Dynamic, Running, read_record};
-use crate::session::{Call, Origin, Session, SessionId};
+use crate::session::{Origin, Session, SessionId};
 use crate::timers::Timer;
 use crate::{MAX_DYNAMICS, Switch};
 

@@ -12,7 +12,8 @@ use crate::guard::Guard;
 use crate::io::{Ended, Input, Output};
 use crate::parrot::Parrot;
 use crate::record::write_record;
-use crate::session::{SessionId, Sessions};
+use crate::session::SessionId;
+use crate::sessions::Sessions;
 use crate::timers::{Timer, Timers};
 
 /// Call control of one worker.

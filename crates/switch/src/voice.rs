@@ -6,7 +6,7 @@ use dmr::{AliasText, BurstKind, DataType, Emb, EmbeddedLc, Flco, FullLc, Lcss, S
 use dmr::{embedded_fragment, set_embedded_fragment};
 use stack::{CallType, Frame};
 
-use crate::session::Call;
+use crate::call::Call;
 
 /// The LC of one call.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use dmr::{BurstKind, DataType};
 use stack::{CallType, Frame, Slot, Slots};
 
 use super::bench::{Bench, HEADER, TERMINATOR, frame};
-use crate::session::{Call, Origin, Session};
+use crate::call::Call;
+use crate::session::{Origin, Session};
 use crate::{Input, SessionId};
 
 const VOICE: BurstKind = BurstKind::Voice(0);

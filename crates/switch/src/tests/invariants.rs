@@ -2,7 +2,8 @@
 
 use stack::Slot;
 
-use crate::session::{Origin, Route, Session, Standing, Target};
+use crate::call::Target;
+use crate::session::{Origin, Route, Session, Standing};
 use crate::{MAX_DYNAMICS, PARROT, Switch};
 
 impl Switch {
