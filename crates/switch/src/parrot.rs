@@ -90,7 +90,9 @@ impl Parrot {
     /// A session has ended, with its last burst at `last`. Where it was for the parrot, its answer takes the
     /// place of one to the same slot that has not begun.
     fn finish(&mut self, session: u16, last: Time) {
-        let Some(recording) = self.listening.remove(&session) else { return };
+        let recording = self.listening.remove(&session);
+        // A call that goes on after its worker died may have ended since.
+        let Some(recording) = recording.filter(|recording| !recording.bursts.is_empty()) else { return };
         let whither = |recording: &Recording| (recording.context, recording.slot);
         self.answers.retain(|other| other.said.is_some() || whither(&other.recording) != whither(&recording));
         self.answers.push(Answer { recording, due: last + PAUSE, next: 0, said: None });
