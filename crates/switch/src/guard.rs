@@ -52,7 +52,9 @@ impl Default for Guard {
 impl Guard {
     pub(crate) fn ban(&mut self, radio: u32, until_ms: u64, now: Now) {
         let now_ms = now.wall_us / 1000;
-        self.bans.retain(|_, until| *until > now_ms);
+        if self.bans.len() == self.bans.capacity() {
+            self.bans.retain(|_, until| *until > now_ms);
+        }
         if until_ms > now_ms {
             self.bans.insert(radio, until_ms);
         } else {
