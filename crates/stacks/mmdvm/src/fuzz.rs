@@ -106,6 +106,10 @@ impl Run {
         bytes.extend(format!("{:08x}", 2_623_266 + u32::from(byte >> 7)).bytes());
         if byte & 0x40 == 0 {
             bytes.extend(contents);
+            // No length byte is long enough for a configuration.
+            if bytes.starts_with(b"RPTC") && bytes.get(4) != Some(&b'L') {
+                bytes.resize(306, b'0');
+            }
         } else {
             contents.iter().for_each(|byte| bytes.extend(format!("{byte:02X}").bytes()));
         }
