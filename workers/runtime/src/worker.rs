@@ -335,6 +335,9 @@ impl Worker {
                 let report = Report::Ask { shard: shard.number, ask: *ask };
                 self.services.report(&self.stats, &report);
             }
+            Output::Interrupt { id, slot } => {
+                self.switch.handle_input(now, switch::Input::DropCall { id, slot: Some(slot) });
+            }
             Output::Refused(refusal) => self.stats.add(counter_of(refusal), 1),
             Output::Notice(notice) => {
                 let report = Report::Notice { shard: shard.number, notice: *notice };
@@ -446,6 +449,7 @@ fn counter_of(refusal: Refusal) -> Counter {
         Refusal::NotLoggedIn => Counter::RefusedNotLoggedIn,
         Refusal::WrongPassword => Counter::RefusedPassword,
         Refusal::BadConfiguration => Counter::RefusedConfiguration,
+        Refusal::Denied => Counter::RefusedDenied,
         Refusal::BadFrame => Counter::RefusedFrame,
         Refusal::Full => Counter::RefusedFull,
     }
