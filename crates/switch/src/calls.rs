@@ -74,7 +74,7 @@ impl Switch {
             && let Some(alias) = session.voice.take(frame)
         {
             let report = session.report();
-            self.out(Output::Alias { report, alias });
+            self.out(Output::Alias { report, alias: Box::new(alias) });
         }
         true
     }

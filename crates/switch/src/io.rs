@@ -230,8 +230,8 @@ pub enum Output {
     Alias {
         /// What it is.
         report: SessionReport,
-        /// The alias.
-        alias: AliasText,
+        /// The alias; in a box, since it is rare and outputs are copied.
+        alias: Box<AliasText>,
     },
     /// A radio has keyed up so often that it is blocked here from now on: ban it everywhere.
     Blocked {
@@ -267,4 +267,14 @@ pub enum Output {
     },
     /// A burst went nowhere.
     Dropped(Dropped),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Output;
+
+    #[test]
+    fn outputs_are_small_enough_to_be_copied() {
+        assert!(size_of::<Output>() <= 80, "{}", size_of::<Output>());
+    }
 }

@@ -1,7 +1,7 @@
 //! Which slots a session goes out on, and how its bursts get there. A slot's outgoing session and that session's
 //! routes are always changed together, here and nowhere else.
 
-use dmr::{BURST_LEN, BurstKind, DataType, Emb};
+use dmr::{Air, BURST_LEN, BurstKind, DataType, Emb};
 use stack::{ContextKey, Frame, Now, Slot};
 
 use crate::io::{Dropped, Output, Refused};
@@ -57,30 +57,32 @@ impl Switch {
         let (stream, kind) = (session.id.stream(), frame.kind);
         let privacy =
             matches!(kind, BurstKind::Voice(1..)) && Emb::read(&frame.burst).is_some_and(|emb| emb.pi);
-        // Made where somebody needs it.
-        let mut header = None;
+        // Most receivers are alike: what one needs is made once for all of them.
+        let mut tuned: Option<(Air, Frame)> = None;
         for route in &mut session.routes {
             let (context, slot) = route.to;
-            let mut give = |mut frame: Frame| {
-                route.air.apply(frame.kind, privacy, &mut frame.burst);
-                self.outputs.push_back(Output::Deliver { context, slot, stream, frame });
-            };
             if !route.is_open {
                 match kind {
                     HEADER => {}
                     BurstKind::Voice(0) => {
-                        let header = header.get_or_insert_with(|| {
-                            let mut header = lc_burst(&session.voice.lc, DataType::VOICE_HEADER, frame);
-                            header.sequence = frame.sequence.wrapping_sub(1);
-                            header
-                        });
-                        give(*header);
+                        let mut header = lc_burst(&session.voice.lc, DataType::VOICE_HEADER, frame);
+                        header.sequence = frame.sequence.wrapping_sub(1);
+                        route.air.apply(header.kind, privacy, &mut header.burst);
+                        self.outputs.push_back(Output::Deliver { context, slot, stream, frame: header });
                     }
                     _ => continue,
                 }
                 route.is_open = true;
             }
-            give(*frame);
+            let frame = match tuned {
+                Some((air, frame)) if air == route.air => frame,
+                _ => {
+                    let mut frame = *frame;
+                    route.air.apply(kind, privacy, &mut frame.burst);
+                    tuned.insert((route.air, frame)).1
+                }
+            };
+            self.outputs.push_back(Output::Deliver { context, slot, stream, frame });
         }
     }
 
