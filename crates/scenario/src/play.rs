@@ -95,7 +95,10 @@ impl Player<'_> {
                 }
             }
             Action::FallSilent(talker) => self.with_talk(*talker, |talk| talk.due = None),
-            Action::Lose(talker, bursts) => self.with_talk(*talker, |talk| talk.next += bursts),
+            Action::Lose(talker, bursts) => self.with_talk(*talker, |talk| {
+                talk.next += bursts;
+                talk.due = talk.due.map(|due| due + *bursts * BURST_TIME);
+            }),
             Action::Repeat(talker) => self.again(*talker),
             Action::Swap(talker) => self.with_talk(*talker, |talk| {
                 talk.queue.extend([talk.next + 1, talk.next]);
@@ -126,9 +129,13 @@ impl Player<'_> {
         }
     }
 
-    /// The latest transmission of a radio.
+    /// The latest transmission of a radio: one that runs rather than one that is over, and one at that device
+    /// rather than one elsewhere.
     fn find(&self, talker: Talker) -> Option<usize> {
-        self.played.talks.iter().rposition(|talk| talk.talker.radio == talker.radio)
+        let of_radio =
+            self.played.talks.iter().enumerate().filter(|(_, talk)| talk.talker.radio == talker.radio);
+        let rank = |talk: &Talk| (talk.due.is_some(), talk.talker == talker);
+        of_radio.max_by_key(|(index, talk)| (rank(talk), *index)).map(|(index, _)| index)
     }
 
     fn with_talk(&mut self, talker: Talker, change: impl FnOnce(&mut Talk)) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::expects::{self, Silences};
-use crate::model::{Action, Rules, Scenario};
+use crate::model::{Action, Rules, Scenario, Talker};
 use crate::words::{Error, Words};
 use crate::{setup, steps};
 
@@ -61,22 +61,33 @@ impl Scenario {
 
     /// Each radio that begins to talk has to end.
     fn check(&self) -> Result<(), (usize, String)> {
-        let mut talking: Vec<(usize, usize)> = Vec::new();
+        let mut talking: Vec<(Talker, usize)> = Vec::new();
         for step in &self.steps {
-            match &step.action {
+            let ends = match &step.action {
                 Action::Key { talkers, .. } => {
-                    talking.extend(talkers.iter().map(|talker| (talker.radio, step.line)));
+                    talking.extend(talkers.iter().map(|talker| (*talker, step.line)));
+                    continue;
                 }
-                Action::Unkey(talkers) => {
-                    talking.retain(|(radio, _)| talkers.iter().all(|talker| talker.radio != *radio));
-                }
-                Action::FallSilent(talker) => talking.retain(|(radio, _)| *radio != talker.radio),
-                _ => {}
+                Action::Unkey(talkers) => talkers.as_slice(),
+                Action::FallSilent(talker) => &[*talker],
+                _ => continue,
+            };
+            for end in ends {
+                let of_radio = |(talker, _): &(Talker, usize)| talker.radio == end.radio;
+                let exact = talking.iter().rposition(|(talker, _)| talker == end);
+                let Some(place) = exact.or_else(|| talking.iter().rposition(of_radio)) else {
+                    let name = &self.radios[end.radio].name;
+                    return Err((
+                        step.line,
+                        format!("{name} does not talk: write \"{name} keys ...\" before"),
+                    ));
+                };
+                talking.remove(place);
             }
         }
         match talking.first() {
-            Some(&(radio, line)) => {
-                let name = &self.radios[radio].name;
+            Some(&(talker, line)) => {
+                let name = &self.radios[talker.radio].name;
                 Err((line, format!("{name} never ends: write \"{name} unkeys\" or \"{name} falls silent\"")))
             }
             None => Ok(()),

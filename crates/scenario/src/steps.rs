@@ -180,7 +180,7 @@ fn key(scenario: &Scenario, words: &mut Words, talkers: Vec<Talker>) -> Result<A
     Ok(Action::Key { talkers, target, slot, how })
 }
 
-/// Keys, talks for a while, and unkeys.
+/// Keys, talks for a while, and unkeys; it is over when the terminator is, which takes a burst's time too.
 fn talk(scenario: &Scenario, words: &mut Words, talkers: Vec<Talker>) -> Result<Vec<Action>, Error> {
     let target = target(scenario, words)?;
     let slot = on_slot(scenario, words, talkers[0].device)?;
@@ -191,7 +191,7 @@ fn talk(scenario: &Scenario, words: &mut Words, talkers: Vec<Talker>) -> Result<
         option(scenario, words, &mut how)?;
     }
     let key = Action::Key { talkers: talkers.clone(), target, slot, how };
-    Ok(vec![key, Action::Pass(time), Action::Unkey(talkers), Action::Pass(BURST_TIME)])
+    Ok(vec![key, Action::Pass(time), Action::Unkey(talkers), Action::Pass(2 * BURST_TIME)])
 }
 
 fn option(scenario: &Scenario, words: &mut Words, how: &mut How) -> Result<(), Error> {
