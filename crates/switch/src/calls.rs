@@ -1,10 +1,12 @@
 //! The way of a burst: to its session, which it may begin or end, and out to the session's routes.
 
+use std::time::Duration;
+
 use dmr::{BurstKind, Csbk, CsbkMessage, DataType};
 use stack::{ContextKey, Frame, LinkType, Now, Slot};
 
 use crate::call::{Call, Target};
-use crate::io::{Dropped, Ended, Output};
+use crate::io::{Dropped, Ended, Output, Refused};
 use crate::sequence::Order;
 use crate::session::{Origin, Session, Standing};
 use crate::slots::Kept;
@@ -32,6 +34,9 @@ impl Switch {
             }
             _ if frame.kind == IDLE => return,
             _ if frame.kind == TERMINATOR => return self.out(Output::Dropped(Dropped::Late)),
+            _ if frame.kind == HEADER && state.is_late_header(stream, call, frame.sequence, now.mono) => {
+                return self.out(Output::Dropped(Dropped::Late));
+            }
             _ if frame.kind != HEADER && state.is_late(stream, call, now.mono) => {
                 return self.out(Output::Dropped(Dropped::Late));
             }
@@ -70,11 +75,16 @@ impl Switch {
                 }
             }
         }
-        if session.call.is_voice()
-            && let Some(alias) = session.voice.take(frame)
-        {
-            let report = session.report();
-            self.out(Output::Alias { report, alias: Box::new(alias) });
+        if session.call.is_voice() {
+            let options = session.voice.lc.service_options();
+            let alias = session.voice.take(frame);
+            let (report, has_changed) = (session.report(), session.voice.lc.service_options() != options);
+            if has_changed && let Some(key) = session.origin.context() {
+                self.out(Output::Changed(key));
+            }
+            if let Some(alias) = alias {
+                self.out(Output::Alias { report, alias: Box::new(alias) });
+            }
         }
         true
     }
@@ -99,62 +109,96 @@ impl Switch {
         if call.is_voice() {
             session.voice.take(frame);
         }
-        let index = self.open_incoming(key, slot, session)?;
+        let index = self.open_incoming(now, key, slot, session)?;
         self.place(now, index);
         Some(index)
     }
 
-    /// Adds a session that comes in by radio: it beats one that goes out on the same slot.
-    pub(crate) fn open_incoming(&mut self, key: ContextKey, slot: Slot, mut session: Session) -> Option<u16> {
+    /// Adds a session that comes in by radio.
+    pub(crate) fn open_incoming(
+        &mut self,
+        now: Now,
+        key: ContextKey,
+        slot: Slot,
+        mut session: Session,
+    ) -> Option<u16> {
         session.context = self.contexts.get(key)?.profile.id;
-        let report = session.report();
         let index = self.sessions.insert(session)?;
         self.watch(index);
-        self.unroute(key, slot);
-        self.contexts.get_mut(key)?.slots[slot.index()].incoming = Some(index);
-        self.out(Output::Changed(key));
-        self.out(Output::Started { index, report });
+        self.come_in(now, index, key, slot);
         Some(index)
     }
 
+    /// A session comes in by radio: it beats one that goes out on the same slot.
+    pub(crate) fn come_in(&mut self, now: Now, index: u16, key: ContextKey, slot: Slot) {
+        self.unroute(now, key, slot);
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        context.slots[slot.index()].incoming = Some(index);
+        self.out(Output::Changed(key));
+        if let Some(session) = self.sessions.get(index) {
+            let report = session.report();
+            self.out(Output::Started { index, report });
+        }
+    }
+
     /// Decides what becomes of a call that came in here.
-    pub(crate) fn place(&mut self, now: Now, index: u16) {
+    fn place(&mut self, now: Now, index: u16) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        session.is_placed = true;
         let Some(session) = self.sessions.get(index) else { return };
         let Origin::Local { context: key, slot, .. } = session.origin else { return };
         if let Some(why) = self.objection(now, session) {
             return self.refuse(now, index, why);
         }
-        let (call, context) = (session.call, session.context);
+        let is_echo = self.is_echo(now, session);
+        let (call, context, hint) = (session.call, session.context, session.hint);
+        let is_located = session.callee.is_some();
         if self.contexts.get(key).is_some_and(|context| context.profile.link != LinkType::Application) {
             self.out(Output::Heard { radio: call.source, context, slot });
-        }
-        let standing = match call.target() {
-            Target::Talkgroup | Target::Radio => Standing::New,
-            Target::Parrot => Standing::Carried,
-            Target::Unlink | Target::Local => Standing::Local,
-        };
-        if let Some(session) = self.sessions.get_mut(index) {
-            session.standing = standing;
         }
         match call.target() {
             Target::Talkgroup => {
                 self.enter_group(index);
-                if call.is_voice() {
+                if call.is_voice() && !is_echo {
                     self.keyed(now, key, slot, call.destination);
                 }
             }
-            Target::Radio => self.out(Output::Locate { index, radio: call.destination }),
-            Target::Parrot if call.is_voice() => self.parrot.listen(index, key, context, slot),
-            Target::Unlink if call.is_voice() => self.unlink(key, Some(slot)),
-            Target::Parrot | Target::Unlink | Target::Local => {}
+            Target::Radio if is_echo || is_located => {}
+            Target::Radio => self.locate(now, index, hint),
+            Target::Parrot => {
+                self.stand(index, Standing::Carried);
+                if call.is_voice() {
+                    self.parrot.listen(index, key, context, slot);
+                }
+            }
+            Target::Unlink => {
+                self.stand(index, Standing::Local);
+                if call.is_voice() {
+                    self.unlink(now, key, Some(slot));
+                }
+            }
+            Target::Local => self.stand(index, Standing::Local),
+        }
+        if is_echo {
+            self.wait(now, index, Refused::Loop);
+        }
+    }
+
+    fn stand(&mut self, index: u16, standing: Standing) {
+        if let Some(session) = self.sessions.get_mut(index) {
+            session.standing = standing;
         }
     }
 
     /// A session is for a talkgroup.
     pub(crate) fn enter_group(&mut self, index: u16) {
         let Some(session) = self.sessions.get_mut(index) else { return };
+        if session.group.is_some() {
+            return;
+        }
         let talkgroup = session.call.destination;
-        let (group, is_new) = self.groups.enter(talkgroup, session.contends());
+        session.contends = session.origin.is_local() && session.call.is_voice();
+        let (group, is_new) = self.groups.enter(talkgroup, session.contends);
         session.group = Some(group);
         if is_new {
             self.out(Output::Interest { talkgroup, wanted: true });
@@ -164,51 +208,64 @@ impl Switch {
     /// A burst of a session came: what becomes of it depends on how the session stands.
     pub(crate) fn carry(&mut self, now: Now, index: u16, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(index) else { return };
+        let is_voice = session.call.is_voice();
         session.last = now.mono;
-        let counts = !session.call.is_voice() || matches!(frame.kind, BurstKind::Voice(_));
+        let counts = !is_voice || matches!(frame.kind, BurstKind::Voice(_));
         session.bursts = session.bursts.saturating_add(u32::from(counts));
-        session.patience = STREAM_TIMEOUT + BURST_TIME * announced(frame);
-        self.watch(index);
-        let Some(session) = self.sessions.get(index) else { return };
+        session.patience =
+            STREAM_TIMEOUT + if is_voice { Duration::ZERO } else { BURST_TIME * announced(frame) };
+        let (is_local, is_placed) = (session.origin.is_local(), session.is_placed);
         let age = now.mono.since(session.begun);
-        let is_local = session.origin.is_local();
+        self.watch(index);
+        if !is_placed {
+            self.place(now, index);
+            // Those who heard it hear on already.
+            if self.sessions.get(index).is_some_and(|session| session.standing == Standing::Carried) {
+                self.make_routes(now, index);
+            }
+        }
         if is_local && self.settings.call_timeout.is_some_and(|longest| age >= longest) {
             return self.end(now, index, Ended::TooLong);
         }
-        if is_local && session.standing != Standing::Refused && self.is_unwanted_privacy(session) {
-            return self.refuse(now, index, crate::Refused::Encrypted);
-        }
+        let Some(session) = self.sessions.get(index) else { return };
         let (standing, target) = (session.standing, session.call.target());
+        if is_local && standing != Standing::Refused && self.is_unwanted_privacy(session) {
+            return self.refuse(now, index, Refused::Encrypted);
+        }
         match standing {
             Standing::Refused | Standing::Local => return,
-            Standing::New if target == Target::Radio => {
-                if let Some(session) = self.sessions.get_mut(index) {
-                    session.held = Some(*frame);
+            Standing::Carried => {}
+            Standing::New if target == Target::Radio => return self.hold(index, frame),
+            Standing::Waiting if session.is_echo => {
+                // A call that really comes back another way ends soon after the call itself.
+                if self.is_echo(now, session) {
+                    return;
                 }
-                return;
+                if target == Target::Radio {
+                    self.hold(index, frame);
+                    return self.locate(now, index, None);
+                }
+                if !self.contest(now, index) {
+                    return;
+                }
             }
-            Standing::New | Standing::Waiting if !self.contest(now, index) => return,
-            _ => {}
+            Standing::New | Standing::Waiting => {
+                if !self.contest(now, index) {
+                    return;
+                }
+            }
         }
         if target == Target::Parrot {
             self.parrot.hear(index, frame);
         } else {
-            self.pass_on(now, index, frame);
+            self.pass_on(index, frame);
         }
     }
 
-    /// A burst of a session that is carried goes to its routes, which are made where that is due, and to siblings.
-    pub(crate) fn pass_on(&mut self, now: Now, index: u16, frame: &Frame) {
-        let Some(session) = self.sessions.get(index) else { return };
-        let is_local = session.origin.is_local();
-        let version = session.group.map(|group| self.groups.get(group).version);
-        let has_changed = session.call.is_voice() && version.is_some() && session.version != version;
-        let is_due = session.recheck.is_some_and(|at| at <= now.mono);
-        if session.version.is_none() || has_changed || is_due {
-            self.resolve(now, index);
-        }
+    /// A burst of a session that is carried goes to its routes, and to siblings if it began here.
+    pub(crate) fn pass_on(&mut self, index: u16, frame: &Frame) {
         self.deliver(index, frame);
-        if is_local {
+        if self.sessions.get(index).is_some_and(|session| session.origin.is_local()) {
             self.forward(index, frame);
         }
     }
@@ -221,6 +278,9 @@ impl Switch {
         if was_carried && ended != Ended::Terminator {
             self.terminate(index);
         }
+        // Before its slots get free, so that nobody joins what is over.
+        self.leave_group(index);
+        self.stand(index, Standing::Refused);
         self.release_routes(now, index, is_voice && was_carried);
         let Some(session) = self.sessions.remove(index) else { return };
         if was_carried && matches!(ended, Ended::Terminator | Ended::Timeout) {
@@ -230,38 +290,34 @@ impl Switch {
             if let Some(context) = self.contexts.get_mut(key) {
                 let state = &mut context.slots[slot.index()];
                 state.incoming = None;
-                if is_voice && matches!(standing, Standing::Carried | Standing::Waiting) {
+                let is_talk = matches!(standing, Standing::Carried | Standing::Waiting | Standing::Local);
+                if is_voice && is_talk && session.call.target() != Target::Unlink {
                     state.keep(Kept::after(session.call), now.mono + self.settings.hang_time);
                 }
-                match ended {
-                    // What began a new call has taken the place of the old one: its bursts may still be under way.
-                    Ended::Terminator | Ended::Superseded => {
-                        state.end_stream(stream, session.call, now.mono, false);
-                    }
-                    Ended::TooLong | Ended::Dropped => {
-                        state.end_stream(stream, session.call, now.mono, true);
-                    }
-                    Ended::Timeout | Ended::ContextGone => {}
+                let is_cut = matches!(ended, Ended::TooLong | Ended::Dropped);
+                // What began a new call has taken the place of the old one: its bursts may still be under way.
+                if is_cut || matches!(ended, Ended::Terminator | Ended::Superseded) {
+                    let sequence = session.sequence.newest();
+                    state.end_stream(stream, session.call, now.mono, sequence, is_cut);
                 }
             }
-            self.offer(key, slot);
+            self.offer(now, key, slot);
             self.out(Output::Changed(key));
             self.out(Output::Stopped { index, report: session.report(), ended });
-            if is_voice && ended != Ended::ContextGone {
+            if is_voice && was_carried && ended == Ended::Terminator {
                 self.count_key_up(now, &session);
             }
         }
-        self.leave_group(index, &session);
         self.finish_recording(index, session.last);
         self.sessions.recycle(session.routes);
     }
 
-    fn leave_group(&mut self, index: u16, session: &Session) {
-        let Some(group) = session.group else { return };
-        if self.groups.get(group).talker.is_some_and(|(talker, _)| talker == index) {
-            self.groups.set_talker(group, None);
-        }
-        if let Some(talkgroup) = self.groups.leave(group, session.contends()) {
+    fn leave_group(&mut self, index: u16) {
+        self.yield_talk(index);
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        let contends = session.contends;
+        let Some(group) = session.group.take() else { return };
+        if let Some(talkgroup) = self.groups.leave(group, contends) {
             self.out(Output::Interest { talkgroup, wanted: false });
         }
     }

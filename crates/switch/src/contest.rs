@@ -6,6 +6,7 @@ use std::time::Duration;
 use stack::Now;
 
 use crate::Switch;
+use crate::guard::is_copy;
 use crate::io::{Output, Refused};
 use crate::session::Standing;
 
@@ -23,10 +24,14 @@ impl Switch {
                 && let Some(rival) = self.sessions.get(other)
             {
                 let wins = id < rival.id && now.mono.since(since) < CONTEST;
-                let is_echo = session.call.is_same(rival.call);
+                let (first, second) = if wins { (id, rival.id) } else { (rival.id, id) };
+                let is_same = session.call.is_same(rival.call);
                 let loser = if wins { other } else { index };
-                let why = if is_echo { Refused::Loop } else { Refused::Taken };
-                self.lose(now, loser, why);
+                match is_same {
+                    true if is_copy(second, first) => self.refuse(now, loser, Refused::Loop),
+                    true => self.wait(now, loser, Refused::Loop),
+                    false => self.wait(now, loser, Refused::Taken),
+                }
                 if !wins {
                     return false;
                 }
@@ -34,16 +39,16 @@ impl Switch {
             self.groups.set_talker(group, Some((index, now.mono)));
         }
         if let Some(session) = self.sessions.get_mut(index) {
-            session.standing = Standing::Carried;
+            (session.standing, session.is_echo) = (Standing::Carried, false);
         }
+        self.make_routes(now, index);
         true
     }
 
-    fn lose(&mut self, now: Now, index: u16, why: Refused) {
-        if why == Refused::Loop {
-            return self.refuse(now, index, why);
-        }
+    /// A session is not carried while another one is: another talker's, or the same call that came in elsewhere.
+    pub(crate) fn wait(&mut self, now: Now, index: u16, why: Refused) {
         let Some(session) = self.sessions.get_mut(index) else { return };
+        session.is_echo = why == Refused::Loop;
         let before = std::mem::replace(&mut session.standing, Standing::Waiting);
         if before == Standing::Waiting {
             return;
@@ -52,6 +57,7 @@ impl Switch {
         if before == Standing::Carried {
             self.fall_silent(now, index);
         }
+        self.yield_talk(index);
         if is_local {
             self.out(Output::Refused { report, why });
         }
@@ -64,15 +70,20 @@ impl Switch {
         if before == Standing::Refused {
             return;
         }
-        let (report, group) = (session.report(), session.group);
+        let report = session.report();
         if before == Standing::Carried {
             self.fall_silent(now, index);
         }
-        if let Some(group) = group
-            && self.groups.get(group).talker.is_some_and(|(talker, _)| talker == index)
-        {
+        self.yield_talk(index);
+        self.parrot.forget(index);
+        self.out(Output::Refused { report, why });
+    }
+
+    /// A session is not the talker of its group any more, if it was.
+    pub(crate) fn yield_talk(&mut self, index: u16) {
+        let Some(group) = self.sessions.get(index).and_then(|session| session.group) else { return };
+        if self.groups.get(group).talker.is_some_and(|(talker, _)| talker == index) {
             self.groups.set_talker(group, None);
         }
-        self.out(Output::Refused { report, why });
     }
 }

@@ -104,21 +104,22 @@ impl Context {
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct Entry {
     context: Option<Box<Context>>,
     expiry: Alarm,
+    hang: [Alarm; 2],
 }
 
 /// All contexts of a worker, by shard and record.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    shards: Vec<Vec<Place>>,
+    shards: Vec<Vec<Entry>>,
     by_id: FxHashMap<u32, ContextKey>,
     count: usize,
 }
 
 impl Contexts {
-    fn place(&mut self, key: ContextKey) -> Option<&mut Place> {
+    fn entry(&mut self, key: ContextKey) -> Option<&mut Entry> {
         self.shards.get_mut(usize::from(key.shard))?.get_mut(usize::from(key.index))
     }
 
@@ -127,17 +128,28 @@ impl Contexts {
     }
 
     pub(crate) fn get_mut(&mut self, key: ContextKey) -> Option<&mut Context> {
-        self.place(key)?.context.as_deref_mut()
+        self.entry(key)?.context.as_deref_mut()
     }
 
     /// The alarm for the next dynamic subscription that is over at this place.
     pub(crate) fn expiry(&mut self, key: ContextKey) -> Option<&mut Alarm> {
-        self.place(key).map(|place| &mut place.expiry)
+        self.entry(key).map(|entry| &mut entry.expiry)
+    }
+
+    /// The alarm for the end of a slot's hang time.
+    pub(crate) fn hang(&mut self, key: ContextKey, slot: Slot) -> Option<&mut Alarm> {
+        self.entry(key).map(|entry| &mut entry.hang[slot.index()])
     }
 
     /// The context with this ID; while a new login takes the place of an old one, the new one.
     pub(crate) fn of(&self, id: u32) -> Option<ContextKey> {
         self.by_id.get(&id).copied()
+    }
+
+    /// The slots of a context that an order for `slot` means: a simplex hotspot has one, whatever it is called.
+    pub(crate) fn mapped(&self, key: ContextKey, slot: Option<Slot>) -> Option<Slot> {
+        let context = self.get(key)?;
+        slot.map(|slot| context.profile.slots.map(slot).unwrap_or(slot))
     }
 
     pub(crate) fn insert(&mut self, key: ContextKey, context: Context) {
@@ -148,14 +160,14 @@ impl Contexts {
         }
         let shard = &mut self.shards[shard];
         if shard.len() <= index {
-            shard.resize_with(index + 1, Place::default);
+            shard.resize_with(index + 1, Entry::default);
         }
         self.count += usize::from(shard[index].context.is_none());
         shard[index].context = Some(Box::new(context));
     }
 
     pub(crate) fn remove(&mut self, key: ContextKey) -> Option<Box<Context>> {
-        let context = self.place(key)?.context.take()?;
+        let context = self.entry(key)?.context.take()?;
         self.count -= 1;
         if self.of(context.profile.id) == Some(key) {
             self.by_id.remove(&context.profile.id);

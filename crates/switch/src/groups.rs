@@ -10,8 +10,6 @@ use crate::session::Member;
 pub(crate) struct Group {
     pub(crate) talkgroup: u32,
     pub(crate) members: Vec<Member>,
-    /// Changes whenever a session of the group has to make its routes again.
-    pub(crate) version: u32,
     /// The voice session that is heard, and since when.
     pub(crate) talker: Option<(u16, Time)>,
     sessions: u32,
@@ -23,10 +21,6 @@ impl Group {
     /// Siblings are to send their calls to this talkgroup.
     fn is_wanted(&self) -> bool {
         !self.members.is_empty() || self.contenders > 0
-    }
-
-    fn touch(&mut self) {
-        self.version = self.version.wrapping_add(1);
     }
 }
 
@@ -60,14 +54,12 @@ impl Groups {
             Some(group) => {
                 let old = &mut self.all[group as usize];
                 old.talkgroup = talkgroup;
-                old.touch();
                 group
             }
             None => {
                 self.all.push(Group {
                     talkgroup,
                     members: Vec::new(),
-                    version: 0,
                     talker: None,
                     sessions: 0,
                     contenders: 0,
@@ -93,7 +85,6 @@ impl Groups {
         let group = &mut self.all[group as usize];
         let was_wanted = group.is_wanted();
         group.members.push(member);
-        group.touch();
         !was_wanted
     }
 
@@ -104,7 +95,6 @@ impl Groups {
         let Some(at) = group.members.iter().position(|&other| other == member) else { return false };
         // Order is kept: with it the order of delivery is the order of subscription.
         group.members.remove(at);
-        group.touch();
         let is_unwanted = !group.is_wanted();
         self.drop_if_unused(index);
         is_unwanted
@@ -137,11 +127,9 @@ impl Groups {
         self.all[group as usize].talker = talker;
     }
 
-    /// A slot of a subscriber got free: sessions of the talkgroup may go out on it.
-    pub(crate) fn touch(&mut self, talkgroup: u32) {
-        if let Some(group) = self.find(talkgroup) {
-            self.all[group as usize].touch();
-        }
+    /// The session that is heard on the talkgroup.
+    pub(crate) fn talker(&self, talkgroup: u32) -> Option<u16> {
+        self.get(self.find(talkgroup)?).talker.map(|(session, _)| session)
     }
 
     /// What must always be true; all groups with how many sessions each has.

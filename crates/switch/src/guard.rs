@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use stack::{ContextKey, Now, Time};
+use stack::{Now, Time};
 
 use crate::call::{Call, Target};
 use crate::io::{Output, Refused};
-use crate::session::{Session, Standing};
+use crate::session::{Session, SessionId, Standing};
 use crate::{BLOCK_TIME, Switch};
 
 /// Voice calls shorter than this are looked at.
@@ -19,16 +19,19 @@ const TOLERATED: usize = 5;
 const WITHIN: Duration = Duration::from_secs(60);
 /// Radios whose short calls are remembered.
 const MAX_RADIOS: usize = 4096;
+/// How long a call is under way that comes back another way, at most, in microseconds.
+const LOOP_US: u64 = 2_000_000;
 /// How long after its end a call may come back another way.
 const ECHO: Duration = Duration::from_secs(1);
 /// Ended calls that are remembered.
 const MAX_ENDED: usize = 256;
 
-/// A call that has ended, and where it came in: `None` for another worker.
+/// A call that has ended, and the ID of the context where it came in: 0 for one of another worker.
 #[derive(Debug)]
-struct Ended {
+struct PastCall {
+    id: SessionId,
     call: Call,
-    context: Option<ContextKey>,
+    context: u32,
     at: Time,
 }
 
@@ -37,9 +40,9 @@ struct Ended {
 pub(crate) struct Guard {
     /// Until when each is banned, milliseconds since 1970.
     bans: FxHashMap<u32, u64>,
-    /// The ends of each one's last short calls, oldest first.
-    short: FxHashMap<u32, [Time; TOLERATED]>,
-    ended: VecDeque<Ended>,
+    /// The ends of each one's last short calls at a context, oldest first, by radio and context ID.
+    short: FxHashMap<(u32, u32), [Time; TOLERATED]>,
+    ended: VecDeque<PastCall>,
 }
 
 impl Default for Guard {
@@ -59,7 +62,7 @@ impl Guard {
             self.bans.insert(radio, until_ms);
         } else {
             self.bans.remove(&radio);
-            self.short.remove(&radio);
+            self.short.retain(|(other, _), _| *other != radio);
         }
     }
 
@@ -67,36 +70,42 @@ impl Guard {
         self.bans.get(&radio).is_some_and(|&until_ms| until_ms > now.wall_us / 1000)
     }
 
-    /// A voice call of a radio has ended that was this long. True where it was one short call too many.
-    fn keyed_up(&mut self, radio: u32, length: Duration, now: Time) -> bool {
+    /// A voice call of a radio at a context has ended that was this long. True where it was one short call too many.
+    fn keyed_up(&mut self, radio: u32, context: u32, length: Duration, now: Time) -> bool {
         if length >= SHORT {
             return false;
         }
-        if self.short.len() >= MAX_RADIOS && !self.short.contains_key(&radio) {
+        if self.short.len() >= MAX_RADIOS && !self.short.contains_key(&(radio, context)) {
             self.short.retain(|_, ends| now.since(ends[TOLERATED - 1]) < WITHIN);
             if self.short.len() >= MAX_RADIOS {
                 return false;
             }
         }
-        let ends = self.short.entry(radio).or_default();
+        let ends = self.short.entry((radio, context)).or_default();
         let first = ends[0];
         ends.rotate_left(1);
         ends[TOLERATED - 1] = now;
         first != Time::default() && now.since(first) < WITHIN
     }
 
-    fn note_end(&mut self, ended: Ended) {
+    fn note_end(&mut self, ended: PastCall) {
         if self.ended.len() >= MAX_ENDED {
             self.ended.pop_front();
         }
         self.ended.push_back(ended);
     }
 
-    /// Whether the same call has just ended that came in elsewhere.
-    fn has_just_ended(&self, call: Call, context: Option<ContextKey>, now: Time) -> bool {
-        let recent = self.ended.iter().rev().take_while(|ended| now.since(ended.at) < ECHO);
-        recent.into_iter().any(|ended| ended.call.is_same(call) && ended.context != context)
+    /// Calls that have just ended and came in at another context than this session.
+    fn past_calls(&self, session: &Session, now: Time) -> impl Iterator<Item = SessionId> {
+        let recent = self.ended.iter().rev().take_while(move |ended| now.since(ended.at) < ECHO);
+        let (call, context) = (session.call, session.context);
+        recent.filter(move |ended| ended.call.is_same(call) && ended.context != context).map(|ended| ended.id)
     }
+}
+
+/// A session that began so soon after another one of the same call is its copy, which came back another way.
+pub(crate) fn is_copy(session: SessionId, original: SessionId) -> bool {
+    session.begun_us().saturating_sub(original.begun_us()) < LOOP_US
 }
 
 impl Switch {
@@ -118,7 +127,7 @@ impl Switch {
         if self.is_unwanted_privacy(session) {
             return Some(Refused::Encrypted);
         }
-        self.is_echo(now, session).then_some(Refused::Loop)
+        self.is_copy(now, session).then_some(Refused::Loop)
     }
 
     /// It is encrypted, and such calls are not carried.
@@ -126,33 +135,48 @@ impl Switch {
         session.call.is_voice() && session.voice.is_encrypted && !self.settings.encrypted
     }
 
-    /// The same call runs already, or has just ended, and came in elsewhere.
-    fn is_echo(&self, now: Now, session: &Session) -> bool {
-        if !matches!(session.call.target(), Target::Talkgroup | Target::Radio) {
-            return false;
-        }
-        let context = session.origin.context();
-        let runs = self.sessions.iter().any(|(_, other)| {
-            let is_elsewhere = other.standing != Standing::Refused && other.origin.context() != context;
-            is_elsewhere && other.call.is_same(session.call) && other.id < session.id
+    /// The same call runs already, or has just ended, and came in at another context: where it is a copy, it ends
+    /// soon after the call itself.
+    pub(crate) fn is_echo(&self, now: Now, session: &Session) -> bool {
+        self.originals(now, session).next().is_some()
+    }
+
+    /// It began so soon after such a call that it is a copy of it, from its beginning.
+    fn is_copy(&self, now: Now, session: &Session) -> bool {
+        self.originals(now, session).any(|original| is_copy(session.id, original))
+    }
+
+    fn originals(&self, now: Now, session: &Session) -> impl Iterator<Item = SessionId> {
+        let may_be_copied = matches!(session.call.target(), Target::Talkgroup | Target::Radio);
+        let (id, call, context) = (session.id, session.call, session.origin.context());
+        let running = self.sessions.iter().map(|(_, other)| other).filter(move |other| {
+            let is_heard = other.standing != Standing::Refused && !other.is_echo;
+            let is_elsewhere = other.origin.context() != context;
+            is_heard && is_elsewhere && other.call.is_same(call) && other.id < id
         });
-        runs || self.guard.has_just_ended(session.call, context, now.mono)
+        let past = self.guard.past_calls(session, now.mono);
+        running.map(|other| other.id).chain(past).filter(move |_| may_be_copied)
     }
 
     /// A call has ended that was carried.
     pub(crate) fn note_end(&mut self, now: Now, session: &Session) {
-        let (call, context) = (session.call, session.origin.context());
-        self.guard.note_end(Ended { call, context, at: now.mono });
+        self.guard.note_end(PastCall {
+            id: session.id,
+            call: session.call,
+            context: session.context,
+            at: now.mono,
+        });
     }
 
-    /// A voice call from a context here has ended: were there too many short ones?
+    /// A voice call from a context here was carried and has ended as its talker said: were there too many short
+    /// ones? What is lost on the way, or refused, or comes in elsewhere too, is no key-up.
     pub(crate) fn count_key_up(&mut self, now: Now, session: &Session) {
         let length = session.last.since(session.begun);
-        let radio = session.call.source;
-        if self.guard.keyed_up(radio, length, now.mono) && !self.guard.is_banned(radio, now) {
+        let (radio, context) = (session.call.source, session.context);
+        if self.guard.keyed_up(radio, context, length, now.mono) && !self.guard.is_banned(radio, now) {
             let until_ms = now.after(BLOCK_TIME).wall_us / 1000;
             self.guard.ban(radio, until_ms, now);
-            self.out(Output::Blocked { radio, time: BLOCK_TIME });
+            self.out(Output::Blocked { radio, context, time: BLOCK_TIME });
         }
     }
 }

@@ -45,6 +45,8 @@ pub enum Input<'a> {
     Located {
         /// The session's number.
         index: u16,
+        /// Its ID.
+        session: SessionId,
         /// Where the radio is.
         place: Place,
     },
@@ -215,6 +217,8 @@ pub enum Output {
     Locate {
         /// The session's number.
         index: u16,
+        /// Its ID.
+        session: SessionId,
         /// The radio called.
         radio: u32,
     },
@@ -237,6 +241,8 @@ pub enum Output {
     Blocked {
         /// Its ID.
         radio: u32,
+        /// ID of the context where it did so.
+        context: u32,
         /// For how long.
         time: Duration,
     },
@@ -255,6 +261,11 @@ pub enum Output {
         id: u32,
         /// The slot that such a call goes to.
         slot: Slot,
+    },
+    /// The context with this ID is gone: no radio is there any more.
+    Away {
+        /// Its ID.
+        id: u32,
     },
     /// A radio was heard.
     Heard {

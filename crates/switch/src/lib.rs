@@ -17,6 +17,7 @@ mod parrot;
 mod private;
 mod record;
 mod remote;
+mod resume;
 mod routes;
 mod sequence;
 mod session;

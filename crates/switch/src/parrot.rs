@@ -18,6 +18,10 @@ use crate::{BURST_TIME, PARROT, Switch, TERMINATOR};
 const PAUSE: Duration = Duration::from_millis(1000);
 /// Two minutes: what is over is not kept.
 const MAX_BURSTS: usize = 2000;
+/// Room that a recording has from its beginning: ten seconds.
+const USUAL_BURSTS: usize = 167;
+/// Recordings that are kept for the next calls.
+const MAX_SPARE: usize = 4;
 /// Calls that it listens to or answers at once; more are not kept.
 const MAX_CALLS: usize = 64;
 
@@ -66,6 +70,8 @@ impl Said {
 pub(crate) struct Parrot {
     listening: FxHashMap<u16, Recording>,
     answers: Vec<Answer>,
+    /// What was used and can be used again.
+    spare: Vec<Vec<Frame>>,
     /// For the next burst of all answers.
     pub(crate) alarm: Alarm,
 }
@@ -74,7 +80,8 @@ impl Parrot {
     /// The session is for the parrot.
     pub(crate) fn listen(&mut self, session: u16, context: ContextKey, context_id: u32, slot: Slot) {
         if self.listening.len() + self.answers.len() < MAX_CALLS {
-            self.listening.insert(session, Recording { context, context_id, slot, bursts: Vec::new() });
+            let bursts = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(USUAL_BURSTS));
+            self.listening.insert(session, Recording { context, context_id, slot, bursts });
         }
     }
 
@@ -84,6 +91,20 @@ impl Parrot {
             && recording.bursts.len() < MAX_BURSTS
         {
             recording.bursts.push(*frame);
+        }
+    }
+
+    /// A session is not for the parrot after all.
+    pub(crate) fn forget(&mut self, session: u16) {
+        if let Some(recording) = self.listening.remove(&session) {
+            self.recycle(recording.bursts);
+        }
+    }
+
+    fn recycle(&mut self, mut bursts: Vec<Frame>) {
+        if self.spare.len() < MAX_SPARE {
+            bursts.clear();
+            self.spare.push(bursts);
         }
     }
 
@@ -127,7 +148,13 @@ impl Switch {
     /// Says what is due.
     pub(crate) fn play(&mut self, now: Now) {
         let mut answers = std::mem::take(&mut self.parrot.answers);
-        answers.retain_mut(|answer| self.play_one(now, answer));
+        answers.retain_mut(|answer| {
+            let goes_on = self.play_one(now, answer);
+            if !goes_on {
+                self.parrot.recycle(std::mem::take(&mut answer.recording.bursts));
+            }
+            goes_on
+        });
         self.parrot.answers = answers;
         self.wake_parrot();
     }
@@ -173,7 +200,7 @@ impl Switch {
         };
         let call = Call { source: PARROT, destination, ..heard };
         let state = &context.slots[slot.index()];
-        if state.grant(SessionId { key: 0, node: 0 }, call, now.mono) != Grant::Free {
+        if state.grant_new(call, now.mono) != Grant::Free {
             return None;
         }
         let id = self.next_id(now);
@@ -181,7 +208,7 @@ impl Switch {
         let mut session = Session::new(id, Origin::Parrot, slot, call, 0, now.mono);
         (session.standing, session.voice.lc) = (Standing::Carried, lc);
         let session = self.sessions.insert(session)?;
-        self.route_only(session, key, slot);
+        self.route_only(session, (key, slot), false);
         Some(Said { session, id, call, lc, fragments: lc.to_embedded() })
     }
 }

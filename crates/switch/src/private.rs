@@ -1,17 +1,35 @@
 //! Private calls, which go to where the radio is, and what an operator orders of a single radio or context.
 
-use stack::{Now, Slot};
+use stack::{Frame, Now, Slot};
 
 use crate::Switch;
 use crate::call::Target;
-use crate::io::{Ended, Place, Refused};
-use crate::session::Standing;
+use crate::io::{Ended, Output, Place, Refused};
+use crate::session::{Session, SessionId, Standing};
 
 impl Switch {
+    /// Asks where the radio of a private call is, unless the worker that had the call before knew.
+    pub(crate) fn locate(&mut self, now: Now, index: u16, hint: Option<(u32, Slot)>) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        (session.standing, session.is_echo) = (Standing::New, false);
+        let (id, radio) = (session.id, session.call.destination);
+        match hint.filter(|&(context, _)| self.contexts.of(context).is_some()) {
+            Some((context, slot)) => self.located(now, index, id, Place::Here { context, slot }),
+            None => self.out(Output::Locate { index, session: id, radio }),
+        }
+    }
+
+    /// Keeps the first burst of a private call until it is known where the radio is.
+    pub(crate) fn hold(&mut self, index: u16, frame: &Frame) {
+        if let Some(session) = self.sessions.get_mut(index) {
+            session.held = Some(*frame);
+        }
+    }
+
     /// It is known where the radio of a private call is.
-    pub(crate) fn located(&mut self, now: Now, index: u16, place: Place) {
+    pub(crate) fn located(&mut self, now: Now, index: u16, id: SessionId, place: Place) {
         let Some(session) = self.sessions.get(index) else { return };
-        if session.call.target() != Target::Radio || session.standing != Standing::New {
+        if session.id != id || session.call.target() != Target::Radio || session.standing != Standing::New {
             return;
         }
         let (radio, is_local) = (session.call.destination, session.origin.is_local());
@@ -20,25 +38,33 @@ impl Switch {
             Place::Elsewhere | Place::Nowhere => None,
         };
         // Who has logged off since may have a hotspot of its own here.
-        let home = || {
-            let key = self.contexts.of(radio)?;
-            Some((key, self.contexts.get(key)?.home()))
+        let own = || Some((self.contexts.of(radio)?, Slot::Two));
+        let callee = if place == Place::Elsewhere { None } else { here.or_else(own) };
+        let callee = callee.and_then(|(key, slot)| {
+            let context = self.contexts.get(key)?;
+            Some((key, context.profile.slots.map(slot).unwrap_or(context.home())))
+        });
+        let is_lost = match place {
+            Place::Here { .. } => callee.is_none(),
+            Place::Nowhere => callee.is_none() && is_local,
+            Place::Elsewhere => false,
         };
-        let callee = if place == Place::Elsewhere { None } else { here.or_else(home) };
-        let is_lost = callee.is_none()
-            && match place {
-                Place::Here { .. } => true,
-                Place::Nowhere => is_local,
-                Place::Elsewhere => false,
-            };
         if is_lost {
             return self.refuse(now, index, Refused::NoRoute);
         }
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.callee = callee;
         session.standing = if is_local || callee.is_some() { Standing::Carried } else { Standing::Local };
-        if let Some(frame) = session.held.take() {
-            self.pass_on(now, index, &frame);
+        let held = session.held.take();
+        if is_local && let Some(key) = session.origin.context() {
+            self.out(Output::Changed(key));
+        }
+        self.make_routes(now, index);
+        let is_carried = |session: &Session| session.standing == Standing::Carried;
+        if let Some(frame) = held
+            && self.sessions.get(index).is_some_and(is_carried)
+        {
+            self.pass_on(index, &frame);
         }
     }
 
@@ -58,17 +84,18 @@ impl Switch {
     /// The calls that a context sends or hears on these slots end.
     pub(crate) fn drop_call(&mut self, now: Now, id: u32, slot: Option<Slot>) {
         let Some(key) = self.contexts.of(id) else { return };
+        let slot = self.contexts.mapped(key, slot);
         for slot in Slot::ALL.into_iter().filter(|&other| slot.is_none_or(|slot| slot == other)) {
             let Some(context) = self.contexts.get(key) else { return };
             if let Some(index) = context.slots[slot.index()].incoming {
                 self.end(now, index, Ended::Dropped);
             }
-            let heard = self.unroute(key, slot).and_then(|index| Some(self.sessions.get(index)?.id));
+            let heard = self.unroute(now, key, slot).and_then(|index| Some(self.sessions.get(index)?.id));
             if let Some(context) = self.contexts.get_mut(key)
-                && heard.is_some()
+                && let Some(heard) = heard
             {
-                context.slots[slot.index()].deaf_to = heard;
-                self.offer(key, slot);
+                context.slots[slot.index()].be_deaf_to(heard);
+                self.offer(now, key, slot);
             }
         }
     }

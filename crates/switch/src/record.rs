@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use stack::{CallType, Slot, Time};
 
 use crate::Kind;
-use crate::contexts::Context;
-use crate::session::Origin;
+use crate::contexts::{Context, Contexts};
+use crate::session::{Origin, Session};
 use crate::sessions::Sessions;
 
 /// Changes with the encoding; a record of another version is not read.
@@ -40,6 +40,10 @@ pub struct Running {
     pub kind: Kind,
     /// Service options of its LC.
     pub options: u8,
+    /// When it began.
+    pub begun: Time,
+    /// Where the radio of a private call is, if it is at this worker: context ID and slot.
+    pub callee: Option<(u32, Slot)>,
 }
 
 /// A context's record.
@@ -47,8 +51,10 @@ pub struct Running {
 pub struct Record {
     /// Dynamic talkgroups of TS1 and TS2.
     pub dynamics: [Vec<Dynamic>; 2],
-    /// The call on TS1 and on TS2.
+    /// The call that comes in on TS1 and on TS2.
     pub running: [Option<Running>; 2],
+    /// The voice call that goes out on TS1 and on TS2.
+    pub heard: [Option<Running>; 2],
 }
 
 /// Reads a record; `None` for one of another version or a damaged one.
@@ -59,27 +65,43 @@ pub fn read_record(bytes: &[u8]) -> Option<Record> {
 }
 
 /// Writes the record of a context into `out` and returns its length; `None` where it does not fit.
-pub(crate) fn write_record(context: &Context, sessions: &Sessions, out: &mut [u8]) -> Option<usize> {
+pub(crate) fn write_record(
+    context: &Context,
+    contexts: &Contexts,
+    sessions: &Sessions,
+    out: &mut [u8],
+) -> Option<usize> {
     #[derive(Serialize)]
     struct Borrowed<'a> {
         dynamics: [&'a [Dynamic]; 2],
         running: [Option<Running>; 2],
+        heard: [Option<Running>; 2],
     }
-    let running = Slot::ALL.map(|slot| {
+    let describe = |session: &Session| Running {
+        key: session.id.key,
+        node: session.id.node,
+        stream: if let Origin::Local { stream, .. } = session.origin { stream } else { 0 },
+        source: session.call.source,
+        destination: session.call.destination,
+        call: session.call.to,
+        kind: session.call.kind,
+        options: session.voice.lc.service_options().0,
+        begun: session.begun,
+        callee: session.callee.and_then(|(key, slot)| Some((contexts.get(key)?.profile.id, slot))),
+    };
+    let running = |slot: Slot| {
         let session = sessions.get(context.slots[slot.index()].incoming?)?;
-        let Origin::Local { stream, .. } = session.origin else { return None };
-        Some(Running {
-            key: session.id.key,
-            node: session.id.node,
-            stream,
-            source: session.call.source,
-            destination: session.call.destination,
-            call: session.call.to,
-            kind: session.call.kind,
-            options: session.voice.lc.service_options().0,
-        })
-    });
-    let record = Borrowed { dynamics: [&context.dynamics[0], &context.dynamics[1]], running };
+        session.origin.is_local().then(|| describe(session))
+    };
+    let heard = |slot: Slot| {
+        let session = sessions.get(context.slots[slot.index()].outgoing?)?;
+        session.call.is_voice().then(|| describe(session))
+    };
+    let record = Borrowed {
+        dynamics: [&context.dynamics[0], &context.dynamics[1]],
+        running: Slot::ALL.map(running),
+        heard: Slot::ALL.map(heard),
+    };
     let (version, rest) = out.split_first_mut()?;
     *version = VERSION;
     Some(1 + postcard::to_slice(&record, rest).ok()?.len())

@@ -1,16 +1,14 @@
 //! Sessions of sibling workers, as their rings tell of them.
 
-use std::time::Duration;
-
 use stack::Now;
 
 use crate::call::{Call, Target};
 use crate::io::Ended;
 use crate::session::{Origin, Session};
-use crate::{Forward, HEADER, Output, Switch, TERMINATOR};
+use crate::{Forward, Switch, TERMINATOR};
 
-/// So long after a worker has taken over from another, what comes is the rest of calls that were heard before.
-const RESUMING: Duration = Duration::from_secs(1);
+/// Sessions of siblings are not given more numbers than these, whatever siblings say.
+const MAX_SESSIONS: usize = 32_768;
 
 impl Switch {
     /// A burst came from a sibling.
@@ -60,17 +58,17 @@ impl Switch {
             Some(_) => return None,
             // What has ended here by its time-out may still end there.
             None if forward.frame.kind == TERMINATOR => return None,
+            None if self.sessions.len() >= MAX_SESSIONS => return None,
             None => {}
         }
-        let mut session = Session::new(id, Origin::Remote, forward.slot, call, forward.options, now.mono);
-        session.is_resumed = forward.frame.kind != HEADER && now.mono.since(self.resumed) < RESUMING;
+        let session = Session::new(id, Origin::Remote, forward.slot, call, forward.options, now.mono);
         let index = self.sessions.insert(session)?;
         self.watch(index);
         if target == Target::Talkgroup {
             self.enter_group(index);
         } else {
             // Until it is known where the radio is, nothing is carried.
-            self.out(Output::Locate { index, radio: call.destination });
+            self.locate(now, index, None);
         }
         Some(index)
     }

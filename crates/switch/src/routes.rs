@@ -1,51 +1,113 @@
 //! Which slots a session goes out on, and how its bursts get there. A slot's outgoing session and that session's
 //! routes are always changed together, here and nowhere else.
+//!
+//! Routes are made when a session begins to be carried, and then one by one: when somebody subscribes, and when a
+//! slot gets free that turned a call away.
 
 use dmr::{Air, BURST_LEN, BurstKind, DataType, Emb};
 use stack::{ContextKey, Frame, Now, Slot};
 
 use crate::io::{Dropped, Output, Refused};
-use crate::session::{Route, Session};
+use crate::session::{Member, Route, Session, Standing};
 use crate::slots::{Grant, Kept};
+use crate::timers::Timer;
 use crate::{Forward, HEADER, Switch, TERMINATOR};
 
 impl Switch {
-    /// Makes the routes of a session: all subscribers of its talkgroup, or the radio called, whose slot is free
-    /// for it, but for the context where it began, and each context once. Routes that it has stay: who is not
-    /// subscribed any more has lost his already. Data has its routes at its beginning or never.
-    pub(crate) fn resolve(&mut self, now: Now, index: u16) {
-        let Some(session) = self.sessions.get_mut(index) else { return };
-        session.recheck = None;
-        let own = session.origin.context();
-        let (is_voice, mut busy) = (session.call.is_voice(), 0);
-        let is_open = !is_voice || std::mem::take(&mut session.is_resumed);
-        let group = session.group.map(|group| self.groups.get(group));
-        session.version = group.map(|group| group.version).or(Some(0));
-        let members = group.map_or_else(|| session.callee.as_slice(), |group| group.members.as_slice());
-        for &(key, slot) in members.iter().filter(|&&(key, _)| Some(key) != own) {
-            let Some(context) = self.contexts.get_mut(key) else { continue };
-            if context.slots.iter().any(|state| state.outgoing == Some(index)) {
-                continue;
+    /// Makes the routes of a session that is carried from now on: all subscribers of its talkgroup, or the radio
+    /// called. Data that finds a slot taken does not wait for it.
+    pub(crate) fn make_routes(&mut self, now: Now, index: u16) {
+        let Some(session) = self.sessions.get(index) else { return };
+        let (group, callee, is_voice) = (session.group, session.callee, session.call.is_voice());
+        if let Some(group) = group {
+            for place in 0..self.groups.get(group).members.len() {
+                let member = self.groups.get(group).members[place];
+                let grant = self.join(now, index, member);
+                if !is_voice && matches!(grant, Some(Grant::Busy | Grant::Kept(_))) {
+                    self.out(Output::Dropped(Dropped::DataBusy));
+                }
             }
-            let air = context.air();
+        } else if let Some(callee) = callee {
+            match self.join(now, index, callee) {
+                Some(Grant::Kept(_)) if is_voice => {}
+                Some(Grant::Busy | Grant::Kept(_)) => {
+                    if !is_voice {
+                        self.out(Output::Dropped(Dropped::DataBusy));
+                    }
+                    self.refuse(now, index, Refused::Busy);
+                }
+                Some(Grant::Free) | None => {}
+            }
+        }
+    }
+
+    /// A session goes out on a slot too, if that takes it. `None` where it is not for it: its own context, or one
+    /// that hears it already.
+    pub(crate) fn join(&mut self, now: Now, index: u16, (key, slot): Member) -> Option<Grant> {
+        let session = self.sessions.get_mut(index)?;
+        let context = self.contexts.get_mut(key)?;
+        let hears_it = context.slots.iter().any(|state| state.outgoing == Some(index));
+        if session.standing != Standing::Carried || session.origin.context() == Some(key) || hears_it {
+            return None;
+        }
+        let (air, is_voice) = (context.air(), session.call.is_voice());
+        let state = &mut context.slots[slot.index()];
+        let grant = state.grant(session.id, session.call, now.mono);
+        match grant {
+            Grant::Free => {
+                state.outgoing = Some(index);
+                session.routes.push(Route { to: (key, slot), air, is_open: !is_voice });
+                if is_voice {
+                    self.out(Output::Changed(key));
+                }
+            }
+            Grant::Busy | Grant::Kept(_) if !is_voice => {}
+            Grant::Busy => state.has_turned_away = true,
+            Grant::Kept(until) => {
+                state.has_turned_away = true;
+                if session.group.is_none() {
+                    state.awaited_by = Some(index);
+                }
+                if let Some(alarm) = self.contexts.hang(key, slot) {
+                    self.timers.set(alarm, until, Timer::Hang(key, slot));
+                }
+            }
+        }
+        Some(grant)
+    }
+
+    /// A slot may have got free: of the calls that it turned away the one that began first goes out on it.
+    pub(crate) fn offer(&mut self, now: Now, key: ContextKey, slot: Slot) {
+        let Some(context) = self.contexts.get(key) else { return };
+        let state = &context.slots[slot.index()];
+        if !state.has_turned_away {
+            return;
+        }
+        // A few dozen at most, and only where somebody was turned away.
+        let on_slot = context.subscribed.iter().filter(|&&(_, on)| on == slot);
+        let talkers = on_slot.filter_map(|&(talkgroup, _)| self.groups.talker(talkgroup));
+        let awaited_by = state.awaited_by.filter(|&index| {
+            let callee = self.sessions.get(index).and_then(|session| session.callee);
+            callee == Some((key, slot))
+        });
+        let candidates = talkers.chain(awaited_by).filter_map(|index| {
+            let session = self.sessions.get(index)?;
+            let hears_it = context.slots.iter().any(|state| state.outgoing == Some(index));
+            let is_for_it = session.standing == Standing::Carried && session.origin.context() != Some(key);
+            (is_for_it && !hears_it).then_some((index, session))
+        });
+        let is_free = |session: &Session| state.grant(session.id, session.call, now.mono) == Grant::Free;
+        let first = candidates.clone().min_by_key(|(_, session)| session.id).map(|(index, _)| index);
+        let best = candidates.filter(|(_, session)| is_free(session)).min_by_key(|(_, session)| session.id);
+        let best = best.map(|(index, _)| index);
+        if let Some(context) = self.contexts.get_mut(key) {
             let state = &mut context.slots[slot.index()];
-            match state.grant(session.id, session.call, now.mono) {
-                Grant::Free => {
-                    state.outgoing = Some(index);
-                    session.routes.push(Route { to: (key, slot), air, is_open });
-                }
-                Grant::Kept(until) if is_voice => {
-                    session.recheck = Some(session.recheck.map_or(until, |other| other.min(until)));
-                }
-                Grant::Busy | Grant::Kept(_) => busy += 1,
-            }
+            state.has_turned_away = first.is_some();
+            state.awaited_by = awaited_by.filter(|&index| best != Some(index));
         }
-        let is_private = session.group.is_none();
-        if !is_voice {
-            self.outputs.extend((0..busy).map(|_| Output::Dropped(Dropped::DataBusy)));
-        }
-        if is_private && busy > 0 {
-            self.refuse(now, index, Refused::Busy);
+        // Where none may go out on it, asking sets the timer for when one may.
+        if let Some(index) = best.or(first) {
+            let _ = self.join(now, index, (key, slot));
         }
     }
 
@@ -93,7 +155,7 @@ impl Switch {
         self.out(Output::Forward(Forward { key, index, slot, options, frame: *frame }));
     }
 
-    /// A voice session that was carried and goes on, or ends without a terminator: who heard it hears a terminator.
+    /// A session that was carried and goes on is not heard any more: who heard it hears a terminator.
     pub(crate) fn fall_silent(&mut self, now: Now, index: u16) {
         self.terminate(index);
         self.release_routes(now, index, false);
@@ -116,7 +178,7 @@ impl Switch {
     /// Frees the slots that a session goes out on. `keep`: they are kept for its like for the hang time.
     pub(crate) fn release_routes(&mut self, now: Now, index: u16, keep: bool) {
         let Some(session) = self.sessions.get_mut(index) else { return };
-        let kept = Kept::after(session.call);
+        let (kept, is_voice) = (Kept::after(session.call), session.call.is_voice());
         let mut routes = std::mem::take(&mut session.routes);
         for Route { to: (key, slot), .. } in routes.drain(..) {
             let Some(context) = self.contexts.get_mut(key) else { continue };
@@ -125,7 +187,10 @@ impl Switch {
             if keep {
                 state.keep(kept, now.mono + self.settings.hang_time);
             }
-            self.offer(key, slot);
+            if is_voice {
+                self.out(Output::Changed(key));
+            }
+            self.offer(now, key, slot);
         }
         if let Some(session) = self.sessions.get_mut(index) {
             session.routes = routes;
@@ -133,21 +198,28 @@ impl Switch {
     }
 
     /// Gives a session its only route, to a slot that was granted.
-    pub(crate) fn route_only(&mut self, index: u16, key: ContextKey, slot: Slot) {
+    pub(crate) fn route_only(&mut self, index: u16, (key, slot): Member, is_open: bool) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         let Some(session) = self.sessions.get_mut(index) else { return };
         let air = context.air();
         context.slots[slot.index()].outgoing = Some(index);
-        session.routes.push(Route { to: (key, slot), air, is_open: false });
+        session.routes.push(Route { to: (key, slot), air, is_open });
+        self.out(Output::Changed(key));
     }
 
-    /// Takes the outgoing session off a slot; who heard it hears a terminator. Returns which it was.
-    pub(crate) fn unroute(&mut self, key: ContextKey, slot: Slot) -> Option<u16> {
+    /// Takes the outgoing session off a slot; who heard it hears a terminator. Returns which it was. A private call
+    /// that nobody hears any more is refused.
+    pub(crate) fn unroute(&mut self, now: Now, key: ContextKey, slot: Slot) -> Option<u16> {
         let (index, route) = self.take_off(key, slot)?;
+        self.contexts.get_mut(key)?.slots[slot.index()].has_turned_away = true;
         let session = self.sessions.get(index)?;
-        if route.is_open && session.call.is_voice() {
-            self.outputs.push_back(made_up_terminator(session, &route));
+        if session.call.is_voice() {
+            if route.is_open {
+                self.outputs.push_back(made_up_terminator(session, &route));
+            }
+            self.out(Output::Changed(key));
         }
+        self.refuse_unheard(now, index, Refused::Busy);
         Some(index)
     }
 
@@ -159,11 +231,14 @@ impl Switch {
         Some((index, routes.remove(place)))
     }
 
-    /// A slot got free: calls to what it is subscribed to look at it again.
-    pub(crate) fn offer(&mut self, key: ContextKey, slot: Slot) {
-        let Some(context) = self.contexts.get(key) else { return };
-        for &(talkgroup, _) in context.subscribed.iter().filter(|&&(_, on)| on == slot) {
-            self.groups.touch(talkgroup);
+    /// A session has lost a route: if it is a private call, it was its only one.
+    pub(crate) fn refuse_unheard(&mut self, now: Now, index: u16, why: Refused) {
+        if self
+            .sessions
+            .get(index)
+            .is_some_and(|session| session.callee.is_some() && session.routes.is_empty())
+        {
+            self.refuse(now, index, why);
         }
     }
 }

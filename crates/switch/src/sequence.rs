@@ -28,6 +28,11 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
+    /// The number of the newest burst; 0 before any.
+    pub(crate) fn newest(&self) -> u8 {
+        self.newest.map_or(0, |(sequence, _)| sequence)
+    }
+
     pub(crate) fn take(&mut self, sequence: u8, kind: BurstKind) -> Order {
         let Some((newest, newest_kind)) = self.newest else {
             (self.newest, self.seen) = (Some((sequence, kind)), 1);

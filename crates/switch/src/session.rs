@@ -23,6 +23,11 @@ pub struct SessionId {
 }
 
 impl SessionId {
+    /// When it began by the wall clock, microseconds since 1970.
+    pub(crate) fn begun_us(self) -> u64 {
+        self.key >> 12
+    }
+
     /// As a UUID (RFC 9562 version 8).
     #[must_use]
     pub fn uuid(self) -> u128 {
@@ -103,8 +108,12 @@ pub(crate) struct Session {
     pub(crate) bursts: u32,
     /// Sequence number of the last burst that went out.
     pub(crate) number: u8,
-    /// It was heard before this worker had it: its listeners hear on, without a header.
-    pub(crate) is_resumed: bool,
+    /// It was decided what becomes of it. False for what goes on from another worker, until its next burst.
+    pub(crate) is_placed: bool,
+    /// It waits since it is a call that runs already, come back another way.
+    pub(crate) is_echo: bool,
+    /// Where the radio of a private call was for the worker that had it before: context ID and slot.
+    pub(crate) hint: Option<(u32, Slot)>,
     /// The first burst of a private call, until it is known where the radio is.
     pub(crate) held: Option<Frame>,
     pub(crate) begun: Time,
@@ -117,12 +126,10 @@ pub(crate) struct Session {
     pub(crate) routes: Vec<Route>,
     /// The group of a call to a talkgroup.
     pub(crate) group: Option<u32>,
+    /// It counts as one that contends for its group.
+    pub(crate) contends: bool,
     /// Where the radio of a private call is.
     pub(crate) callee: Option<Member>,
-    /// The group's version when the routes were made; `None` where they were not made yet.
-    pub(crate) version: Option<u32>,
-    /// When a slot that was kept for another call gets free: the routes are made again then.
-    pub(crate) recheck: Option<Time>,
 }
 
 impl Session {
@@ -137,7 +144,9 @@ impl Session {
             standing: Standing::New,
             bursts: 0,
             number: 0,
-            is_resumed: false,
+            is_placed: true,
+            is_echo: false,
+            hint: None,
             held: None,
             begun: now,
             last: now,
@@ -146,9 +155,8 @@ impl Session {
             voice: Voice::new(call, options),
             routes: Vec::new(),
             group: None,
+            contends: false,
             callee: None,
-            version: None,
-            recheck: None,
         }
     }
 
@@ -166,11 +174,6 @@ impl Session {
         }
     }
 
-    /// It began here and wants to be heard on its talkgroup.
-    pub(crate) fn contends(&self) -> bool {
-        self.origin.is_local() && self.call.is_voice()
-    }
-
     /// A burst from its context and slot is of this session: it says the same of who calls whom. Voice has the
     /// same stream ID too; data has a new one with each CSBK and with its header.
     pub(crate) fn is_of(&self, stream: u32, call: Call, kind: BurstKind) -> bool {
@@ -178,7 +181,7 @@ impl Session {
         let Call { source, destination, to, .. } = self.call;
         (source, destination, to) == (call.source, call.destination, call.to)
             && match self.call.kind {
-                Kind::Voice => own == stream,
+                Kind::Voice => call.is_voice() && own == stream,
                 Kind::Data | Kind::Control => !call.is_voice() || own == stream && kind == TERMINATOR,
             }
     }

@@ -1,10 +1,12 @@
 //! All sessions of a worker, by a small number each.
 
+use rustc_hash::FxHashMap;
+
 use crate::session::{Origin, Route, Session, SessionId};
 use crate::timers::Alarm;
 
 #[derive(Debug, Default)]
-struct Place {
+struct Entry {
     session: Option<Session>,
     silence: Alarm,
 }
@@ -12,7 +14,8 @@ struct Place {
 /// All sessions that this worker takes part in, by a small number each.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    all: Vec<Place>,
+    all: Vec<Entry>,
+    by_id: FxHashMap<SessionId, u16>,
     free: Vec<u16>,
     /// Route lists of ended sessions, so that a call allocates only while the worker warms up.
     spare: Vec<Vec<Route>>,
@@ -27,12 +30,13 @@ impl Sessions {
             Some(index) => index,
             None => {
                 let index = u16::try_from(self.all.len()).ok().filter(|&index| index < u16::MAX)?;
-                self.all.push(Place::default());
+                self.all.push(Entry::default());
                 index
             }
         };
         session.routes = self.spare.pop().unwrap_or_default();
         self.local += usize::from(session.origin.is_local());
+        self.by_id.insert(session.id, index);
         self.all[usize::from(index)].session = Some(session);
         Some(index)
     }
@@ -45,9 +49,22 @@ impl Sessions {
         self.all.get_mut(usize::from(index))?.session.as_mut()
     }
 
-    /// Looks at all of them: for the beginning of a session, not for each burst.
+    /// The session with this ID: for the beginning of one, not for each burst.
     pub(crate) fn find(&self, id: SessionId) -> Option<(u16, Origin)> {
-        self.iter().find(|(_, session)| session.id == id).map(|(index, session)| (index, session.origin))
+        let index = self.by_id.get(&id).copied()?;
+        Some((index, self.get(index)?.origin))
+    }
+
+    /// A sibling's session comes from a context here from now on.
+    pub(crate) fn adopt(&mut self, index: u16, origin: Origin) {
+        let Some(session) = self.get_mut(index) else { return };
+        let was_local = std::mem::replace(&mut session.origin, origin).is_local();
+        self.local += usize::from(!was_local && origin.is_local());
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Session)> {
@@ -63,6 +80,10 @@ impl Sessions {
     pub(crate) fn remove(&mut self, index: u16) -> Option<Session> {
         let session = self.all.get_mut(usize::from(index))?.session.take()?;
         self.free.push(index);
+        // Another one with its ID may have come after it.
+        if self.by_id.get(&session.id) == Some(&index) {
+            self.by_id.remove(&session.id);
+        }
         self.local -= usize::from(session.origin.is_local());
         Some(session)
     }

@@ -9,6 +9,8 @@ use crate::session::SessionId;
 
 /// Bursts of a stream this long after its end are its late ones.
 const LATE: Duration = Duration::from_secs(1);
+/// A header this long after the end that counts as before it is late, too.
+const LATE_HEADER: Duration = Duration::from_millis(200);
 /// How many bursts may come at once where the rate is limited: about what waits in a socket while a worker is
 /// replaced.
 const MAX_AT_ONCE: u64 = 18;
@@ -20,8 +22,12 @@ pub(crate) struct SlotState {
     pub(crate) incoming: Option<u16>,
     /// Session that goes out to the radios.
     pub(crate) outgoing: Option<u16>,
-    /// Session that an operator took off the slot: it does not come back.
-    pub(crate) deaf_to: Option<SessionId>,
+    /// A call that may go out on it found it taken or kept.
+    pub(crate) has_turned_away: bool,
+    /// The private call among them.
+    pub(crate) awaited_by: Option<u16>,
+    /// Sessions that an operator took off the slot: they do not come back.
+    deaf_to: [Option<SessionId>; 4],
     /// Whom the slot is kept for, and until when.
     hang: Option<(Kept, Time)>,
     ended: Option<EndedStream>,
@@ -35,6 +41,8 @@ struct EndedStream {
     stream: u32,
     call: Call,
     at: Time,
+    /// Sequence number of its last burst.
+    sequence: u8,
     /// It was cut off: all that comes of it without a pause is late.
     is_cut: bool,
 }
@@ -75,7 +83,15 @@ pub(crate) enum Grant {
 impl SlotState {
     /// Whether a session that is not on the slot yet may go out on it.
     pub(crate) fn grant(&self, session: SessionId, call: Call, now: Time) -> Grant {
-        if self.incoming.is_some() || self.outgoing.is_some() || self.deaf_to == Some(session) {
+        if self.deaf_to.contains(&Some(session)) {
+            return Grant::Busy;
+        }
+        self.grant_new(call, now)
+    }
+
+    /// Whether a session that has just begun may go out on the slot.
+    pub(crate) fn grant_new(&self, call: Call, now: Time) -> Grant {
+        if self.incoming.is_some() || self.outgoing.is_some() {
             return Grant::Busy;
         }
         match self.hang {
@@ -84,14 +100,20 @@ impl SlotState {
         }
     }
 
+    /// An operator does not want to hear this session here.
+    pub(crate) fn be_deaf_to(&mut self, session: SessionId) {
+        self.deaf_to.rotate_right(1);
+        self.deaf_to[0] = Some(session);
+    }
+
     /// A call has ended on the slot.
     pub(crate) fn keep(&mut self, kept: Kept, until: Time) {
         self.hang = Some((kept, until));
     }
 
     /// The stream that came in is over: what still comes of it is late. `is_cut`: it goes on, but is not heard.
-    pub(crate) fn end_stream(&mut self, stream: u32, call: Call, at: Time, is_cut: bool) {
-        self.ended = Some(EndedStream { stream, call, at, is_cut });
+    pub(crate) fn end_stream(&mut self, stream: u32, call: Call, at: Time, sequence: u8, is_cut: bool) {
+        self.ended = Some(EndedStream { stream, call, at, sequence, is_cut });
     }
 
     /// A burst of `stream` comes after its end. The call is compared too: some senders use one stream ID for
@@ -103,6 +125,14 @@ impl SlotState {
             ended.at = now;
         }
         is_late
+    }
+
+    /// A header of `stream` is one of the call that has ended: it came twice, or late.
+    pub(crate) fn is_late_header(&self, stream: u32, call: Call, sequence: u8, now: Time) -> bool {
+        self.ended.is_some_and(|ended| {
+            let is_before = ended.sequence.wrapping_sub(sequence) < 0x80;
+            (ended.stream, ended.call) == (stream, call) && is_before && now.since(ended.at) < LATE_HEADER
+        })
     }
 
     /// Whether one more burst is within `rate` bursts a second.

@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::io::{Ended, Input, Output};
 use crate::parrot::Parrot;
 use crate::record::write_record;
-use crate::session::SessionId;
+use crate::session::{Origin, SessionId};
 use crate::sessions::Sessions;
 use crate::timers::{Timer, Timers};
 
@@ -31,8 +31,6 @@ pub struct Switch {
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) last_key: u64,
-    /// When this worker took contexts over from another the last time.
-    pub(crate) resumed: Time,
 }
 
 impl Switch {
@@ -51,7 +49,6 @@ impl Switch {
             timers: Timers::default(),
             outputs: VecDeque::new(),
             last_key: 0,
-            resumed: Time::default(),
         }
     }
 
@@ -63,12 +60,13 @@ impl Switch {
             Input::Frame { context, slot, stream, frame } => self.frame(now, context, slot, stream, frame),
             Input::Remote { peer, node, forward } => self.remote_frame(now, peer, node, forward),
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
-            Input::Located { index, place } => self.located(now, index, place),
+            Input::Located { index, session, place } => self.located(now, index, session, place),
             Input::Ban { radio, until_ms } => self.ban(now, radio, until_ms),
             Input::DropCall { id, slot } => self.drop_call(now, id, slot),
             Input::DropDynamic { id, slot } => {
                 if let Some(key) = self.contexts.of(id) {
-                    self.unlink(key, slot);
+                    let slot = self.contexts.mapped(key, slot);
+                    self.unlink(now, key, slot);
                 }
             }
         }
@@ -81,6 +79,11 @@ impl Switch {
                 Timer::Session(index) => {
                     if self.sessions.silence(index).is_some_and(|alarm| alarm.rings(at)) {
                         self.check_silence(now, index);
+                    }
+                }
+                Timer::Hang(context, slot) => {
+                    if self.contexts.hang(context, slot).is_some_and(|alarm| alarm.rings(at)) {
+                        self.offer(now, context, slot);
                     }
                 }
                 Timer::Dynamic(context) => {
@@ -112,7 +115,7 @@ impl Switch {
     /// write down.
     #[must_use]
     pub fn encode_record(&self, context: ContextKey, out: &mut [u8]) -> Option<usize> {
-        write_record(self.contexts.get(context)?, &self.sessions, out)
+        write_record(self.contexts.get(context)?, &self.contexts, &self.sessions, out)
     }
 
     /// How many contexts there are.
@@ -139,6 +142,10 @@ impl Switch {
 
     fn check_silence(&mut self, now: Now, index: u16) {
         let Some(session) = self.sessions.get(index) else { return };
+        // The parrot ends its own.
+        if session.origin == Origin::Parrot {
+            return;
+        }
         if session.times_out() <= now.mono {
             self.end(now, index, Ended::Timeout);
         } else {

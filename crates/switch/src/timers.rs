@@ -3,13 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use stack::{ContextKey, Time};
+use stack::{ContextKey, Slot, Time};
 
 /// What may be due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     /// The session with this number may have fallen silent.
     Session(u16),
+    /// The hang time of this slot may be over.
+    Hang(ContextKey, Slot),
     /// A dynamic subscription of this context may be over.
     Dynamic(ContextKey),
     /// The parrot has something to say.
@@ -17,7 +19,8 @@ pub(crate) enum Timer {
 }
 
 /// Lies with what may be due and knows the one timer that counts for it. It outlives the session or context
-/// at its place, so that there are never more timers than places, however often these change hands.
+/// at its place, so that timers do not pile up, however often places change hands: a new one is set only where it is
+/// due before the one that is set.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<Time>);
 

@@ -225,9 +225,10 @@ impl Bench {
                 Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
                 Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),
-                Output::Locate { index, radio } => {
+                Output::Away { .. } => continue,
+                Output::Locate { index, session, radio } => {
                     let place = self.places.get(&radio).copied().unwrap_or(Place::Nowhere);
-                    self.switch.handle_input(self.now, Input::Located { index, place });
+                    self.switch.handle_input(self.now, Input::Located { index, session, place });
                     self.switch.check_invariants();
                     continue;
                 }

@@ -28,7 +28,15 @@ fn a_static_talkgroup_is_heard_on_the_receivers_slot() {
     let log = bench.log(&["started", "stopped", "heard", "changed"]);
     assert_eq!(
         log,
-        ["changed A", "started 91", "heard 2500000 on TS1", "changed A", "stopped 91: Terminator, 6 bursts"]
+        [
+            "changed A",
+            "started 91",
+            "heard 2500000 on TS1",
+            "changed B",
+            "changed B",
+            "changed A",
+            "stopped 91: Terminator, 6 bursts"
+        ]
     );
     assert_eq!(bench.forwarded.len(), 8);
 }
@@ -188,7 +196,7 @@ fn a_call_ends_when_its_repeater_goes() {
     bench.log(&[]);
     bench.down("A");
     let log = bench.log(&["changed", "stopped", "unwanted"]);
-    assert_eq!(log, ["changed A", "stopped 91: ContextGone, 0 bursts", "changed A"]);
+    assert_eq!(log, ["changed B", "changed A", "stopped 91: ContextGone, 0 bursts", "changed A"]);
     assert_eq!(bench.switch.contexts(), 1);
     bench.frame("A", Slot::One, 5, &frame(7, 91, VOICE));
     assert_eq!(bench.log(&["started"]), [""; 0]);

@@ -119,7 +119,8 @@ fn a_record_without_measure_is_cut_down() {
     bench.repeater("A", &[], &[]);
     let until = Time(u64::MAX - 1);
     let dynamics: Vec<_> = (100..160).map(|talkgroup| Dynamic { talkgroup, until }).collect();
-    let record = crate::Record { dynamics: [dynamics.clone(), dynamics], running: [None; 2] };
+    let record =
+        crate::Record { dynamics: [dynamics.clone(), dynamics], running: [None; 2], heard: [None; 2] };
     let mut bytes = [2; 2000];
     let len = 1 + postcard::to_slice(&record, &mut bytes[1..]).unwrap().len();
     bench.input(Input::Restore { context: bench.context("A"), bytes: &bytes[..len] });

@@ -80,9 +80,9 @@ impl Simulated {
                     self.told.heard.push(Heard { at, device, slot, stream, frame });
                 }
                 Output::Forward(forward) => self.rings.forward(&self.workers, self.now.mono, worker, forward),
-                Output::Locate { index, radio } => {
+                Output::Locate { index, session, radio } => {
                     let place = rings::locate(&mut self.workers, worker, index, radio);
-                    let located = Input::Located { index, place };
+                    let located = Input::Located { index, session, place };
                     self.workers[worker].switch.handle_input(self.now, located);
                 }
                 Output::Refused { report, why } => self.told.refused.push(Refusal {
@@ -95,7 +95,7 @@ impl Simulated {
                     self.told.aliases.push((report.source, alias.as_str().to_owned()));
                 }
                 Output::Dropped(dropped) => self.told.dropped[place_of(dropped)] += 1,
-                Output::Blocked { radio, time } => bans.push((radio, time)),
+                Output::Blocked { radio, time, .. } => bans.push((radio, time)),
                 other => self.workers[worker].note(self.now.mono, other),
             }
         }

@@ -40,6 +40,7 @@ impl Worker {
             Output::Home { id, slot } => {
                 self.heard.entry(id).or_insert((Time::default(), id, slot));
             }
+            Output::Away { id } => self.heard.retain(|_, (_, context, _)| *context != id),
             Output::Stopped { index, .. } => {
                 self.elsewhere.remove(&index);
             }

@@ -262,15 +262,16 @@ impl World {
                 Output::Home { id, slot } => {
                     self.heard_at.entry(id).or_insert((worker, id, slot));
                 }
-                Output::Locate { index, radio } => {
+                Output::Locate { index, session, radio } => {
                     let place = match self.heard_at.get(&radio) {
                         Some(&(at, context, slot)) if at == worker => Place::Here { context, slot },
                         Some(_) => Place::Elsewhere,
                         None => Place::Nowhere,
                     };
-                    this.switch.handle_input(self.now, Input::Located { index, place });
+                    this.switch.handle_input(self.now, Input::Located { index, session, place });
                     this.switch.check_invariants();
                 }
+                Output::Away { id } => self.heard_at.retain(|_, (_, context, _)| *context != id),
                 Output::Changed(_)
                 | Output::Refused { .. }
                 | Output::Alias { .. }

@@ -1,0 +1,140 @@
+//! What another worker wrote down of a context goes on here: its dynamic talkgroups, what it was sending, what it
+//! was hearing.
+
+use std::time::Duration;
+
+use stack::{ContextKey, Now, Slot, Slots, Time};
+
+use crate::call::{Call, Target};
+use crate::contexts::Context;
+use crate::record::{Dynamic, Running, read_record};
+use crate::session::{Origin, Session, SessionId, Standing};
+use crate::{MAX_DYNAMICS, Switch};
+
+/// No dynamic talkgroup that was written down stays longer.
+const MAX_DYNAMIC_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Switch {
+    pub(crate) fn restore(&mut self, now: Now, key: ContextKey, bytes: &[u8]) {
+        let Some(record) = read_record(bytes) else { return };
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        // Those of a simplex hotspot have no end.
+        let latest = now.mono + MAX_DYNAMIC_TIME;
+        let is_simplex = context.profile.slots == Slots::Simplex;
+        let sane = |dynamic: Dynamic| match dynamic.until {
+            Time(u64::MAX) if is_simplex => dynamic,
+            until => Dynamic { until: until.min(latest), ..dynamic },
+        };
+        context.dynamics =
+            record.dynamics.map(|dynamics| dynamics.into_iter().take(MAX_DYNAMICS).map(sane).collect());
+        self.arm_expiry(key);
+        self.resubscribe(now, key);
+        for slot in Slot::ALL {
+            if let Some(running) = &record.running[slot.index()] {
+                self.resume(now, key, slot, running);
+            } else if let Some(heard) = &record.heard[slot.index()] {
+                self.hear_on(now, key, slot, heard);
+            }
+        }
+    }
+
+    /// A context goes on with what it was sending. What becomes of the call is decided with its next burst, when
+    /// all contexts are there again.
+    fn resume(&mut self, now: Now, key: ContextKey, slot: Slot, running: &Running) {
+        let Some(context) = self.contexts.get(key) else { return };
+        if context.slots[slot.index()].incoming.is_some() {
+            return;
+        }
+        let origin = Origin::Local { context: key, slot, stream: running.stream };
+        // Its bursts go on under this node: the key must not be given again here, whoever gave it.
+        self.last_key = self.last_key.max(running.key);
+        match self.sessions.find(running.id()) {
+            None => {
+                let session = self.session_of(now, origin, slot, running);
+                self.open_incoming(now, key, slot, session);
+            }
+            // It was known here by those who hear it.
+            Some((index, Origin::Remote)) => {
+                self.unhear(index, key);
+                let Some(id) = self.contexts.get(key).map(|context| context.profile.id) else { return };
+                self.sessions.adopt(index, origin);
+                if let Some(session) = self.sessions.get_mut(index) {
+                    (session.context, session.slot, session.is_placed) = (id, slot, false);
+                    session.begun = running.begun.min(now.mono);
+                    session.hint = running.callee;
+                }
+                self.come_in(now, index, key, slot);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// What a context sends it does not hear, as it may have while nobody knew whose it is.
+    fn unhear(&mut self, index: u16, key: ContextKey) {
+        for slot in Slot::ALL {
+            let hears_it = |context: &Context| context.slots[slot.index()].outgoing == Some(index);
+            if self.contexts.get(key).is_some_and(hears_it) {
+                self.take_off(key, slot);
+            }
+        }
+    }
+
+    /// A context goes on with what it was hearing. If nothing comes of it, it ends there by its time-out.
+    fn hear_on(&mut self, now: Now, key: ContextKey, slot: Slot, heard: &Running) {
+        let Some(context) = self.contexts.get(key) else { return };
+        let state = &context.slots[slot.index()];
+        if state.incoming.is_some() || state.outgoing.is_some() {
+            return;
+        }
+        let index = match self.sessions.find(heard.id()) {
+            Some((index, _)) => index,
+            None => {
+                let session = self.session_of(now, Origin::Remote, slot, heard);
+                let Some(index) = self.sessions.insert(session) else { return };
+                self.watch(index);
+                index
+            }
+        };
+        if self.sessions.get(index).is_some_and(|session| session.call.target() == Target::Talkgroup) {
+            self.enter_group(index);
+        }
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        let is_own = session.origin.context() == Some(key);
+        if is_own || session.routes.iter().any(|route| route.to.0 == key) {
+            return;
+        }
+        if session.group.is_none() {
+            session.callee = Some((key, slot));
+        }
+        if session.standing == Standing::New {
+            let group = session.group.filter(|_| session.call.is_voice());
+            let is_taken = group.is_some_and(|group| self.groups.get(group).talker.is_some());
+            if is_taken {
+                return;
+            }
+            session.standing = Standing::Carried;
+            if let Some(group) = group {
+                self.groups.set_talker(group, Some((index, now.mono)));
+            }
+        }
+        if self.sessions.get(index).is_some_and(|session| session.standing == Standing::Carried) {
+            self.route_only(index, (key, slot), true);
+        }
+    }
+
+    fn session_of(&self, now: Now, origin: Origin, slot: Slot, running: &Running) -> Session {
+        let Running { source, destination, call, kind, options, .. } = *running;
+        let call = Call { source, destination, to: call, kind };
+        let mut session = Session::new(running.id(), origin, slot, call, options, now.mono);
+        session.is_placed = false;
+        session.begun = running.begun.min(now.mono);
+        session.hint = running.callee;
+        session
+    }
+}
+
+impl Running {
+    fn id(&self) -> SessionId {
+        SessionId { key: self.key, node: self.node }
+    }
+}
