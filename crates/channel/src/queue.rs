@@ -50,6 +50,8 @@ pub enum Report {
     Blocked {
         /// Its ID.
         radio: u32,
+        /// ID of the context where it did so.
+        context: u32,
         /// For how long, seconds.
         seconds: u32,
     },

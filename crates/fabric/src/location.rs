@@ -54,6 +54,16 @@ impl Locations<'_> {
 pub struct LocationsWriter(());
 
 impl LocationsWriter {
+    /// Forgets all radios that were heard at this context.
+    pub(crate) fn forget(&mut self, words: &[AtomicU64], context: u32) {
+        let of_context = |entry: &&[AtomicU64; 2]| entry[0].load(Ordering::Relaxed) as u32 == context;
+        for entry in words.as_chunks::<2>().0.iter().filter(of_context) {
+            // Zero, as while an entry changes hands: who reads takes it for none.
+            entry[1].store(0, Ordering::Release);
+            entry[0].store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Notes that `radio` was heard.
     pub(crate) fn set(&mut self, words: &[AtomicU64], radio: u32, location: Location) {
         let entries = bucket(words, radio).as_chunks::<2>().0;
@@ -85,6 +95,9 @@ mod tests {
         writer.set(&words, 2_501_001, at(10, 1000));
         writer.set(&words, 2_501_001, at(11, 2000));
         assert_eq!(table.get(2_501_001), Some(at(11, 2000)));
+        writer.set(&words, 7, at(13, 1));
+        writer.forget(&words, 13);
+        assert_eq!((table.get(7), table.get(2_501_001)), (None, Some(at(11, 2000))));
         let mut clash = (1..).filter(|&id| std::ptr::eq(bucket(&words, id), bucket(&words, 2_501_001)));
         for (n, id) in clash.by_ref().take(4).enumerate() {
             writer.set(&words, id, at(12, 3000 + n as u64));

@@ -82,6 +82,11 @@ impl WorkerWriter {
         Locations { words: self.map.body(LOCATIONS, LOCATION_WORDS) }
     }
 
+    /// Forgets who was heard at this context. Looks at the whole table: not for each packet.
+    pub fn forget_locations(&mut self, context: u32) {
+        self.locations.forget(self.map.body(LOCATIONS, LOCATION_WORDS), context);
+    }
+
     /// Notes where `radio` was heard.
     pub fn set_location(&mut self, radio: u32, location: Location) {
         self.locations.set(self.map.body(LOCATIONS, LOCATION_WORDS), radio, location);

@@ -7,7 +7,7 @@ use stack::Now;
 
 use crate::Switch;
 use crate::guard::is_copy;
-use crate::io::{Output, Refused};
+use crate::io::{Ended, Output, Refused};
 use crate::session::Standing;
 
 /// So long a talker can be displaced by one who began earlier but is heard of later.
@@ -23,6 +23,15 @@ impl Switch {
             if let Some((other, since)) = talker
                 && let Some(rival) = self.sessions.get(other)
             {
+                // Of its own sessions a worker has decided itself: the newer one has taken the place of the older,
+                // whose end was lost. One with the same start has moved to another worker.
+                let is_sequel = !session.origin.is_local()
+                    && !rival.origin.is_local()
+                    && (id.node == rival.id.node && id > rival.id || id.key == rival.id.key);
+                if is_sequel {
+                    self.end(now, other, Ended::Superseded);
+                    return self.contest(now, index);
+                }
                 let wins = id < rival.id && now.mono.since(since) < CONTEST;
                 let (first, second) = if wins { (id, rival.id) } else { (rival.id, id) };
                 let is_same = session.call.is_same(rival.call);

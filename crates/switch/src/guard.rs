@@ -98,8 +98,9 @@ impl Guard {
     /// Calls that have just ended and came in at another context than this session.
     fn past_calls(&self, session: &Session, now: Time) -> impl Iterator<Item = SessionId> {
         let recent = self.ended.iter().rev().take_while(move |ended| now.since(ended.at) < ECHO);
-        let (call, context) = (session.call, session.context);
-        recent.filter(move |ended| ended.call.is_same(call) && ended.context != context).map(|ended| ended.id)
+        let (call, context, key) = (session.call, session.context, session.id.key);
+        let is_other = move |ended: &&PastCall| ended.context != context && ended.id.key != key;
+        recent.filter(is_other).filter(move |ended| ended.call.is_same(call)).map(|ended| ended.id)
     }
 }
 

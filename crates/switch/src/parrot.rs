@@ -18,8 +18,6 @@ use crate::{BURST_TIME, PARROT, Switch, TERMINATOR};
 const PAUSE: Duration = Duration::from_millis(1000);
 /// Two minutes: what is over is not kept.
 const MAX_BURSTS: usize = 2000;
-/// Room that a recording has from its beginning: ten seconds.
-const USUAL_BURSTS: usize = 167;
 /// Recordings that are kept for the next calls.
 const MAX_SPARE: usize = 4;
 /// Calls that it listens to or answers at once; more are not kept.
@@ -80,7 +78,7 @@ impl Parrot {
     /// The session is for the parrot.
     pub(crate) fn listen(&mut self, session: u16, context: ContextKey, context_id: u32, slot: Slot) {
         if self.listening.len() + self.answers.len() < MAX_CALLS {
-            let bursts = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(USUAL_BURSTS));
+            let bursts = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(MAX_BURSTS));
             self.listening.insert(session, Recording { context, context_id, slot, bursts });
         }
     }

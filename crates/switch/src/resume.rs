@@ -98,6 +98,12 @@ impl Switch {
         if self.sessions.get(index).is_some_and(|session| session.call.target() == Target::Talkgroup) {
             self.enter_group(index);
         }
+        let Some(session) = self.sessions.get(index) else { return };
+        let member = (session.call.destination, slot);
+        let is_subscribed = |context: &Context| context.subscribed.contains(&member);
+        if session.group.is_some() && !self.contexts.get(key).is_some_and(is_subscribed) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(index) else { return };
         let is_own = session.origin.context() == Some(key);
         if is_own || session.routes.iter().any(|route| route.to.0 == key) {

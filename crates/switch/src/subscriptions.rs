@@ -61,7 +61,10 @@ impl Switch {
         }
         let Some(context) = self.contexts.remove(key) else { return };
         self.out(Output::Changed(key));
-        self.out(Output::Away { id: context.profile.id });
+        let id = context.profile.id;
+        if self.contexts.of(id).is_none() {
+            self.out(Output::Away { id });
+        }
         for (talkgroup, slot) in context.subscribed {
             self.remove_member(talkgroup, key, slot);
         }

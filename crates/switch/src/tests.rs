@@ -8,6 +8,7 @@ mod invariants;
 mod parrot;
 mod private;
 mod records;
+mod regressions;
 mod siblings;
 mod simulation;
 mod slots;

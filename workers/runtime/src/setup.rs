@@ -39,7 +39,7 @@ fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worke
     let [bells, wake, services_wake, stats, segment, reports, orders] = channel::descriptors(fds)?;
     Stats::writer(stats.as_fd())?.keep_panics();
     let bell = Bell::open(bells.as_fd(), usize::from(setup.slot))?;
-    let siblings = Siblings::new(WorkerWriter::open(segment.as_fd())?);
+    let siblings = Siblings::new(setup.slot, WorkerWriter::open(segment.as_fd())?);
     let services = Services {
         reports: QueueWriter::open(reports.as_fd())?,
         orders: QueueReader::open(orders.as_fd())?,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
+use fabric::{Bell, Counter, FRAME_LEN, Location, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::{CallType, Slot};
 use switch::{Forward, PARROT, Place, SessionReport};
 
@@ -10,8 +10,6 @@ use switch::{Forward, PARROT, Place, SessionReport};
 const BATCH: usize = 256;
 /// Stands for a call to no talkgroup: who wants it does not change with anybody's interest.
 const PRIVATE: u32 = u32::MAX;
-/// When a radio was heard of which only a hotspot with its ID is known: before any other.
-const NEVER_MS: u64 = 1;
 
 pub(crate) struct Sibling {
     slot: u8,
@@ -31,6 +29,8 @@ struct Call {
 }
 
 pub(crate) struct Siblings {
+    /// Our own place among them.
+    slot: u8,
     all: Vec<Sibling>,
     /// What this worker publishes.
     writer: WorkerWriter,
@@ -41,8 +41,8 @@ pub(crate) struct Siblings {
 }
 
 impl Siblings {
-    pub(crate) fn new(writer: WorkerWriter) -> Self {
-        Self { all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
+    pub(crate) fn new(slot: u8, writer: WorkerWriter) -> Self {
+        Self { slot, all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
     }
 
     /// A sibling is there, or there again.
@@ -102,9 +102,10 @@ impl Siblings {
             let location = sibling.reader.locations().get(radio)?;
             Some((location, Some(sibling.slot)))
         });
-        // Of equals every worker takes the same.
-        match here.into_iter().chain(there).max_by_key(|(location, _)| (location.heard_ms, location.context))
-        {
+        // Of equals all take the same.
+        let slot = |sibling: Option<u8>| sibling.unwrap_or(self.slot);
+        let newest = here.into_iter().chain(there).max_by_key(|(at, sibling)| (at.heard_ms, slot(*sibling)));
+        match newest {
             None => Place::Nowhere,
             Some((location, None)) => {
                 let slot = if location.slot == 1 { Slot::One } else { Slot::Two };
@@ -119,12 +120,19 @@ impl Siblings {
         }
     }
 
-    /// A context with this ID is here: calls to the ID come here while no radio with it was heard.
-    pub(crate) fn home(&mut self, id: u32, slot: Slot) {
-        if self.writer.locations().get(id).is_none() {
-            let location = fabric::Location { context: id, slot: slot.number(), heard_ms: NEVER_MS };
-            self.writer.set_location(id, location);
+    /// A context with this ID is here: calls to the ID come here while no radio with it was heard. The newest login
+    /// is right, and any radio is newer than that: the time of a login is noted in seconds where that of a radio
+    /// is in milliseconds.
+    pub(crate) fn home(&mut self, id: u32, slot: Slot, wall_us: u64) {
+        let heard_ms = wall_us / 1_000_000;
+        if self.writer.locations().get(id).is_none_or(|known| known.heard_ms < heard_ms) {
+            self.writer.set_location(id, Location { context: id, slot: slot.number(), heard_ms });
         }
+    }
+
+    /// The context with this ID is gone: no radio is there any more.
+    pub(crate) fn away(&mut self, id: u32) {
+        self.writer.forget_locations(id);
     }
 
     /// A call that began here has ended.
@@ -153,7 +161,7 @@ impl Siblings {
     }
 
     /// A radio was heard here.
-    pub(crate) fn heard(&mut self, radio: u32, location: fabric::Location) {
+    pub(crate) fn heard(&mut self, radio: u32, location: Location) {
         self.writer.set_location(radio, location);
     }
 
@@ -172,8 +180,9 @@ impl Siblings {
         }
     }
 
-    /// Takes what the siblings in `set` have for us, and returns those that have more.
-    pub(crate) fn read(&mut self, stats: &Stats, set: Wake, mut take: impl FnMut(u8, u32, &Forward)) -> Wake {
+    /// Puts what the siblings in `set` have for us into `forwards`, each with the sibling's slot and node ID, and
+    /// returns those that have more.
+    pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
         let mut more = 0;
         for i in 0..self.all.len() {
             let slot = self.all[i].slot;
@@ -185,12 +194,12 @@ impl Siblings {
             for mut old in old.drain(..) {
                 // One ring's worth, whatever it claims: it has no writer any more.
                 for _ in 0..SLOTS / BATCH {
-                    if !drain(stats, &mut old, |forward| take(slot, *node, forward)) {
+                    if !drain(stats, &mut old, |forward| forwards.push((slot, *node, forward))) {
                         break;
                     }
                 }
             }
-            if drain(stats, reader, |forward| take(slot, *node, forward)) {
+            if drain(stats, reader, |forward| forwards.push((slot, *node, forward))) {
                 more |= 1 << slot;
             }
             let (epoch, next) = reader.place();
@@ -211,7 +220,7 @@ impl Siblings {
 }
 
 /// Takes a batch of frames. True where there are more.
-fn drain(stats: &Stats, reader: &mut WorkerReader, mut take: impl FnMut(&Forward)) -> bool {
+fn drain(stats: &Stats, reader: &mut WorkerReader, mut take: impl FnMut(Forward)) -> bool {
     let mut frame = [0; FRAME_LEN];
     for _ in 0..BATCH {
         match reader.read(&mut frame) {
@@ -219,7 +228,7 @@ fn drain(stats: &Stats, reader: &mut WorkerReader, mut take: impl FnMut(&Forward
             Read::Gap(gap) => stats.add(Counter::RingGaps, gap),
             Read::Frame => {
                 if let Some(forward) = Forward::decode(&frame) {
-                    take(&forward);
+                    take(forward);
                 }
             }
         }

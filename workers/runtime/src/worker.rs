@@ -8,7 +8,7 @@ use fabric::{Bell, CELL_LEN, Cell, Counter, Location, SERVICES, Stats, Wake};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use stack::{ContextKey, Input, Now, Output, Refusal, Time};
-use switch::{Dropped, Refused, Switch};
+use switch::{Dropped, Forward, Refused, Switch};
 use sys::{Clocks, ReceiveBatch};
 
 use crate::Error;
@@ -49,6 +49,8 @@ pub(crate) struct Worker {
     touched: Vec<u16>,
     batch: ReceiveBatch,
     next_tick: Time,
+    /// What siblings have for us, while it is handled: empty between rounds.
+    forwards: Vec<(u8, u32, Forward)>,
     /// Who has more for us than fitted the last round.
     pending: Wake,
     stop: bool,
@@ -85,6 +87,7 @@ impl Worker {
             touched: Vec::new(),
             batch: ReceiveBatch::new(BATCH, MAX_RECEIVED),
             next_tick: Time::default(),
+            forwards: Vec::new(),
             pending: 0,
             stop: false,
         })
@@ -201,12 +204,14 @@ impl Worker {
             set = Wake::MAX;
         }
         if set & !(1 << SERVICES) != 0 {
-            let switch = &mut self.switch;
-            self.pending = self.siblings.read(&self.stats, set, |peer, node, forward| {
+            let mut forwards = std::mem::take(&mut self.forwards);
+            self.pending = self.siblings.read(&self.stats, set, &mut forwards);
+            for (peer, node, forward) in forwards.drain(..) {
                 self.stats.add(Counter::Frames, 1);
-                switch.handle_input(now, switch::Input::Remote { peer, node, forward });
-            });
-            self.settle(now);
+                // What the switch asks is answered before the next burst: it may be of the same call.
+                self.instruct(now, switch::Input::Remote { peer, node, forward: &forward });
+            }
+            self.forwards = forwards;
         }
         if set >> SERVICES & 1 == 1 {
             self.follow_orders(now);
@@ -371,10 +376,11 @@ impl Worker {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
-            Output::Home { id, slot } => self.siblings.home(id, slot),
-            Output::Locate { index, radio } => {
+            Output::Home { id, slot } => self.siblings.home(id, slot, now.wall_us),
+            Output::Away { id } => self.siblings.away(id),
+            Output::Locate { index, session, radio } => {
                 let place = self.siblings.locate(index, radio);
-                self.switch.handle_input(now, switch::Input::Located { index, place });
+                self.switch.handle_input(now, switch::Input::Located { index, session, place });
             }
             Output::Refused { report, why } => {
                 self.stats.add(counter_of_refused(why), 1);
@@ -384,9 +390,9 @@ impl Worker {
                 let alias = alias.as_str().to_owned();
                 self.services.report(&self.stats, &Report::Alias { report, alias });
             }
-            Output::Blocked { radio, time } => {
+            Output::Blocked { radio, context, time } => {
                 let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-                self.services.report(&self.stats, &Report::Blocked { radio, seconds });
+                self.services.report(&self.stats, &Report::Blocked { radio, context, seconds });
             }
             Output::Dropped(dropped) => self.stats.add(counter_of_dropped(dropped), 1),
         }
