@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use schedule::Timed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -116,6 +117,12 @@ pub struct DeviceInfo {
     pub ts1: Vec<u32>,
     /// Static talkgroups of TS2.
     pub ts2: Vec<u32>,
+    /// Talkgroups that are static at times.
+    pub timed: Vec<Timed>,
+    /// Blocked talkgroups.
+    pub blocked: Vec<u32>,
+    /// Whether it has one dynamic talkgroup a slot at most.
+    pub single: bool,
 }
 
 /// The devices of the registry.

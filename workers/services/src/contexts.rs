@@ -1,6 +1,6 @@
 //! Who is logged in, read from the shards' state segments: no worker is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::{ContextInfo, ContextState, Dynamic, PerSlot, SlotsServed};
 use fabric::{CELL_LEN, Cell, StateReader};
@@ -71,6 +71,17 @@ pub(crate) fn list<'a>(shards: impl Iterator<Item = &'a Shard>, now: Time) -> Ve
 /// Whether anybody is logged in under this ID.
 pub(crate) fn any<'a>(mut shards: impl Iterator<Item = &'a Shard>, id: u32) -> bool {
     shards.any(|shard| shard.contexts().any(|(described, _)| described.id == id))
+}
+
+/// The IDs of all contexts.
+pub(crate) fn ids<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<u32> {
+    shards.flat_map(Shard::contexts).map(|(described, _)| described.id).collect()
+}
+
+/// The call signs of all contexts that have told them, by ID.
+pub(crate) fn calls<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeMap<u32, String> {
+    let call = |described: Described| Some((described.id, described.config?.call));
+    shards.flat_map(Shard::contexts).filter_map(|(described, _)| call(described)).collect()
 }
 
 /// The sessions that all contexts are sending.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
 
+mod operator;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,7 +45,8 @@ fn evict(login: &Login) -> Order {
 
 fn device_add(id: u32, password: Option<&str>, ts2: Vec<u32>) -> ServicesRequest {
     let password = password.map(|text| Secret::new(text).unwrap());
-    ServicesRequest::DeviceAdd { id, password, call: None, ts1: vec![], ts2 }
+    let (blocked, single) = (vec![], false);
+    ServicesRequest::DeviceAdd { id, password, call: None, ts1: vec![], ts2, blocked, single }
 }
 
 /// The next event, with its time checked and taken out.
@@ -170,7 +172,7 @@ fn what_happens_is_told_to_whoever_listens() {
     let expected = [
         r#"{"Event":"Repeater-Connected","ContextID":2501001,"Address":"192.0.2.7:1","Call":"N0CALL","Software":"x"}"#,
         r#"{"Event":"Session-Start"}"#,
-        r#"{"Event":"Session-Stop","State":2}"#,
+        r#"{"Event":"Session-Stop","State":2,"Reason":"terminator"}"#,
         r#"{"Event":"Repeater-Disconnected","ContextID":2501001,"Reason":"an operator threw it out"}"#,
         r#"{"Event":"Repeater-Refused","ContextID":2501001,"Reason":"wrong password"}"#,
     ];
@@ -193,7 +195,7 @@ fn what_happens_is_told_to_whoever_listens() {
     services.tell(&Parent::WorkerInfo(info(1, Some(101), State::Starting)));
     services.tell(&Parent::WorkerInfo(info(1, Some(101), State::Ready)));
     expect(r#"{"Event":"Worker-Started","Pid":101}"#, Some(1));
-    expect(r#"{"Event":"Session-Stop","State":2}"#, Some(1));
+    expect(r#"{"Event":"Session-Stop","State":2,"Reason":"unknown"}"#, Some(1));
     assert_eq!(cluster.ask::<Vec<CallInfo>>(&ServicesRequest::Calls).unwrap(), []);
 
     services.tell(&Parent::Stop);
