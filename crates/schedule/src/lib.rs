@@ -9,11 +9,13 @@ mod day;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
-use time::{Date, OffsetDateTime};
 
 pub use day::{Day, DayError};
+/// A day of the calendar.
+pub use time::Date;
 
 const DATE: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 /// Minutes of a day.
