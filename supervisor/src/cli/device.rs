@@ -1,6 +1,7 @@
 //! What can be said about devices and their talkgroups.
 
-use clap::{Args, Subcommand};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Subcommand};
 use schedule::{Date, Day, Schedule};
 
 use super::Json;
@@ -59,7 +60,7 @@ pub(crate) enum Device {
         /// The device's ID
         id: u32,
         /// on: keying a talkgroup ends the one that was keyed before
-        #[arg(value_parser = clap::builder::BoolishValueParser::new(), value_name = "on|off")]
+        #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
         on: bool,
     },
     /// Give a device another password, read from standard input; it is asked for it at its next login

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 /// Radios that are remembered; beyond, the one that was heard the longest ago is forgotten.
 const MAX_RADIOS: usize = 4096;
+/// Call signs that are remembered; beyond, all are learnt anew.
+const MAX_CALLS: usize = 65_536;
 /// The longest alias, in characters.
 const MAX_ALIAS: usize = 31;
 /// The length of a burst of speech, seconds.
@@ -21,13 +23,15 @@ pub(crate) struct Heard {
     by_radio: BTreeMap<u32, HeardInfo>,
     /// Radios of which something has changed since [`Self::take_changes`].
     changed: BTreeSet<u32>,
+    /// Call signs of contexts that are or were logged in, by ID.
+    calls: BTreeMap<u32, String>,
 }
 
 impl Heard {
-    /// From what an earlier process kept. A session that goes on there and is not among those that run has
+    /// From what an earlier process kept, and the call signs of those that are logged in. A session that goes on there and is not among those that run has
     /// ended, nobody knows how.
-    pub(crate) fn new(kept: Vec<HeardInfo>, running: &BTreeSet<Uuid>) -> Self {
-        let mut heard = Self::default();
+    pub(crate) fn new(kept: Vec<HeardInfo>, running: &BTreeSet<Uuid>, calls: BTreeMap<u32, String>) -> Self {
+        let mut heard = Self { calls, ..Self::default() };
         for mut info in kept {
             if info.ended.is_none() && !running.contains(&info.session) {
                 info.ended = Some(StopReason::Unknown);
@@ -36,6 +40,14 @@ impl Heard {
             heard.by_radio.insert(info.radio, info);
         }
         heard
+    }
+
+    /// A context has logged in.
+    pub(crate) fn named(&mut self, context: u32, call: &str) {
+        if self.calls.len() >= MAX_CALLS {
+            self.calls.clear();
+        }
+        self.calls.insert(context, call.to_owned());
     }
 
     pub(crate) fn started(&mut self, report: &SessionReport) {
@@ -81,7 +93,7 @@ impl Heard {
                 destination: report.destination,
                 group: report.call == CallType::Group,
                 context: report.context,
-                call: String::new(),
+                call: self.calls.get(&report.context).cloned().unwrap_or_default(),
                 slot: report.slot.number(),
                 session,
                 started_ms,
@@ -103,21 +115,6 @@ impl Heard {
         if let Some(oldest) = oldest {
             self.by_radio.remove(&oldest);
             self.changed.insert(oldest);
-        }
-    }
-
-    /// Whether there is a context whose call sign is not known yet.
-    pub(crate) fn lacks_calls(&self) -> bool {
-        self.changed.iter().filter_map(|radio| self.by_radio.get(radio)).any(|info| info.call.is_empty())
-    }
-
-    /// Fills in the call signs of contexts.
-    pub(crate) fn name(&mut self, calls: &BTreeMap<u32, String>) {
-        for info in self.by_radio.values_mut().filter(|info| info.call.is_empty()) {
-            if let Some(call) = calls.get(&info.context) {
-                info.call.clone_from(call);
-                self.changed.insert(info.radio);
-            }
         }
     }
 
@@ -182,12 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_once_and_calls_filled_in() {
+    fn changes_are_told_once() {
         let mut heard = Heard::default();
+        heard.named(262_137_001, "DB0ABC");
         heard.started(&of(1, 1));
-        assert!(heard.lacks_calls());
-        heard.name(&BTreeMap::from([(262_137_001, "DB0ABC".to_owned()), (9, "X".to_owned())]));
-        assert!(!heard.lacks_calls());
         let changes = heard.take_changes();
         assert_eq!((changes.len(), changes[0].1.as_ref().map(|info| &*info.call)), (1, Some("DB0ABC")));
         assert!(heard.take_changes().is_empty());
@@ -205,7 +200,7 @@ mod tests {
         heard.started(&of(2, 2_000_000));
         let kept: Vec<HeardInfo> = heard.take_changes().into_iter().filter_map(|(_, info)| info).collect();
         let running = BTreeSet::from([Uuid::from_u128(report(1_000_000).session.uuid())]);
-        let mut heard = Heard::new(kept, &running);
+        let mut heard = Heard::new(kept, &running, BTreeMap::new());
         let ended: Vec<_> = heard.list(9, 0).into_iter().map(|info| info.ended).collect();
         assert_eq!(ended, [Some(StopReason::Unknown), None]);
         heard.stopped(&of(1, 1_000_000), StopReason::Terminator, 0);

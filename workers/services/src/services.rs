@@ -60,7 +60,7 @@ impl Services {
                 calls.started(shard.worker, report);
             }
         }
-        let heard = Heard::new(registry.heard()?, &running);
+        let heard = Heard::new(registry.heard()?, &running, contexts::calls(host.shards()));
         let (bans, unreadable) = registry.bans()?;
         for id in unreadable {
             log::line(format_args!(
@@ -129,7 +129,6 @@ impl Services {
 
     /// Writes down what was heard since it was last written down.
     pub(crate) fn keep_heard(&mut self) {
-        self.name_heard();
         let changes = self.heard.take_changes();
         if changes.is_empty() {
             return;
@@ -140,15 +139,8 @@ impl Services {
     }
 
     /// Who was heard last, the newest first.
-    pub(crate) fn last_heard(&mut self, count: u32, wall_us: u64) -> Vec<HeardInfo> {
-        self.name_heard();
+    pub(crate) fn last_heard(&self, count: u32, wall_us: u64) -> Vec<HeardInfo> {
         self.heard.list(usize::try_from(count).unwrap_or(usize::MAX), wall_us)
-    }
-
-    fn name_heard(&mut self) {
-        if self.heard.lacks_calls() {
-            self.heard.name(&contexts::calls(self.host.shards()));
-        }
     }
 
     /// Does what the supervisor says while we run.
@@ -209,6 +201,7 @@ impl Services {
         match notice {
             Notice::Refused { id, from, reason } => self.refused(slot, id, from, reason),
             Notice::Up { id, from, call, software } => {
+                self.heard.named(id, &call);
                 let event = Event::RepeaterConnected { context_id: id, address: from, call, software };
                 self.bus.emit(Some(slot), event);
             }

@@ -6,7 +6,7 @@ use events::{RefuseReason, StopReason};
 use nix::sys::signal::Signal;
 use schedule::Schedule;
 use serde_json::Value;
-use stack::{DeviceSettings, Gone, Slot, Verdict};
+use stack::{DeviceSettings, Gone, Notice, Slot, Verdict};
 use switch::{Ended as CallEnded, Refused, SessionReport};
 use sys::Ended;
 
@@ -199,6 +199,9 @@ fn refusals_and_aliases_are_events_and_the_last_heard_outlive_the_services() {
     let services = cluster.start();
     let mut lines = control::events(&cluster.paths, PATIENCE).unwrap();
     let report = device::with_a_call(&mut cluster.states[0], 25_011, ID, 91);
+    let from = "192.0.2.7:1".parse().unwrap();
+    let up = Notice::Up { id: ID, from, call: "N0CALL".to_owned(), software: String::new() };
+    cluster.report(0, &Report::Notice { shard: 0, notice: up });
     let distress = SessionReport { emergency: true, bursts: 50, ..report };
     cluster.report(0, &Report::Started(distress));
     cluster.report(0, &Report::Alias { report: distress, alias: "DL1ABC\u{1b}[2J\n".to_owned() });
