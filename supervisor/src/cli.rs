@@ -136,3 +136,55 @@ pub(crate) struct Json {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use schedule::{Day, Schedule};
+
+    use super::*;
+
+    fn verb(line: &str) -> Result<Verb, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.verb)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn talkgroups_at_times() {
+        let Ok(Verb::Subscribe(always)) = verb("bmctl subscribe 262137 91") else { panic!() };
+        assert_eq!(
+            (always.id, always.talkgroup, always.slot.slot, always.schedule()),
+            (262_137, 91, 2, None)
+        );
+        let net = "bmctl subscribe 262137 91 --slot 1 --days mon,TUE --from 19:00 --until 24:00";
+        let Ok(Verb::Subscribe(net)) = verb(net) else { panic!() };
+        let days = vec![Day::Mon, Day::Tue];
+        let expected = Schedule { days, from: 19 * 60, until: 24 * 60, first: None, last: None };
+        assert_eq!((net.slot.slot, net.schedule()), (1, Some(expected)));
+        for bad in ["--slot 3", "--days mon", "--from 19:00", "--until 19:00", "--first 2026-03-01"] {
+            assert!(verb(&format!("bmctl subscribe 262137 91 {bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bans_and_switches() {
+        let Ok(Verb::Ban { id: 7, time, reason }) = verb("bmctl ban 7 --for 2d --reason noise") else {
+            panic!()
+        };
+        assert_eq!((time, &*reason), (Some(Duration::from_secs(2 * 86_400)), "noise"));
+        assert!(verb("bmctl ban 7 --for 30").is_err());
+        let single = |on: &str| match verb(&format!("bmctl device single 7 {on}")) {
+            Ok(Verb::Device(Device::Single { on, .. })) => Some(on),
+            _ => None,
+        };
+        assert_eq!([single("on"), single("off"), single("maybe")], [Some(true), Some(false), None]);
+        let Ok(Verb::Lastheard { count: 5, json: Json { json: true } }) = verb("bmctl lastheard -n 5 --json")
+        else {
+            panic!()
+        };
+    }
+}

@@ -168,7 +168,7 @@ fn the_last_heard_and_the_monitor_show_a_call() {
     said(&cluster, &["kick", "2501001"]);
     let _ = watch.find(&["repeater 2501001 S2501001 is gone: an operator threw it out"]);
     said(&cluster, &["ban", "7"]);
-    let _ = watch.find(&["radio 7 banned for ever (operator)"]);
+    let _ = watch.find(&["radio 7 banned for ever by an operator"]);
     for verb in ["drop-call", "drop-dynamic"] {
         let error = refused(&cluster, &[verb, "2507777"]);
         assert!(error.contains("no context has the ID 2507777"), "{error}");

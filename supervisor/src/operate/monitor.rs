@@ -119,8 +119,9 @@ impl View {
             }
             Event::RadioBanned { radio_id, until, by, reason } => {
                 let until = until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
-                let reason = [by, clean(&reason)].join(", ");
-                format!("radio {radio_id} banned {until} ({})", reason.trim_end_matches(", "))
+                let by = if by == "operator" { " by an operator" } else { "" };
+                let reason = [": ", &clean(&reason)].concat();
+                format!("radio {radio_id} banned {until}{by}{}", reason.trim_end_matches(": "))
             }
             Event::RadioUnbanned { radio_id, reason } => {
                 format!("radio {radio_id} unbanned: {}", clean(&reason))
@@ -249,7 +250,7 @@ mod tests {
         );
         let (by, reason) = ("operator".to_owned(), String::new());
         let ban = Event::RadioBanned { radio_id: 7, until: None, by, reason };
-        assert_eq!(line(&mut view, ban).unwrap(), "12:00:01  radio 7 banned for ever (operator)");
+        assert_eq!(line(&mut view, ban).unwrap(), "12:00:01  radio 7 banned for ever by an operator");
         let died = Event::WorkerDied { pid: 9, reason: "signal SIGKILL".to_owned() };
         assert_eq!(line(&mut view, died).unwrap(), "12:00:01  worker 1 DIED (pid 9): signal SIGKILL");
         let missing = view.line(r#"{"Event":"Events-Lost","Count":7}"#).unwrap();
