@@ -89,9 +89,9 @@ impl Nursery {
             node: worker.node,
             stacks: self.stacks.clone(),
             salt_key: self.salt_key,
-            calls: switch::Settings::default(),
-            devices: stack::Access::default(),
-            call_signs: stack::CallAccess::default(),
+            calls: call_rules(&self.config),
+            devices: self.config.access.devices.clone(),
+            call_signs: self.config.access.calls.clone(),
         };
         let fds = [
             memory.bells.writable(),
@@ -155,5 +155,58 @@ impl Nursery {
             socket.send(&Parent::WorkerInfo(worker.clone()), &[])?;
         }
         Ok(())
+    }
+}
+
+/// The rules of calls, as the workers' switches are told of them.
+fn call_rules(config: &Config) -> switch::Settings {
+    let Config { calls, protection, access, .. } = config;
+    switch::Settings {
+        hang_time: calls.hang_time,
+        dynamic_time: calls.dynamic_time,
+        call_timeout: calls.call_timeout,
+        max_burst_rate: protection.max_burst_rate,
+        encrypted: protection.encrypted,
+        radios: access.radios.clone(),
+        talkgroups: access.talkgroups.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_without_rules_has_those_of_the_switch() {
+        assert_eq!(call_rules(&Config::default()), switch::Settings::default());
+        let text = "calls.call_timeout = 0\nprotection.encrypted = \"carry\"\naccess.radios.deny = [7]";
+        let rules = call_rules(&Config::parse(text).unwrap());
+        assert_eq!((rules.call_timeout, rules.encrypted), (None, true));
+        assert!(!rules.radios.permits(7) && rules.talkgroups.permits(7));
+    }
+
+    #[test]
+    fn the_longest_lists_fit_a_message() {
+        let ids = format!("[{}]", "\"999999999-999999999\",".repeat(config::MAX_ACCESS));
+        let air = format!("[{}]", "\"16777215-16777215\",".repeat(config::MAX_ACCESS));
+        let calls = format!("[{}]", "\"ABCDEFGHIJ*\",".repeat(config::MAX_ACCESS));
+        let lists = [("devices", &ids), ("calls", &calls), ("radios", &air), ("talkgroups", &air)];
+        let text = lists.map(|(name, list)| format!("[access.{name}]\nallow = {list}\ndeny = {list}\n"));
+        let config = Config::parse(&text.concat()).unwrap();
+        let setup = WorkerSetup {
+            slot: 0,
+            node: 1,
+            stacks: vec![],
+            salt_key: [255; 32],
+            calls: call_rules(&config),
+            devices: config.access.devices.clone(),
+            call_signs: config.access.calls.clone(),
+        };
+        let (ours, theirs) = Socket::pair().unwrap();
+        ours.send(&Parent::Worker(Box::new(setup)), &[]).unwrap();
+        assert!(matches!(theirs.receive().unwrap(), Some((Parent::Worker(_), _))));
+        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), nodes: vec![1; 127] };
+        ours.send(&Parent::Services(Box::new(services)), &[]).unwrap();
+        assert!(matches!(theirs.receive().unwrap(), Some((Parent::Services(_), _))));
     }
 }

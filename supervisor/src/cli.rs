@@ -1,10 +1,16 @@
 //! The command line: what can be said, and the help that teaches it.
 
-use std::net::SocketAddr;
+mod device;
+mod sim;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use config::Workers;
+
+pub(crate) use device::{AnySlot, Device, OneSlot, Subscribe};
+pub(crate) use sim::Sim;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -62,7 +68,57 @@ pub(crate) enum Verb {
         /// Its ID
         id: u32,
     },
-    /// Devices in the registry: their passwords, call signs and static talkgroups
+    /// Print calls as they happen, one line each, until Ctrl-C; times are UTC
+    Monitor,
+    /// Show who was heard last, the newest first
+    Lastheard {
+        /// How many
+        #[arg(short = 'n', default_value_t = 20)]
+        count: u32,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Give a repeater or hotspot a static talkgroup, at once and for good
+    ///
+    /// The registry keeps it; the device need not be there. With --from and --until it is static at these times
+    /// alone, for example for a weekly net: `bmctl subscribe 262137 91 --days tue --from 19:00 --until 21:00`. All
+    /// times are UTC.
+    Subscribe(Subscribe),
+    /// Take a static talkgroup from a repeater or hotspot, with all its times
+    Unsubscribe {
+        /// The device's ID
+        id: u32,
+        /// The talkgroup
+        talkgroup: u32,
+        #[command(flatten)]
+        slot: OneSlot,
+    },
+    /// End the calls that a repeater sends or hears
+    DropCall(AnySlot),
+    /// End the dynamic talkgroups of a repeater
+    DropDynamic(AnySlot),
+    /// Keep a radio or device out: its calls and logins are refused, and it is thrown out
+    ///
+    /// A hotspot with nine digits is banned with its first seven. A ban outlives restarts; another one of the same ID
+    /// takes its place.
+    Ban {
+        /// The ID of a radio, repeater or hotspot
+        id: u32,
+        /// For how long, e.g. 30m, 1h or 2d [default: until it is lifted]
+        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        time: Option<Duration>,
+        /// Why: shown by `bmctl bans`
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Lift a ban
+    Unban {
+        /// The ID
+        id: u32,
+    },
+    /// Show who is banned
+    Bans(Json),
+    /// Devices in the registry: their passwords, call signs and talkgroups
     #[command(subcommand)]
     Device(Device),
     /// Simulate repeaters against this cluster: a first proof, and a load generator
@@ -81,72 +137,54 @@ pub(crate) struct Json {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Device {
-    /// Add a device; a password is made up and printed once, unless one is given
-    Add {
-        /// Its ID as it sends it: usually 6 or 7 digits, 9 for a hotspot
-        id: u32,
-        /// Its call sign
-        #[arg(long)]
-        call: Option<String>,
-        /// Static talkgroups of TS1, with commas
-        #[arg(long, value_name = "TG,TG", value_delimiter = ',')]
-        ts1: Vec<u32>,
-        /// Static talkgroups of TS2, with commas
-        #[arg(long, value_name = "TG,TG", value_delimiter = ',')]
-        ts2: Vec<u32>,
-        /// Read its password from standard input
-        #[arg(long)]
-        password_stdin: bool,
-        /// Give it none: the one of the configuration is good for it
-        #[arg(long, conflicts_with = "password_stdin")]
-        no_password: bool,
-    },
-    /// Show all devices
-    List(Json),
-    /// Remove a device; one that is logged in stays so until it is kicked
-    Remove {
-        /// Its ID
-        id: u32,
-    },
-    /// Give a device another password, read from standard input; it is asked for it at its next login
-    Password {
-        /// Its ID
-        id: u32,
-    },
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use schedule::{Day, Schedule};
 
-#[derive(Debug, Args)]
-pub(crate) struct Sim {
-    /// One call from a worker to another and one to the parrot, told in words
-    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "seed"])]
-    pub(crate) demo: bool,
-    /// How many repeaters
-    #[arg(long, default_value_t = 50)]
-    pub(crate) repeaters: usize,
-    /// How many talkgroups they share
-    #[arg(long, default_value_t = 1)]
-    pub(crate) talkgroups: usize,
-    /// How many calls at once
-    #[arg(long, default_value_t = 1)]
-    pub(crate) calls: usize,
-    /// How long each call is
-    #[arg(long, default_value_t = 10)]
-    pub(crate) seconds: u32,
-    /// Also run the same load through a bare `sendto` loop: the kernel's own cost
-    #[arg(long)]
-    pub(crate) floor: bool,
-    /// The server [default: where this cluster's mmdvm stack listens]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub(crate) server: Option<SocketAddr>,
-    /// A file with the repeaters' password [default: the development password]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
-    /// Draw stream IDs from this
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
+    use super::*;
+
+    fn verb(line: &str) -> Result<Verb, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.verb)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn talkgroups_at_times() {
+        let Ok(Verb::Subscribe(always)) = verb("bmctl subscribe 262137 91") else { panic!() };
+        assert_eq!(
+            (always.id, always.talkgroup, always.slot.slot, always.schedule()),
+            (262_137, 91, 2, None)
+        );
+        let net = "bmctl subscribe 262137 91 --slot 1 --days mon,TUE --from 19:00 --until 24:00";
+        let Ok(Verb::Subscribe(net)) = verb(net) else { panic!() };
+        let days = vec![Day::Mon, Day::Tue];
+        let expected = Schedule { days, from: 19 * 60, until: 24 * 60, first: None, last: None };
+        assert_eq!((net.slot.slot, net.schedule()), (1, Some(expected)));
+        for bad in ["--slot 3", "--days mon", "--from 19:00", "--until 19:00", "--first 2026-03-01"] {
+            assert!(verb(&format!("bmctl subscribe 262137 91 {bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bans_and_switches() {
+        let Ok(Verb::Ban { id: 7, time, reason }) = verb("bmctl ban 7 --for 2d --reason noise") else {
+            panic!()
+        };
+        assert_eq!((time, &*reason), (Some(Duration::from_secs(2 * 86_400)), "noise"));
+        assert!(verb("bmctl ban 7 --for 30").is_err());
+        let single = |on: &str| match verb(&format!("bmctl device single 7 {on}")) {
+            Ok(Verb::Device(Device::Single { on, .. })) => Some(on),
+            _ => None,
+        };
+        assert_eq!([single("on"), single("off"), single("maybe")], [Some(true), Some(false), None]);
+        let Ok(Verb::Lastheard { count: 5, json: Json { json: true } }) = verb("bmctl lastheard -n 5 --json")
+        else {
+            panic!()
+        };
+    }
 }

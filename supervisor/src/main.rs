@@ -49,6 +49,17 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),
         Verb::Calls(args) => operate::calls(paths, args.json).map(|()| Exit::Ok),
         Verb::Kick { id } => operate::kick(paths, id).map(|()| Exit::Ok),
+        Verb::Monitor => operate::monitor(paths).map(|()| Exit::Ok),
+        Verb::Lastheard { count, json } => operate::last_heard(paths, count, json.json).map(|()| Exit::Ok),
+        Verb::Subscribe(args) => operate::subscribe(paths, &args).map(|()| Exit::Ok),
+        Verb::Unsubscribe { id, talkgroup, slot } => {
+            operate::unsubscribe(paths, id, talkgroup, slot.slot).map(|()| Exit::Ok)
+        }
+        Verb::DropCall(args) => operate::drop_call(paths, args).map(|()| Exit::Ok),
+        Verb::DropDynamic(args) => operate::drop_dynamic(paths, args).map(|()| Exit::Ok),
+        Verb::Ban { id, time, reason } => operate::ban(paths, id, time, reason).map(|()| Exit::Ok),
+        Verb::Unban { id } => operate::unban(paths, id).map(|()| Exit::Ok),
+        Verb::Bans(args) => operate::bans(paths, args.json).map(|()| Exit::Ok),
         Verb::Device(device) => operate::device(paths, device).map(|()| Exit::Ok),
         Verb::Sim(args) => simulate::sim(paths, &args),
     }

@@ -1,17 +1,24 @@
 //! The operator's verbs: each asks the supervisor or the services and prints the answer.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+mod devices;
+mod monitor;
+mod radios;
+
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use control::{
-    CallInfo, ClusterState, ContextInfo, DeviceInfo, DeviceList, Exit, Paths, Secret, ServicesRequest,
-    Status, SupervisorRequest, request,
+    CallInfo, ClusterState, ContextInfo, Exit, Paths, ServicesRequest, Status, SupervisorRequest, request,
 };
 use serde::Serialize;
 
-use crate::cli::Device;
+use crate::cli::AnySlot;
 use crate::say;
+
+pub(crate) use devices::{device, subscribe, unsubscribe};
+pub(crate) use monitor::monitor;
+pub(crate) use radios::{ban, bans, last_heard, unban};
 
 /// For an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -114,13 +121,20 @@ pub(crate) fn contexts(paths: &Paths, json: bool) -> Result<()> {
     if json {
         return print_json(&contexts);
     }
-    say::line("id         call      worker  state        address                 ts1 / ts2 (dynamic)");
+    say::line("id         call      worker  state        address                 ts1 / ts2 (dynamic), rules");
     for context in contexts {
+        let mut rules = String::new();
+        if !context.blocked.is_empty() {
+            rules.push_str(&format!(", blocked {}", talkgroups(&context.blocked)));
+        }
+        if context.single {
+            rules.push_str(", single");
+        }
         let dynamic = |list: &[control::Dynamic]| {
             talkgroups(&list.iter().map(|dynamic| dynamic.talkgroup).collect::<Vec<_>>())
         };
         say::line(&format!(
-            "{:<10} {:<9} {:<7} {:<12} {:<23} {} / {} ({} / {})",
+            "{:<10} {:<9} {:<7} {:<12} {:<23} {} / {} ({} / {}){rules}",
             context.id,
             context.call,
             context.worker,
@@ -157,63 +171,18 @@ pub(crate) fn kick(paths: &Paths, id: u32) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn device(paths: &Paths, device: Device) -> Result<()> {
-    match device {
-        Device::Add { id, call, ts1, ts2, password_stdin, no_password } => {
-            let made_up = if password_stdin || no_password { None } else { Some(make_up_password()?) };
-            let password = if password_stdin { Some(read_password()?) } else { made_up.clone() };
-            let add = ServicesRequest::DeviceAdd { id, password, call, ts1, ts2 };
-            let _: DeviceInfo = request(paths, &add, TIMEOUT)?;
-            let shown = made_up.map(|password| format!(" with password {}", password.expose()));
-            say::line(&format!("device {id} added{}", shown.unwrap_or_default()));
-        }
-        Device::List(args) => list_devices(paths, args.json)?,
-        Device::Remove { id } => {
-            request::<(), _>(paths, &ServicesRequest::DeviceRemove { id }, TIMEOUT)?;
-            say::line(&format!("device {id} removed"));
-        }
-        Device::Password { id } => {
-            let password = read_password()?;
-            let _: DeviceInfo = request(paths, &ServicesRequest::DevicePassword { id, password }, TIMEOUT)?;
-            say::line(&format!("device {id} has a new password"));
-        }
-    }
+pub(crate) fn drop_call(paths: &Paths, AnySlot { id, slot }: AnySlot) -> Result<()> {
+    request::<(), _>(paths, &ServicesRequest::DropCall { id, slot }, TIMEOUT)?;
+    say::line(&format!("calls of {id} dropped{}", on_slot(slot)));
     Ok(())
 }
 
-fn list_devices(paths: &Paths, json: bool) -> Result<()> {
-    let list: DeviceList = request(paths, &ServicesRequest::DeviceList, TIMEOUT)?;
-    if json {
-        return print_json(&list);
-    }
-    say::line("id         call      password  ts1 / ts2");
-    for device in list.devices {
-        let call = device.call.unwrap_or_else(|| "-".to_owned());
-        let password = if device.has_password { "own" } else { "-" };
-        let (ts1, ts2) = (talkgroups(&device.ts1), talkgroups(&device.ts2));
-        say::line(&format!("{:<10} {call:<9} {password:<9} {ts1} / {ts2}", device.id));
-    }
-    list.unreadable.iter().for_each(|reason| say::warning(reason));
+pub(crate) fn drop_dynamic(paths: &Paths, AnySlot { id, slot }: AnySlot) -> Result<()> {
+    request::<(), _>(paths, &ServicesRequest::DropDynamic { id, slot }, TIMEOUT)?;
+    say::line(&format!("dynamic talkgroups of {id} dropped{}", on_slot(slot)));
     Ok(())
 }
 
-/// One line of standard input: a password as an argument would be seen in the process list.
-fn read_password() -> Result<Secret> {
-    if io::stdin().is_terminal() {
-        say::log("type the password and press Enter");
-    }
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).context("cannot read the password from standard input")?;
-    Ok(Secret::new(line.trim_end_matches(['\r', '\n']))?)
-}
-
-/// Sixteen letters and digits: 80 random bits.
-fn make_up_password() -> Result<Secret> {
-    // No 0, o, 1, l: passwords are typed off screens. 32 letters make each byte count five bits, evenly.
-    const LETTERS: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).context("the kernel gives no random bytes")?;
-    Ok(Secret::new(
-        random.map(|byte| char::from(LETTERS[usize::from(byte % 32)])).iter().collect::<String>(),
-    )?)
+fn on_slot(slot: Option<u8>) -> String {
+    slot.map(|slot| format!(" on TS{slot}")).unwrap_or_default()
 }

@@ -12,6 +12,11 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
+/// What came from elsewhere, without what could do harm on a terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// A line about the start, on standard output.
 pub(crate) fn tell(text: &str) {
     sys::write_line(io::stdout(), text);

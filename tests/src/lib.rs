@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod repeater;
+mod watch;
 
 pub use repeater::Repeater;
+pub use watch::Watch;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -2,11 +2,16 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use sim::client::{Client, Step};
+use sim::traffic::{BURST_US, Call, Plan, Seed, bursts_in};
 
 use crate::wait_for;
+
+/// A call must have another number than the one before: its stream ID is made from it.
+static CALLS: AtomicU32 = AtomicU32::new(1);
 
 /// A repeater.
 pub struct Repeater {
@@ -84,6 +89,37 @@ impl Repeater {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// A group call on TS2 from here, of about so many seconds, whose bursts are still to be sent.
+    #[must_use]
+    pub fn group_call(&self, source: u32, talkgroup: u32, seconds: u32) -> Call {
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let (repeater, bursts) = (self.client.id(), bursts_in(seconds));
+        let plan = Plan { number, repeater, source, talkgroup, ts2: true, bursts };
+        Call::new(plan, &mut Seed(number.into()))
+    }
+
+    /// Sends bursts as fast as the air carries them.
+    pub fn talk(&mut self, bursts: &[[u8; sim::traffic::DMRD_LEN]]) {
+        let mut due = Instant::now();
+        for burst in bursts {
+            self.send(burst);
+            due += Duration::from_micros(BURST_US);
+            while Instant::now() < due {
+                self.turn();
+            }
+        }
+    }
+
+    /// Takes in what has come; how many bursts there are among all that was not asked for.
+    pub fn bursts(&mut self) -> usize {
+        let mut before = usize::MAX;
+        while self.heard.len() != before {
+            before = self.heard.len();
+            self.turn();
+        }
+        self.heard.iter().filter(|bytes| bytes.starts_with(b"DMRD")).count()
     }
 
     /// Waits for a datagram that begins so.

@@ -1,14 +1,13 @@
-//! From the text of a file to a [`Config`]: walks the TOML tree key by key, so that each error knows its line
-//! and path.
+//! From the text of a file to a [`Config`]: walks the TOML tree key by key.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
-use crate::error::{Error, line_of, quote};
+use crate::error::{Error, line_of};
+use crate::rules::{read_access, read_calls, read_protection};
+use crate::table::{Table, Value};
 use crate::{Cluster, Config, MAX_LISTEN, MAX_SHARDS, MAX_WORKERS, Metrics, Mmdvm, Placement};
 use crate::{Secret, Stacks, Store, Url, Workers};
 
@@ -18,13 +17,17 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
         reason: error.message().to_owned(),
     })?;
     let root = Table { text, path: String::new(), entries: root.get_ref() };
-    root.only(&["cluster", "registry", "events", "metrics", "stacks"])?;
-    let Config { cluster, registry, events, metrics, stacks } = Config::file_default();
+    root.only(&["cluster", "registry", "events", "metrics", "calls", "protection", "access", "stacks"])?;
+    let Config { cluster, registry, events, metrics, calls, protection, access, stacks } =
+        Config::file_default();
     Ok(Config {
         cluster: root.read("cluster", cluster, read_cluster)?,
         registry: root.read("registry", registry, read_store)?,
         events: root.read("events", events, read_store)?,
         metrics: root.read("metrics", metrics, read_metrics)?,
+        calls: root.read("calls", calls, read_calls)?,
+        protection: root.read("protection", protection, read_protection)?,
+        access: root.read("access", access, read_access)?,
         stacks: root.read("stacks", stacks, read_stacks)?,
     })
 }
@@ -114,16 +117,15 @@ fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
 
 fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
     const EXAMPLE: &str = "0.0.0.0:62031";
-    let Some(array) = value.get().as_array() else {
+    let Some(items) = value.items() else {
         return Ok(vec![value.address(EXAMPLE)?]);
     };
-    if array.is_empty() || array.len() > MAX_LISTEN {
-        let reason = format!("{} addresses; write 1 to {MAX_LISTEN}, e.g. [\"{EXAMPLE}\"]", array.len());
+    if items.is_empty() || items.len() > MAX_LISTEN {
+        let reason = format!("{} addresses; write 1 to {MAX_LISTEN}, e.g. [\"{EXAMPLE}\"]", items.len());
         return Err(value.wrong(reason));
     }
-    let mut listen = Vec::with_capacity(array.len());
-    for item in array {
-        let item = Value { text: value.text, key: value.key.clone(), value: item };
+    let mut listen = Vec::with_capacity(items.len());
+    for item in items {
         let address = item.address(EXAMPLE)?;
         if listen.contains(&address) {
             return Err(item.wrong(format!("{address} is there twice; name each address once")));
@@ -131,90 +133,6 @@ fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
         listen.push(address);
     }
     Ok(listen)
-}
-
-/// A table and where it is.
-struct Table<'a> {
-    text: &'a str,
-    path: String,
-    entries: &'a DeTable<'a>,
-}
-
-impl<'a> Table<'a> {
-    fn key(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
-
-    /// Refuses all keys but these.
-    fn only(&self, valid: &[&str]) -> Result<(), Error> {
-        let unknown = self.entries.keys().filter(|key| !valid.contains(&key.get_ref().as_ref()));
-        let Some(first) = unknown.min_by_key(|key| key.span().start) else {
-            return Ok(());
-        };
-        let name = first.get_ref();
-        let plain = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-        Err(Error::UnknownKey {
-            line: line_of(self.text.as_bytes(), first.span().start),
-            key: self.key(&if plain { name.to_string() } else { quote(name) }),
-            valid: valid.join(", "),
-        })
-    }
-
-    /// What `read` makes of the key's value and the default; the default where there is no such key.
-    fn read<T>(
-        &self,
-        name: &str,
-        default: T,
-        read: impl FnOnce(&Value<'a>, T) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        match self.entries.get(name) {
-            Some(value) => read(&Value { text: self.text, key: self.key(name), value }, default),
-            None => Ok(default),
-        }
-    }
-}
-
-/// A value and where it is.
-struct Value<'a> {
-    text: &'a str,
-    key: String,
-    value: &'a Spanned<DeValue<'a>>,
-}
-
-impl<'a> Value<'a> {
-    fn get(&self) -> &'a DeValue<'a> {
-        self.value.get_ref()
-    }
-
-    fn wrong(&self, reason: impl Display) -> Error {
-        let line = line_of(self.text.as_bytes(), self.value.span().start);
-        Error::Value { line, key: self.key.clone(), reason: reason.to_string() }
-    }
-
-    fn table(&self, valid: &[&str]) -> Result<Table<'a>, Error> {
-        let Some(entries) = self.get().as_table() else {
-            return Err(self.wrong(format!("a table; write [{}] on a line of its own", self.key)));
-        };
-        let table = Table { text: self.text, path: self.key.clone(), entries };
-        table.only(valid)?;
-        Ok(table)
-    }
-
-    fn string(&self, wanted: &str) -> Result<&'a str, Error> {
-        self.get().as_str().ok_or_else(|| self.wrong(format!("write {wanted}")))
-    }
-
-    fn integer(&self) -> Option<i64> {
-        let integer = self.get().as_integer()?;
-        i64::from_str_radix(integer.as_str(), integer.radix()).ok()
-    }
-
-    fn address(&self, example: &str) -> Result<SocketAddr, Error> {
-        let text = self.string(&format!("an address with a port, e.g. \"{example}\""))?;
-        text.parse().map_err(|_| {
-            self.wrong(format!("{}: not an address with a port; write e.g. \"{example}\"", quote(text)))
-        })
-    }
 }
 
 #[cfg(test)]
@@ -272,7 +190,8 @@ shards = 16
         );
         assert_eq!(
             error("[clutser]\nworkers = 1"),
-            "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, stacks"
+            "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, calls, \
+             protection, access, stacks"
         );
         assert_eq!(error("[stacks.p25]"), "line 1: stacks.p25: unknown key; valid keys: mmdvm");
         assert!(error("\"a\\nb\" = 1").starts_with("line 1: \"a\\nb\": unknown key"));

@@ -12,7 +12,9 @@
 mod error;
 mod file;
 mod nodes;
+mod rules;
 mod secret;
+mod table;
 mod workers;
 
 use std::fs::File;
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::Error;
 pub use nodes::{MAX_NODE, Nodes};
+pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
 pub use workers::{MAX_WORKERS, Placement, Workers};
 
@@ -50,6 +53,12 @@ pub struct Config {
     pub events: Store,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// `[calls]`.
+    pub calls: Calls,
+    /// `[protection]`.
+    pub protection: Protection,
+    /// `[access]`.
+    pub access: AccessLists,
     /// `[stacks]`.
     pub stacks: Stacks,
 }
@@ -152,6 +161,9 @@ impl Config {
             registry: Store { url: Url::Embedded },
             events: Store { url: Url::Embedded },
             metrics: Metrics { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464) },
+            calls: Calls::default(),
+            protection: Protection::default(),
+            access: AccessLists::default(),
             stacks: Stacks { mmdvm: Mmdvm::without_password() },
         }
     }

@@ -11,6 +11,7 @@
 
 mod client;
 mod exit;
+mod history;
 mod line;
 mod paths;
 mod request;
@@ -19,6 +20,7 @@ mod view;
 
 pub use client::{Error, Lines, events, request};
 pub use exit::Exit;
+pub use history::{BanInfo, HeardInfo};
 pub use line::{LineError, MAX_REPLY, MAX_REQUEST, read_line_limited, to_line};
 pub use paths::{Paths, default_runtime_dir};
 pub use request::{Peer, Reply, Request, ServicesRequest, SupervisorRequest};

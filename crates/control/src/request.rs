@@ -3,6 +3,7 @@
 use std::fmt;
 
 use config::Secret;
+use schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// Who is asked.
@@ -57,6 +58,12 @@ pub enum ServicesRequest {
         /// Static talkgroups of TS2.
         #[serde(default)]
         ts2: Vec<u32>,
+        /// Talkgroups that neither reach it nor can be keyed at it.
+        #[serde(default)]
+        blocked: Vec<u32>,
+        /// One dynamic talkgroup a slot at most.
+        #[serde(default)]
+        single: bool,
     },
     /// Take a device out of the registry. Answered by `null`; an error if it is not there.
     DeviceRemove {
@@ -71,6 +78,91 @@ pub enum ServicesRequest {
         id: u32,
         /// The new one.
         password: Secret,
+    },
+    /// Block a talkgroup for a device, which is added to the registry where it is not there. Answered by
+    /// [`DeviceInfo`](crate::DeviceInfo).
+    DeviceBlock {
+        /// The device's ID.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+    },
+    /// Block a talkgroup no longer. Answered by [`DeviceInfo`](crate::DeviceInfo); an error if it is not blocked.
+    DeviceUnblock {
+        /// The device's ID.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+    },
+    /// Whether a device has one dynamic talkgroup a slot at most; it is added to the registry where it is not
+    /// there. Answered by [`DeviceInfo`](crate::DeviceInfo).
+    DeviceSingle {
+        /// The device's ID.
+        id: u32,
+        /// Whether.
+        on: bool,
+    },
+    /// Give a device a static talkgroup, always or at times; it is added to the registry where it is not there.
+    /// Answered by [`DeviceInfo`](crate::DeviceInfo).
+    Subscribe {
+        /// The device's ID.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+        /// On which slot, 1 or 2.
+        slot: u8,
+        /// When; `None` for always.
+        #[serde(default)]
+        schedule: Option<Schedule>,
+    },
+    /// Take a static talkgroup from a device, with all its times. Answered by
+    /// [`DeviceInfo`](crate::DeviceInfo); an error if it has none.
+    Unsubscribe {
+        /// The device's ID.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+        /// On which slot, 1 or 2.
+        slot: u8,
+    },
+    /// Keep a radio or device out. Answered by [`BanInfo`](crate::BanInfo); it takes the place of an earlier ban.
+    Ban {
+        /// The ID.
+        id: u32,
+        /// For how long, seconds; `None` for ever.
+        #[serde(default)]
+        seconds: Option<u64>,
+        /// Why, in words.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Lift a ban. Answered by `null`; an error if there is none.
+    Unban {
+        /// The ID.
+        id: u32,
+    },
+    /// Who is banned? Answered by a list of [`BanInfo`](crate::BanInfo).
+    Bans,
+    /// End the calls that a context sends or hears. Answered by `null`; an error if it is not logged in.
+    DropCall {
+        /// The context's ID.
+        id: u32,
+        /// On this slot, 1 or 2; `None` for both.
+        #[serde(default)]
+        slot: Option<u8>,
+    },
+    /// End the dynamic talkgroups of a context. Answered by `null`; an error if it is not logged in.
+    DropDynamic {
+        /// The context's ID.
+        id: u32,
+        /// Those of this slot, 1 or 2; `None` for both.
+        #[serde(default)]
+        slot: Option<u8>,
+    },
+    /// Who was heard last? Answered by a list of [`HeardInfo`](crate::HeardInfo), the newest first.
+    LastHeard {
+        /// How many at most.
+        count: u32,
     },
     /// Who is logged in? Answered by a list of [`ContextInfo`](crate::ContextInfo).
     Contexts,
@@ -126,10 +218,21 @@ mod tests {
             call: None,
             ts1: vec![],
             ts2: vec![91],
+            blocked: vec![],
+            single: false,
         };
         assert_eq!(add, expected);
         assert!(!format!("{add:?}").contains("\"p\""));
-        for request in [ServicesRequest::Events, ServicesRequest::Kick { id: 7 }, add] {
+        let subscribe: ServicesRequest = serde_json::from_str(
+            r#"{"request":"subscribe","id":7,"talkgroup":91,"slot":2,"schedule":{"from":0,"until":60}}"#,
+        )
+        .unwrap();
+        let schedule = Schedule { days: vec![], from: 0, until: 60, first: None, last: None };
+        let expected = ServicesRequest::Subscribe { id: 7, talkgroup: 91, slot: 2, schedule: Some(schedule) };
+        assert_eq!(subscribe, expected);
+        let ban: ServicesRequest = serde_json::from_str(r#"{"request":"ban","id":7}"#).unwrap();
+        assert_eq!(ban, ServicesRequest::Ban { id: 7, seconds: None, reason: String::new() });
+        for request in [subscribe, ban, ServicesRequest::Events, ServicesRequest::Kick { id: 7 }, add] {
             let text = serde_json::to_string(&request).unwrap();
             assert_eq!(serde_json::from_str::<ServicesRequest>(&text).unwrap(), request);
         }
@@ -144,6 +247,9 @@ mod tests {
             r#"{"request":"kick","id":-1}"#,
             r#"{"request":"kick","id":1,"now":true}"#,
             r#"{"request":"device_password","id":1,"password":""}"#,
+            r#"{"request":"ban","id":1,"seconds":-1}"#,
+            r#"{"request":"subscribe","id":1,"talkgroup":1,"slot":256}"#,
+            r#"{"request":"subscribe","id":1,"talkgroup":1,"slot":1,"schedule":{"from":"7","until":1}}"#,
         ] {
             assert!(serde_json::from_str::<ServicesRequest>(bad).is_err(), "{bad}");
         }

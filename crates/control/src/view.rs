@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use schedule::Timed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -39,6 +40,10 @@ pub struct ContextInfo {
     pub statics: PerSlot<Vec<u32>>,
     /// Dynamic talkgroups.
     pub dynamics: PerSlot<Vec<Dynamic>>,
+    /// Talkgroups that neither reach it nor can be keyed at it.
+    pub blocked: Vec<u32>,
+    /// One dynamic talkgroup a slot at most.
+    pub single: bool,
     /// Receive frequency, Hz.
     pub rx_hz: u32,
     /// Transmit frequency, Hz.
@@ -76,8 +81,9 @@ pub enum ContextState {
 pub struct Dynamic {
     /// Which.
     pub talkgroup: u32,
-    /// How long it stays without a further key up, in seconds.
-    pub seconds_left: u32,
+    /// How long it stays without a further key up, in seconds; `None` until another one is keyed, at a simplex
+    /// hotspot.
+    pub seconds_left: Option<u32>,
 }
 
 /// A session that runs.
@@ -116,6 +122,12 @@ pub struct DeviceInfo {
     pub ts1: Vec<u32>,
     /// Static talkgroups of TS2.
     pub ts2: Vec<u32>,
+    /// Talkgroups that are static at times.
+    pub timed: Vec<Timed>,
+    /// Blocked talkgroups.
+    pub blocked: Vec<u32>,
+    /// Whether it has one dynamic talkgroup a slot at most.
+    pub single: bool,
 }
 
 /// The devices of the registry.
@@ -160,7 +172,9 @@ mod tests {
             slots: SlotsServed::Ts2,
             state: ContextState::Connected,
             statics: PerSlot::default(),
-            dynamics: PerSlot { ts1: vec![], ts2: vec![Dynamic { talkgroup: 91, seconds_left: 600 }] },
+            dynamics: PerSlot { ts1: vec![], ts2: vec![Dynamic { talkgroup: 91, seconds_left: Some(600) }] },
+            blocked: vec![666],
+            single: true,
             rx_hz: 430_000_000,
             tx_hz: 439_000_000,
             colour_code: 1,
@@ -168,7 +182,7 @@ mod tests {
         let expected = concat!(
             r#"{"id":262137001,"worker":1,"shard":63,"stack":"mmdvm","call":"N0CALL","address":"[::1]:62032","#,
             r#""software":"20260101 MMDVM","slots":"ts2","state":"connected","statics":{"ts1":[],"ts2":[]},"#,
-            r#""dynamics":{"ts1":[],"ts2":[{"talkgroup":91,"seconds_left":600}]},"#,
+            r#""dynamics":{"ts1":[],"ts2":[{"talkgroup":91,"seconds_left":600}]},"blocked":[666],"single":true,"#,
             r#""rx_hz":430000000,"tx_hz":439000000,"colour_code":1}"#
         );
         assert_eq!(serde_json::to_string(&context).unwrap(), expected);

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::{Session, SessionState};
+use crate::{RefuseReason, Session, SessionState, StopReason};
 
 /// Something that happened. Which worker it happened on is said by the [`Record`](crate::Record) around it.
 ///
@@ -33,6 +34,52 @@ pub enum Event {
         state: SessionState,
         /// Bursts of it: a voice call's length in units of 60 ms.
         data_count: u32,
+        /// Why.
+        reason: StopReason,
+    },
+    /// A transmission that began is carried nowhere.
+    #[serde(rename = "Session-Refused")]
+    SessionRefused {
+        /// Which.
+        #[serde(flatten)]
+        session: Session,
+        /// Why.
+        reason: RefuseReason,
+    },
+    /// A talker has said what it is called.
+    #[serde(rename = "Talker-Alias")]
+    TalkerAlias {
+        /// The transmission it said so in.
+        #[serde(rename = "SessionID")]
+        session_id: Uuid,
+        /// Its radio ID.
+        #[serde(rename = "SourceID")]
+        source_id: u32,
+        /// What it said: up to 31 characters, none of them a control character.
+        talker_alias: String,
+    },
+    /// Calls of a radio, and logins of devices with its ID, are refused from now on.
+    #[serde(rename = "Radio-Banned")]
+    RadioBanned {
+        /// Its ID.
+        #[serde(rename = "RadioID")]
+        radio_id: u32,
+        /// Until when, RFC 3339; left out for ever.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
+        /// By whom: `operator` or `keyed up too often`.
+        by: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A ban is over.
+    #[serde(rename = "Radio-Unbanned")]
+    RadioUnbanned {
+        /// The radio's ID.
+        #[serde(rename = "RadioID")]
+        radio_id: u32,
+        /// Why, in words.
+        reason: String,
     },
     /// A repeater logged in and has been configured.
     #[serde(rename = "Repeater-Connected")]
@@ -104,14 +151,19 @@ impl Event {
     #[must_use]
     pub fn topic(&self, node: u32) -> String {
         let kind = match self {
-            Self::SessionStart { .. } | Self::SessionStop { .. } => "Session",
+            Self::SessionStart { .. }
+            | Self::SessionStop { .. }
+            | Self::SessionRefused { .. }
+            | Self::TalkerAlias { .. } => "Session",
             Self::RepeaterConnected { .. }
             | Self::RepeaterDisconnected { .. }
             | Self::RepeaterRefused { .. } => "Repeater",
             Self::WorkerStarted { .. }
             | Self::WorkerDied { .. }
             | Self::SystemStarted { .. }
-            | Self::SystemStopping { .. } => "System",
+            | Self::SystemStopping { .. }
+            | Self::RadioBanned { .. }
+            | Self::RadioUnbanned { .. } => "System",
         };
         format!("Master/{node}/{kind}")
     }
@@ -119,8 +171,6 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::{LinkType, MMDVM_HOST, SessionKind, session_type};
 
@@ -134,6 +184,7 @@ mod tests {
             slot: 2,
             source_id: 2_621_370,
             destination_id: 91,
+            emergency: false,
         }
     }
 
@@ -153,9 +204,40 @@ mod tests {
         let start = Event::SessionStart { session: session(), route: "None".to_owned() };
         let json = format!(r#"{{"Event":"Session-Start",{SESSION},"Route":"None"}}"#);
         check(&start, "Master/25011/Session", &json);
-        let stop = Event::SessionStop { session: session(), state: SessionState::Final, data_count: 50 };
-        let json = format!(r#"{{"Event":"Session-Stop",{SESSION},"State":2,"DataCount":50}}"#);
+        let reason = StopReason::ContextGone;
+        let stop =
+            Event::SessionStop { session: session(), state: SessionState::Final, data_count: 50, reason };
+        let json = format!(
+            r#"{{"Event":"Session-Stop",{SESSION},"State":2,"DataCount":50,"Reason":"context gone"}}"#
+        );
         check(&stop, "Master/25011/Session", &json);
+        let session = Session { emergency: true, ..session() };
+        let refused = Event::SessionRefused { session, reason: RefuseReason::NoRoute };
+        let json = format!(r#"{{"Event":"Session-Refused",{SESSION},"Emergency":true,"Reason":"no_route"}}"#);
+        check(&refused, "Master/25011/Session", &json);
+        check(
+            &Event::TalkerAlias { session_id: Uuid::nil(), source_id: 7, talker_alias: "N0CALL".to_owned() },
+            "Master/25011/Session",
+            concat!(
+                r#"{"Event":"Talker-Alias","SessionID":"00000000-0000-0000-0000-000000000000","#,
+                r#""SourceID":7,"TalkerAlias":"N0CALL"}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn bans() {
+        let (by, reason) = ("operator".to_owned(), "noise".to_owned());
+        check(
+            &Event::RadioBanned { radio_id: 7, until: None, by, reason: reason.clone() },
+            "Master/25011/System",
+            r#"{"Event":"Radio-Banned","RadioID":7,"By":"operator","Reason":"noise"}"#,
+        );
+        check(
+            &Event::RadioUnbanned { radio_id: 7, reason },
+            "Master/25011/System",
+            r#"{"Event":"Radio-Unbanned","RadioID":7,"Reason":"noise"}"#,
+        );
     }
 
     #[test]

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod event;
+mod reason;
 mod record;
 mod session;
 
 pub use event::Event;
-pub use record::Record;
+pub use reason::{RefuseReason, StopReason};
+pub use record::{Record, utc};
 pub use session::{LinkType, MMDVM_HOST, Session, SessionKind, SessionState, session_type};

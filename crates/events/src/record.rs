@@ -12,6 +12,18 @@ use crate::Event;
 const FORMAT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
+/// The same to the second.
+const SECONDS: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// A time in milliseconds since 1970 as RFC 3339 in UTC, to the second: `2026-03-01T12:00:00Z`.
+#[must_use]
+pub fn utc(time_ms: u64) -> String {
+    let time = i64::try_from(time_ms / 1000).map(OffsetDateTime::from_unix_timestamp);
+    let text = time.ok().and_then(Result::ok).and_then(|time| time.format(SECONDS).ok());
+    text.unwrap_or_else(|| "after the year 9999".to_owned())
+}
+
 /// An event as it is printed and published:
 /// `{"Time":"2026-03-01T12:00:00.250000Z","Node":25011,"Worker":0,"Event":"Worker-Started","Pid":7}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +105,12 @@ mod tests {
         let json = record.to_json().unwrap();
         assert!(!json.contains(['\n', '\r', '\0']));
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn times_to_the_second() {
+        assert_eq!(utc(1_772_366_400_999), "2026-03-01T12:00:00Z");
+        assert_eq!(utc(u64::MAX), "after the year 9999");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Session {
     /// Talkgroup or radio ID called.
     #[serde(rename = "DestinationID")]
     pub destination_id: u32,
+    /// The talker is in distress; left out where he is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
 /// What is at the far end of a context: a number in JSON.
@@ -69,17 +72,38 @@ pub enum SessionKind {
     Control,
 }
 
+/// The flag of a group call in a `SessionType`.
+const GROUP: u8 = 2;
+
 /// BrandMeister's `SessionType`: KNOWN 1, GROUP 2, VOICE 4, DATA 8, CONTROL 16, as a sum.
 #[must_use]
 pub const fn session_type(group: bool, kind: SessionKind) -> u8 {
     let known = 1;
-    let group = if group { 2 } else { 0 };
+    let group = if group { GROUP } else { 0 };
     let kind = match kind {
         SessionKind::Voice => 4,
         SessionKind::Data => 8,
         SessionKind::Control => 16,
     };
     known | group | kind
+}
+
+impl Session {
+    /// Whether its destination is a talkgroup.
+    #[must_use]
+    pub const fn is_group(&self) -> bool {
+        self.session_type & GROUP != 0
+    }
+
+    /// What it carries.
+    #[must_use]
+    pub const fn kind(&self) -> SessionKind {
+        match self.session_type {
+            flags if flags & 8 != 0 => SessionKind::Data,
+            flags if flags & 16 != 0 => SessionKind::Control,
+            _ => SessionKind::Voice,
+        }
+    }
 }
 
 impl From<LinkType> for u8 {

@@ -1,8 +1,9 @@
 //! A device: what the registry knows of one repeater or hotspot.
 
 use config::Secret;
+use schedule::Timed;
 use serde::{Deserialize, Serialize};
-use stack::DeviceSettings;
+use stack::{DeviceSettings, MAX_BLOCKED};
 
 use crate::Error;
 
@@ -14,6 +15,9 @@ pub const MAX_TALKGROUP: u32 = 0x00ff_ffff;
 
 /// How many static talkgroups one slot can have.
 pub const MAX_STATICS: usize = 32;
+
+/// How many talkgroups can be static at times.
+pub const MAX_TIMED: usize = 8;
 
 /// The longest call sign, in characters.
 pub const MAX_CALL: usize = 10;
@@ -32,13 +36,43 @@ pub struct Device {
     /// Static talkgroups of TS1 and TS2: each at most [`MAX_STATICS`], none twice, 1 to [`MAX_TALKGROUP`].
     #[serde(default)]
     pub statics: [Vec<u32>; 2],
+    /// Talkgroups that are static at times: at most [`MAX_TIMED`]. Those of a slot count as its statics do.
+    #[serde(default)]
+    pub timed: Vec<Timed>,
+    /// Talkgroups that neither reach it nor can be keyed at it: at most [`MAX_BLOCKED`], none twice.
+    #[serde(default)]
+    pub blocked: Vec<u32>,
+    /// One dynamic talkgroup a slot at most.
+    #[serde(default)]
+    pub single: bool,
 }
 
 impl Device {
-    /// What the stack that serves it has to know.
+    /// A device without anything of its own.
     #[must_use]
-    pub fn settings(&self) -> DeviceSettings {
-        DeviceSettings { statics: self.statics.clone(), ..DeviceSettings::default() }
+    pub const fn new(id: u32) -> Self {
+        Self {
+            id,
+            password: None,
+            call: None,
+            statics: [Vec::new(), Vec::new()],
+            timed: Vec::new(),
+            blocked: Vec::new(),
+            single: false,
+        }
+    }
+
+    /// What the stack that serves it has to know at this moment, microseconds since 1970.
+    #[must_use]
+    pub fn settings(&self, wall_us: u64) -> DeviceSettings {
+        let mut statics = self.statics.clone();
+        for timed in self.timed.iter().filter(|timed| timed.schedule.is_on(wall_us)) {
+            let slot = &mut statics[usize::from(timed.slot == 2)];
+            if !slot.contains(&timed.talkgroup) {
+                slot.push(timed.talkgroup);
+            }
+        }
+        DeviceSettings { statics, blocked: self.blocked.clone(), single: self.single }
     }
 
     /// Checks all its fields.
@@ -56,37 +90,78 @@ impl Device {
                 return invalid(format!("a call sign has 1 to {MAX_CALL} printable ASCII characters"));
             }
         }
-        for (talkgroups, slot) in self.statics.iter().zip(["TS1", "TS2"]) {
-            if talkgroups.len() > MAX_STATICS {
-                let count = talkgroups.len();
-                return invalid(format!("{count} static talkgroups on {slot}; at most {MAX_STATICS}"));
+        self.check_talkgroups(&self.statics[0], MAX_STATICS, "static", " on TS1")?;
+        self.check_talkgroups(&self.statics[1], MAX_STATICS, "static", " on TS2")?;
+        self.check_talkgroups(&self.blocked, MAX_BLOCKED, "blocked", "")?;
+        self.check_timed()
+    }
+
+    fn check_talkgroups(&self, list: &[u32], most: usize, kind: &str, place: &str) -> Result<(), Error> {
+        let invalid = |reason: String| Err(Error::Invalid { id: self.id, reason });
+        if list.len() > most {
+            return invalid(format!("{} {kind} talkgroups{place}; at most {most}", list.len()));
+        }
+        for (index, talkgroup) in list.iter().enumerate() {
+            if !(1..=MAX_TALKGROUP).contains(talkgroup) {
+                return invalid(format!(
+                    "{kind} talkgroup {talkgroup}{place}; write one from 1 to {MAX_TALKGROUP}"
+                ));
             }
-            for (index, talkgroup) in talkgroups.iter().enumerate() {
-                if !(1..=MAX_TALKGROUP).contains(talkgroup) {
-                    return invalid(format!(
-                        "static talkgroup {talkgroup} on {slot}; write one from 1 to {MAX_TALKGROUP}"
-                    ));
-                }
-                if talkgroups[..index].contains(talkgroup) {
-                    return invalid(format!("static talkgroup {talkgroup} on {slot} is there twice"));
-                }
+            if list[..index].contains(talkgroup) {
+                return invalid(format!("{kind} talkgroup {talkgroup}{place} is there twice"));
             }
+        }
+        Ok(())
+    }
+
+    fn check_timed(&self) -> Result<(), Error> {
+        let invalid = |reason: String| Err(Error::Invalid { id: self.id, reason });
+        if self.timed.len() > MAX_TIMED {
+            return invalid(format!("{} timed talkgroups; at most {MAX_TIMED}", self.timed.len()));
+        }
+        for (index, timed) in self.timed.iter().enumerate() {
+            let talkgroup = timed.talkgroup;
+            if let Err(error) = timed.schedule.validate() {
+                return invalid(format!("timed talkgroup {talkgroup}: {error}"));
+            }
+            if !(1..=2).contains(&timed.slot) {
+                return invalid(format!("timed talkgroup {talkgroup}: slot {}; write 1 or 2", timed.slot));
+            }
+            if self.timed[..index].contains(timed) {
+                return invalid(format!("timed talkgroup {talkgroup} is there twice with the same times"));
+            }
+        }
+        // All at once is the most there can be.
+        for (slot, place) in [(1, " on TS1"), (2, " on TS2")] {
+            let mut all = self.statics[usize::from(slot == 2)].clone();
+            all.extend(self.timed.iter().filter(|timed| timed.slot == slot).map(|timed| timed.talkgroup));
+            all.sort_unstable();
+            all.dedup();
+            self.check_talkgroups(&all, MAX_STATICS, "static and timed", place)?;
         }
         Ok(())
     }
 }
 
 /// The ID that a hotspot's ID is made from: of nine digits the first seven; `None` for others.
-pub(crate) fn base_id(id: u32) -> Option<u32> {
+#[must_use]
+pub fn base_id(id: u32) -> Option<u32> {
     (100_000_000..=MAX_ID).contains(&id).then_some(id / 100)
 }
 
 #[cfg(test)]
 mod tests {
+    use schedule::Schedule;
+
     use super::*;
 
     fn device() -> Device {
-        Device { id: 2_621_370, password: None, call: None, statics: [vec![], vec![]] }
+        Device::new(2_621_370)
+    }
+
+    fn timed(talkgroup: u32, slot: u8, from: u16, until: u16) -> Timed {
+        let schedule = Schedule { days: vec![], from, until, first: None, last: None };
+        Timed { talkgroup, slot, schedule }
     }
 
     #[test]
@@ -96,6 +171,9 @@ mod tests {
             password: Secret::new("p").ok(),
             call: Some("DB0ABC-10 ".to_owned()),
             statics: [(1..=32).collect(), vec![MAX_TALKGROUP]],
+            timed: (0..8).map(|n| timed(1 + u32::from(n), 1, 0, n + 1)).collect(),
+            blocked: (1..=8).collect(),
+            single: true,
         };
         assert!(full.validate().is_ok() && device().validate().is_ok());
     }
@@ -114,10 +192,50 @@ mod tests {
         cases.push((statics((1..=33).collect(), vec![]), "33 static talkgroups on TS1; at most 32"));
         cases.push((statics(vec![], vec![0]), "static talkgroup 0 on TS2; write one from 1 to 16777215"));
         cases.push((statics(vec![], vec![7, 8, 7]), "static talkgroup 7 on TS2 is there twice"));
+        let blocked = |blocked: Vec<u32>| Device { blocked, ..device() };
+        cases.push((blocked((1..=9).collect()), "9 blocked talkgroups; at most 8"));
+        cases.push((blocked(vec![0]), "blocked talkgroup 0; write one from 1 to 16777215"));
+        let at = |timed: Vec<Timed>| Device { timed, ..device() };
+        cases.push((at(vec![timed(9, 3, 0, 1)]), "timed talkgroup 9: slot 3; write 1 or 2"));
+        cases.push((at((0..9).map(|n| timed(1, 1, n, 60)).collect()), "9 timed talkgroups; at most 8"));
+        let twice = at(vec![timed(9, 2, 0, 1); 2]);
+        cases.push((twice, "timed talkgroup 9 is there twice with the same times"));
+        cases.push((
+            at(vec![timed(9, 2, 60, 60)]),
+            "timed talkgroup 9: it begins and ends at 01:00: for a whole day write 00:00 to 24:00",
+        ));
+        let zero = at(vec![timed(0, 2, 0, 1)]);
+        cases.push((zero, "static and timed talkgroup 0 on TS2; write one from 1 to 16777215"));
+        let full = statics((1..=32).collect(), vec![]);
+        let over = Device { timed: vec![timed(99, 1, 0, 1)], ..full };
+        cases.push((over, "33 static and timed talkgroups on TS1; at most 32"));
         for (device, reason) in cases {
             let expected = format!("device {}: {reason}", device.id);
             assert_eq!(device.validate().unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn old_records_are_read() {
+        let old = r#"{"id":2621370,"password":null,"call":null,"statics":[[],[91]]}"#;
+        let device: Device = serde_json::from_str(old).unwrap();
+        assert_eq!(device, Device { statics: [vec![], vec![91]], ..Device::new(2_621_370) });
+    }
+
+    #[test]
+    fn settings_have_the_talkgroups_of_the_hour() {
+        let device = Device {
+            statics: [vec![1], vec![91]],
+            timed: vec![timed(91, 2, 0, 1440), timed(262, 2, 60, 120), timed(262, 1, 120, 60)],
+            blocked: vec![5],
+            single: true,
+            ..device()
+        };
+        let at = |minutes: u64| device.settings(minutes * 60 * 1_000_000);
+        assert_eq!(at(60).statics, [vec![1], vec![91, 262]]);
+        assert_eq!(at(119).statics, at(60).statics);
+        assert_eq!(at(120).statics, [vec![1, 262], vec![91]]);
+        assert_eq!((at(0).blocked, at(0).single), (vec![5], true));
     }
 
     #[test]

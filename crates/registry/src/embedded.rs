@@ -1,4 +1,5 @@
-//! The embedded store: a redb database with one table, JSON by device ID.
+//! The embedded store: a redb database with tables of JSON by ID. Here are the devices; bans and what was heard
+//! have modules of their own.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -9,7 +10,9 @@ use config::Secret;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 
+use crate::ban::BANS;
 use crate::device::base_id;
+use crate::heard::HEARD;
 use crate::{Device, Error};
 
 const DEVICES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("devices");
@@ -53,7 +56,9 @@ impl Embedded {
             error => Error::Store { path: path.clone(), source: Box::new(error.into()) },
         })?;
         let store = Self { path, database };
-        store.write(|_| Ok(()))?;
+        for table in [DEVICES, BANS, HEARD] {
+            store.write(table, |_| Ok(()))?;
+        }
         Ok(store)
     }
 
@@ -77,7 +82,7 @@ impl Embedded {
         device.validate()?;
         let json = serde_json::to_vec(device)
             .map_err(|error| Error::Invalid { id: device.id, reason: error.to_string() })?;
-        self.write(|table| table.insert(device.id, json.as_slice()).map(drop))
+        self.write(DEVICES, |table| table.insert(device.id, json.as_slice()).map(drop))
     }
 
     /// Drops a device, readable or not; says whether it was there.
@@ -85,7 +90,7 @@ impl Embedded {
     /// # Errors
     /// [`Error::Store`].
     pub fn remove(&self, id: u32) -> Result<bool, Error> {
-        self.write(|table| Ok(table.remove(id)?.is_some()))
+        self.write(DEVICES, |table| Ok(table.remove(id)?.is_some()))
     }
 
     /// All devices. A record that cannot be read does not hide the others.
@@ -93,19 +98,12 @@ impl Embedded {
     /// # Errors
     /// [`Error::Store`].
     pub fn list(&self) -> Result<Listing, Error> {
-        let list = || -> Result<_, redb::Error> {
-            let table = self.database.begin_read()?.open_table(DEVICES)?;
-            let mut listing = Listing::default();
-            for entry in table.iter()? {
-                let (id, value) = entry?;
-                match decode(id.value(), value.value()) {
-                    Ok(device) => listing.devices.push(device),
-                    Err(error) => listing.unreadable.push(error),
-                }
-            }
-            Ok(listing)
-        };
-        list().map_err(|error| self.failed(error))
+        let mut listing = Listing::default();
+        self.read(DEVICES, |id, json| match decode(id, json) {
+            Ok(device) => listing.devices.push(device),
+            Err(error) => listing.unreadable.push(error),
+        })?;
+        Ok(listing)
     }
 
     /// The password that a device logs in with: its own; for a hotspot's ID of nine digits that of its base
@@ -122,14 +120,31 @@ impl Embedded {
         Ok(default.cloned())
     }
 
-    /// Changes the table in one durable transaction.
-    fn write<T>(
+    /// Shows all records of a table, by ID.
+    pub(crate) fn read(
         &self,
+        table: TableDefinition<'_, u32, &'static [u8]>,
+        mut see: impl FnMut(u32, &[u8]),
+    ) -> Result<(), Error> {
+        let mut read = || -> Result<(), redb::Error> {
+            for entry in self.database.begin_read()?.open_table(table)?.iter()? {
+                let (id, json) = entry?;
+                see(id.value(), json.value());
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Changes a table in one durable transaction.
+    pub(crate) fn write<T>(
+        &self,
+        table: TableDefinition<'_, u32, &'static [u8]>,
         change: impl FnOnce(&mut redb::Table<'_, u32, &'static [u8]>) -> Result<T, redb::StorageError>,
     ) -> Result<T, Error> {
         let write = || -> Result<T, redb::Error> {
             let transaction = self.database.begin_write()?;
-            let result = change(&mut transaction.open_table(DEVICES)?)?;
+            let result = change(&mut transaction.open_table(table)?)?;
             transaction.commit()?;
             Ok(result)
         };
@@ -179,7 +194,7 @@ mod tests {
 
     fn device(id: u32, password: Option<&str>) -> Device {
         let password = password.map(|text| Secret::new(text).unwrap());
-        Device { id, password, call: Some("N0CALL".to_owned()), statics: [vec![91], vec![]] }
+        Device { password, call: Some("N0CALL".to_owned()), statics: [vec![91], vec![]], ..Device::new(id) }
     }
 
     #[test]
@@ -246,7 +261,7 @@ mod tests {
             (6, br#"{"id":6,"statics":[[0],[]]}"#),
         ];
         for (id, json) in bad {
-            store.write(|table| table.insert(id, json).map(drop)).unwrap();
+            store.write(DEVICES, |table| table.insert(id, json).map(drop)).unwrap();
         }
         let listing = store.list().unwrap();
         assert_eq!(listing.devices, [device(1, Some("hidden"))]);

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::CallInfo;
-use events::{Event, MMDVM_HOST, Session, SessionKind, SessionState, session_type};
+use events::{Event, MMDVM_HOST, RefuseReason, Session, SessionKind, SessionState, StopReason, session_type};
 use stack::CallType;
-use switch::{Kind, SessionId, SessionReport};
+use switch::{Ended, Kind, Refused, SessionId, SessionReport};
 use uuid::Uuid;
 
 /// Sessions that are remembered; further ones have their events, but are not listed.
@@ -96,8 +96,44 @@ pub(crate) fn start_event(report: &SessionReport) -> Event {
 }
 
 /// The event of a session that is over.
-pub(crate) fn stop_event(report: &SessionReport) -> Event {
-    Event::SessionStop { session: session(report), state: SessionState::Final, data_count: report.bursts }
+pub(crate) fn stop_event(report: &SessionReport, reason: StopReason) -> Event {
+    let (session, state) = (session(report), SessionState::Final);
+    Event::SessionStop { session, state, data_count: report.bursts, reason }
+}
+
+/// The event of a session that is carried nowhere.
+pub(crate) fn refused_event(report: &SessionReport, reason: RefuseReason) -> Event {
+    Event::SessionRefused { session: session(report), reason }
+}
+
+/// The event of a talker's alias.
+pub(crate) fn alias_event(report: &SessionReport, talker_alias: String) -> Event {
+    let session_id = Uuid::from_u128(report.session.uuid());
+    Event::TalkerAlias { session_id, source_id: report.source, talker_alias }
+}
+
+pub(crate) const fn stop_reason(ended: Ended) -> StopReason {
+    match ended {
+        Ended::Terminator => StopReason::Terminator,
+        Ended::Timeout => StopReason::Timeout,
+        Ended::Superseded => StopReason::Superseded,
+        Ended::ContextGone => StopReason::ContextGone,
+        Ended::TooLong => StopReason::TooLong,
+        Ended::Dropped => StopReason::Dropped,
+    }
+}
+
+pub(crate) const fn refuse_reason(why: Refused) -> RefuseReason {
+    match why {
+        Refused::NoRoute => RefuseReason::NoRoute,
+        Refused::Busy => RefuseReason::Busy,
+        Refused::Taken => RefuseReason::Taken,
+        Refused::Loop => RefuseReason::Loop,
+        Refused::Denied => RefuseReason::Denied,
+        Refused::Banned => RefuseReason::Banned,
+        Refused::Blocked => RefuseReason::Blocked,
+        Refused::Encrypted => RefuseReason::Encrypted,
+    }
 }
 
 fn session(report: &SessionReport) -> Session {
@@ -115,6 +151,7 @@ fn session(report: &SessionReport) -> Session {
         slot: report.slot.number(),
         source_id: report.source,
         destination_id: report.destination,
+        emergency: report.emergency,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is logged in, read from the shards' state segments: no worker is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use control::{ContextInfo, ContextState, Dynamic, PerSlot, SlotsServed};
 use fabric::{CELL_LEN, Cell, StateReader};
@@ -50,7 +50,7 @@ impl Shard {
                     destination: running.destination,
                     call: running.call,
                     kind: running.kind,
-                    emergency: false,
+                    emergency: dmr::ServiceOptions(running.options).emergency(),
                     bursts: 0,
                 })
             })
@@ -73,6 +73,17 @@ pub(crate) fn any<'a>(mut shards: impl Iterator<Item = &'a Shard>, id: u32) -> b
     shards.any(|shard| shard.contexts().any(|(described, _)| described.id == id))
 }
 
+/// The IDs of all contexts.
+pub(crate) fn ids<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<u32> {
+    shards.flat_map(Shard::contexts).map(|(described, _)| described.id).collect()
+}
+
+/// The call signs of all contexts that have told them, by ID.
+pub(crate) fn calls<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeMap<u32, String> {
+    let call = |described: Described| Some((described.id, described.config?.call));
+    shards.flat_map(Shard::contexts).filter_map(|(described, _)| call(described)).collect()
+}
+
 /// The sessions that all contexts are sending.
 pub(crate) fn sessions<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<SessionId> {
     shards.flat_map(Shard::running).map(|report| report.session).collect()
@@ -92,6 +103,8 @@ fn context_info(shard: &Shard, described: Described, record: &Record, now: Time)
         state: ContextState::Configuring,
         statics: PerSlot { ts1, ts2 },
         dynamics: PerSlot { ts1: dynamics(record, Slot::One, now), ts2: dynamics(record, Slot::Two, now) },
+        blocked: described.blocked,
+        single: described.single,
         rx_hz: 0,
         tx_hz: 0,
         colour_code: 0,
@@ -117,7 +130,8 @@ fn dynamics(record: &Record, slot: Slot, now: Time) -> Vec<Dynamic> {
     running
         .map(|dynamic| Dynamic {
             talkgroup: dynamic.talkgroup,
-            seconds_left: u32::try_from(dynamic.until.since(now).as_secs()).unwrap_or(u32::MAX),
+            seconds_left: (dynamic.until != Time(u64::MAX))
+                .then(|| u32::try_from(dynamic.until.since(now).as_secs()).unwrap_or(u32::MAX)),
         })
         .collect()
 }

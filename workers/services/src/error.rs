@@ -44,6 +44,73 @@ pub(crate) enum Error {
     /// Nobody is logged in under this ID.
     #[error("no context has the ID {0}; see the list of contexts")]
     NoContext(u32),
+    /// A slot that does not exist.
+    #[error("slot {0}: write 1 or 2")]
+    NoSlot(u8),
+    /// A talkgroup that is subscribed for ever is to be so at times.
+    #[error(
+        "talkgroup {talkgroup} is static on TS{slot} of device {id} all the time; unsubscribe it first, then give it \
+         its times"
+    )]
+    AlwaysStatic {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+        /// The slot.
+        slot: u8,
+    },
+    /// A talkgroup that is subscribed already.
+    #[error("talkgroup {talkgroup} is static on TS{slot} of device {id} already")]
+    Subscribed {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+        /// The slot.
+        slot: u8,
+    },
+    /// A talkgroup that the registry does not have for the device.
+    #[error(
+        "the registry has no static talkgroup {talkgroup} on TS{slot} of device {id}: what a device asks for itself \
+         it has to drop itself, and what was keyed ends with `bmctl drop-dynamic {id}`"
+    )]
+    NotSubscribed {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+        /// The slot.
+        slot: u8,
+    },
+    /// A talkgroup that is blocked is to be subscribed.
+    #[error(
+        "talkgroup {talkgroup} is blocked for device {id}; unblock it first: \
+         `bmctl device unblock {id} {talkgroup}`"
+    )]
+    IsBlocked {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+    },
+    /// A talkgroup that is not blocked is to be unblocked.
+    #[error("talkgroup {talkgroup} is not blocked for device {id}; `bmctl device list` shows what is")]
+    NotBlocked {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+    },
+    /// A ban that is too short or too long.
+    #[error("a ban of {0} s: give 1 s to ten years, or no time for one without end")]
+    BanTime(u64),
+    /// Too many bans.
+    #[error("{0} bans hold already; lift some, or put ranges under [access.radios]")]
+    TooManyBans(usize),
+    /// An ID that is not banned.
+    #[error("{0} is not banned; `bmctl bans` shows who is")]
+    NoBan(u32),
     /// A request that cannot be read.
     #[error("not a request: {0}; do bmctl and cluster have the same version?")]
     NoRequest(String),

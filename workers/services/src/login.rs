@@ -1,4 +1,4 @@
-//! May a device log in? By the registry's passwords, with a limit on how often failures are told.
+//! May a device log in? By the registry's bans and passwords, with a limit on how often failures are told.
 
 use std::time::Instant;
 
@@ -6,6 +6,8 @@ use config::Secret;
 use registry::Embedded;
 use registry::login::{FailureLimiter, check};
 use stack::{DeviceSettings, Login, Verdict};
+
+use crate::bans::{self, Bans};
 
 /// Why a login was refused: its digest is not that of the password.
 pub(crate) const WRONG_PASSWORD: &str = "wrong password";
@@ -33,8 +35,16 @@ impl Logins {
         Self { limiter: FailureLimiter::new(), default }
     }
 
-    pub(crate) fn decide(&mut self, registry: &Embedded, login: &Login, now: Instant) -> Decision {
-        match self.find(registry, login) {
+    /// `wall_us` is microseconds since 1970, at the moment `now`.
+    pub(crate) fn decide(
+        &mut self,
+        registry: &Embedded,
+        bans: &Bans,
+        login: &Login,
+        now: Instant,
+        wall_us: u64,
+    ) -> Decision {
+        match self.find(registry, bans, login, wall_us) {
             Ok(settings) => Decision { verdict: Verdict::Accepted { settings }, reason: None },
             Err(reason) => {
                 let tell = self.limiter.failed(login.from.ip(), now);
@@ -44,7 +54,16 @@ impl Logins {
     }
 
     /// What the registry says of a device whose login is right; else why it is not.
-    fn find(&self, registry: &Embedded, login: &Login) -> Result<DeviceSettings, String> {
+    fn find(
+        &self,
+        registry: &Embedded,
+        bans: &Bans,
+        login: &Login,
+        wall_us: u64,
+    ) -> Result<DeviceSettings, String> {
+        if let Some(ban) = bans.of_device(login.id, wall_us / 1000) {
+            return Err(bans::words(ban));
+        }
         let password = registry
             .password_for(login.id, self.default.as_ref())
             .map_err(|error| error.to_string())?
@@ -53,7 +72,7 @@ impl Logins {
             return Err(WRONG_PASSWORD.to_owned());
         }
         let device = registry.get(login.id).map_err(|error| error.to_string())?;
-        Ok(device.map(|device| device.settings()).unwrap_or_default())
+        Ok(device.map(|device| device.settings(wall_us)).unwrap_or_default())
     }
 }
 
@@ -77,7 +96,7 @@ mod tests {
     fn registry() -> (tempfile::TempDir, Embedded) {
         let dir = tempfile::tempdir().unwrap();
         let registry = Embedded::open(dir.path()).unwrap();
-        let device = |id, password, statics| Device { id, password, call: None, statics };
+        let device = |id, password, statics| Device { password, statics, ..Device::new(id) };
         registry.put(&device(2_621_370, secret("base"), [vec![91], vec![]])).unwrap();
         registry.put(&device(262_137_002, None, [vec![], vec![262]])).unwrap();
         (dir, registry)
@@ -88,7 +107,7 @@ mod tests {
         let (_dir, registry) = registry();
         let mut logins = Logins::new(secret("default"));
         let now = Instant::now();
-        let mut statics = |login| match logins.decide(&registry, &login, now) {
+        let mut statics = |login| match logins.decide(&registry, &Bans::default(), &login, now, 0) {
             Decision { verdict: Verdict::Accepted { settings }, reason: None } => settings.statics,
             other => panic!("{other:?}"),
         };
@@ -107,7 +126,7 @@ mod tests {
     fn wrong_ones_are_told_a_few_times() {
         let (_dir, registry) = registry();
         let mut logins = Logins::new(None);
-        let now = Instant::now();
+        let (now, none) = (Instant::now(), Bans::default());
         let cases = [
             (login(2_621_370, [1; 4], "default"), WRONG_PASSWORD),
             (login(2_621_370, [3; 4], "base"), WRONG_PASSWORD),
@@ -116,11 +135,28 @@ mod tests {
         for (login, reason) in &cases {
             let expected =
                 Decision { verdict: Verdict::Refused { tell: true }, reason: Some((*reason).to_owned()) };
-            assert_eq!(logins.decide(&registry, login, now), expected);
+            assert_eq!(logins.decide(&registry, &none, login, now, 0), expected);
         }
-        let told = (0..10).filter(|_| logins.decide(&registry, &cases[0].0, now).reason.is_some()).count();
+        let told =
+            (0..10).filter(|_| logins.decide(&registry, &none, &cases[0].0, now, 0).reason.is_some()).count();
         assert_eq!(told, 2, "five in all");
         let right = login(2_621_370, [1; 4], "base");
-        assert!(matches!(logins.decide(&registry, &right, now).verdict, Verdict::Accepted { .. }));
+        let verdict = logins.decide(&registry, &none, &right, now, 0).verdict;
+        assert!(matches!(verdict, Verdict::Accepted { .. }));
+    }
+
+    #[test]
+    fn who_is_banned_is_refused_whatever_his_password() {
+        let (_dir, registry) = registry();
+        let mut logins = Logins::new(None);
+        let bans = Bans::new(vec![bans::tests::ban(2_621_370, Some(1_000))]);
+        let mut reason = |id, wall_ms: u64| {
+            let login = login(id, [1; 4], "base");
+            logins.decide(&registry, &bans, &login, Instant::now(), wall_ms * 1000).reason
+        };
+        let expected = "banned until 1970-01-01T00:00:01Z: lift it with `bmctl unban 2621370`";
+        assert_eq!(reason(2_621_370, 999).as_deref(), Some(expected));
+        assert_eq!(reason(262_137_002, 999).as_deref(), Some(expected), "a hotspot of his");
+        assert_eq!((reason(2_621_370, 1_000), reason(262_137_002, 1_000)), (None, None));
     }
 }

@@ -9,11 +9,14 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
+mod bans;
 mod bus;
 mod calls;
 mod contexts;
 mod devices;
 mod error;
+mod heard;
 mod host;
 mod http;
 mod log;
@@ -24,6 +27,7 @@ mod refusals;
 mod requests;
 mod services;
 mod setup;
+mod timed;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -96,6 +100,7 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     shared.borrow().bus.emit(None, Event::SystemStarted { version, workers });
 
     pump::run(&shared, socket, wake).await?;
+    shared.borrow_mut().keep_heard();
     // Whoever listens is to hear of the end.
     shared.borrow_mut().bus.close();
     let all = u32::try_from(requests::MAX_CONNECTIONS).unwrap_or(u32::MAX);

@@ -1,14 +1,15 @@
 //! Orders for one worker: its queue, and what has found no room there yet.
 //!
-//! Answers that wait are bounded, since a device asks again. Evictions and changes of talkgroups are never
-//! dropped: they are kept by device, and the newest replaces the one before.
+//! Answers that wait are bounded, since a device asks again; so are an operator's orders to end something.
+//! Evictions, changes of talkgroups and bans are never dropped: they are kept by ID, and the newest replaces the one
+//! before.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use channel::Order;
 use fabric::{MAX_MESSAGE, QueueWriter};
 
-/// Answers that may wait; beyond, the oldest goes.
+/// Answers and orders to end something that may wait; beyond, the oldest goes.
 const MAX_ANSWERS: usize = 1024;
 
 #[derive(Debug)]
@@ -17,12 +18,13 @@ pub(crate) struct Orders {
     answers: VecDeque<Order>,
     evictions: BTreeMap<u32, Order>,
     settings: BTreeMap<u32, Order>,
+    bans: BTreeMap<u32, Order>,
 }
 
 impl Orders {
     pub(crate) fn new(queue: QueueWriter) -> Self {
-        let (evictions, settings) = (BTreeMap::new(), BTreeMap::new());
-        Self { queue, answers: VecDeque::new(), evictions, settings }
+        let [evictions, settings, bans] = [const { BTreeMap::new() }; 3];
+        Self { queue, answers: VecDeque::new(), evictions, settings, bans }
     }
 
     /// Sends an order, now or when there is room. True where the worker has something to read.
@@ -49,7 +51,7 @@ impl Orders {
             self.answers.pop_front();
             sent = true;
         }
-        for kept in [&mut self.evictions, &mut self.settings] {
+        for kept in [&mut self.evictions, &mut self.settings, &mut self.bans] {
             while let Some(first) = kept.first_entry() {
                 if !push(&mut self.queue, first.get()) {
                     return sent;
@@ -62,12 +64,13 @@ impl Orders {
     }
 
     fn is_behind(&self) -> bool {
-        !(self.answers.is_empty() && self.evictions.is_empty() && self.settings.is_empty())
+        let kept = [&self.evictions, &self.settings, &self.bans];
+        !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty())
     }
 
     fn keep(&mut self, order: Order) {
         match order {
-            Order::Answer { .. } | Order::Ban { .. } | Order::DropCall { .. } | Order::DropDynamic { .. } => {
+            Order::Answer { .. } | Order::DropCall { .. } | Order::DropDynamic { .. } => {
                 if self.answers.len() >= MAX_ANSWERS {
                     self.answers.pop_front();
                 }
@@ -78,6 +81,9 @@ impl Orders {
             }
             Order::Settings { id, .. } => {
                 self.settings.insert(id, order);
+            }
+            Order::Ban { radio, .. } => {
+                self.bans.insert(radio, order);
             }
         }
     }
@@ -128,8 +134,10 @@ mod tests {
         for n in 0..3000 {
             assert!(!orders.send(evict(n, 1)));
             assert!(!orders.send(answer(n)));
+            assert!(!orders.send(Order::Ban { radio: n, until_ms: 1 }));
         }
         assert!(!orders.send(evict(7, 2)));
+        assert!(!orders.send(Order::Ban { radio: 8, until_ms: 0 }));
         for n in 0..sent {
             assert_eq!(read(&mut reader), Some(answer(n)));
         }
@@ -137,10 +145,11 @@ mod tests {
         while orders.flush() {
             got.extend(std::iter::from_fn(|| read(&mut reader)));
         }
-        // All evictions, each device's newest; of the answers the newest.
+        // All evictions and bans, the newest of each ID; of the answers the newest.
         assert_eq!(got[..1024], (1976..3000).map(answer).collect::<Vec<_>>());
-        assert_eq!(got.len(), 1024 + 3000);
+        assert_eq!(got.len(), 1024 + 3000 + 3000);
         assert_eq!(got[1024 + 7], evict(7, 2));
+        assert_eq!(got[4024 + 8], Order::Ban { radio: 8, until_ms: 0 });
         assert!(orders.send(answer(1)) && !orders.is_behind());
     }
 

@@ -1,25 +1,21 @@
 //! The request socket: one JSON line a connection, answered by one line; events go on for as long as somebody
 //! listens. Only root and the user who runs the cluster are heard.
 
-use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{MAX_REQUEST, Reply, ServicesRequest};
+use control::{MAX_REQUEST, ServicesRequest};
 use nix::unistd::Uid;
-use registry::Device;
-use serde::Serialize;
-use stack::{Gone, Time};
-use sys::Clocks;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::Error;
+use crate::answer::{answer, reply};
 use crate::bus::Listener;
-use crate::services::{Services, Shared};
-use crate::{Error, contexts, devices};
+use crate::services::Shared;
 
 /// Connections at once.
 pub(crate) const MAX_CONNECTIONS: usize = 64;
@@ -97,40 +93,6 @@ fn what_is_wrong(error: &serde_json::Error) -> String {
         _ => "no JSON",
     };
     format!("{kind} at column {}", error.column())
-}
-
-/// Does what is asked, and gives the line to answer with.
-fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u8> {
-    let clocks = Clocks::now();
-    match request {
-        ServicesRequest::DeviceAdd { id, password, call, ts1, ts2 } => {
-            reply(services.device_add(Device { id, password, call, statics: [ts1, ts2] }))
-        }
-        ServicesRequest::DeviceRemove { id } => reply(services.device_remove(id)),
-        ServicesRequest::DeviceList => reply(devices::list(&services.registry)),
-        ServicesRequest::DevicePassword { id, password } => reply(services.device_password(id, password)),
-        ServicesRequest::Contexts => {
-            reply(Ok::<_, Error>(contexts::list(services.host.shards(), Time(clocks.mono_us))))
-        }
-        ServicesRequest::Calls => reply(Ok::<_, Error>(services.calls.list(clocks.wall_us))),
-        ServicesRequest::Kick { id } => reply(services.kick(id)),
-        _ => reply(Err::<(), _>(Error::NoRequest("one that is not known here".to_owned()))),
-    }
-}
-
-impl Services {
-    /// Throws out the contexts of an ID.
-    fn kick(&mut self, id: u32) -> Result<(), Error> {
-        if !contexts::any(self.host.shards(), id) {
-            return Err(Error::NoContext(id));
-        }
-        self.host.send_all(&channel::Order::Evict { id, keep: None, gone: Gone::Kicked });
-        Ok(())
-    }
-}
-
-fn reply<T: Serialize, E: Display>(result: Result<T, E>) -> Vec<u8> {
-    control::to_line(&Reply::from(result)).unwrap_or_else(|_| b"{\"error\":\"no JSON form\"}\n".to_vec())
 }
 
 /// `None` where nobody reads.

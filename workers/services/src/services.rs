@@ -2,29 +2,34 @@
 //! All of it is done at once; whoever waits is elsewhere.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use channel::{Order, Parent, Report, WorkerInfo};
 use config::Secret;
-use control::State;
-use events::Event;
+use control::{HeardInfo, State};
+use events::{Event, StopReason};
 use fabric::Counter;
 use registry::Embedded;
 use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
 use sys::Clocks;
+use uuid::Uuid;
 
+use crate::bans::Bans;
 use crate::bus::Bus;
 use crate::calls::{self, Calls};
+use crate::heard::{Heard, clean_alias};
 use crate::host::Host;
 use crate::login::{Decision, Logins};
 use crate::refusals::Refusals;
+use crate::timed::Timed;
 use crate::{Error, contexts, log};
 
 /// Reports of one worker that are handled before others have their turn.
 const BATCH: usize = 64;
-/// How often the calls are compared with the state segments, in ticks.
+/// How often what can wait is looked after, in ticks: calls whose end was lost, bans that are over, what was heard.
 const TICKS_BETWEEN_LOOKS: u32 = 20;
 
 /// The one state, used by tasks of one thread and never across a wait.
@@ -36,23 +41,53 @@ pub(crate) struct Services {
     pub(crate) registry: Embedded,
     pub(crate) bus: Bus,
     pub(crate) calls: Calls,
+    pub(crate) bans: Bans,
+    pub(crate) timed: Timed,
+    heard: Heard,
     logins: Logins,
     refusals: Refusals,
     ticks: u32,
 }
 
 impl Services {
-    /// Takes up the sessions that run already. `password` is for devices that have none of their own.
-    pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Self {
-        let mut calls = Calls::default();
+    /// Takes up the sessions that run already, and tells the workers what may have changed since they were last
+    /// told. `password` is for devices that have none of their own.
+    pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Result<Self, Error> {
+        let (mut calls, mut running) = (Calls::default(), BTreeSet::new());
         for shard in host.served_shards() {
             for report in shard.running() {
+                running.insert(Uuid::from_u128(report.session.uuid()));
                 calls.started(shard.worker, report);
             }
         }
+        let heard = Heard::new(registry.heard()?, &running, contexts::calls(host.shards()));
+        let (bans, unreadable) = registry.bans()?;
+        for id in unreadable {
+            log::line(format_args!(
+                "services: the ban of {id} cannot be read and does not hold: ban it again, or lift it with \
+                 `bmctl unban {id}`"
+            ));
+        }
+        let timed = registry.list()?.devices.into_iter().filter(|device| !device.timed.is_empty());
+        let timed: Vec<_> = timed.collect();
         let bus = Bus::new(host.nodes.clone());
         let (logins, refusals) = (Logins::new(password), Refusals::new(Instant::now()));
-        Self { host, registry, bus, calls, logins, refusals, ticks: 0 }
+        let bans = Bans::new(bans);
+        let mut services = Self {
+            host,
+            registry,
+            bus,
+            calls,
+            bans,
+            timed: Timed::default(),
+            heard,
+            logins,
+            refusals,
+            ticks: 0,
+        };
+        services.bans.orders().iter().for_each(|order| services.host.send_all(order));
+        timed.into_iter().for_each(|device| drop(services.tell(device)));
+        Ok(services)
     }
 
     /// Handles what the workers have reported, a batch of each. True where there may be more.
@@ -78,14 +113,34 @@ impl Services {
 
     /// Does what is due.
     pub(crate) fn tick(&mut self) {
-        let now_us = Clocks::now().mono_us;
+        let Clocks { mono_us: now_us, wall_us } = Clocks::now();
         self.ticks = (self.ticks + 1) % TICKS_BETWEEN_LOOKS;
         if self.ticks == 0 {
             self.calls.doubt_others(&contexts::sessions(self.host.shards()), now_us);
+            self.look_after_bans();
+            self.keep_heard();
         }
+        self.look_after_timed(wall_us);
         for (worker, report) in self.calls.expire(now_us) {
-            self.bus.emit(Some(worker), calls::stop_event(&report));
+            self.heard.stopped(&report, StopReason::Unknown, wall_us);
+            self.bus.emit(Some(worker), calls::stop_event(&report, StopReason::Unknown));
         }
+    }
+
+    /// Writes down what was heard since it was last written down.
+    pub(crate) fn keep_heard(&mut self) {
+        let changes = self.heard.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.registry.keep_heard(changes.into_iter()) {
+            log::line(format_args!("services: who was heard last is not written down: {error}"));
+        }
+    }
+
+    /// Who was heard last, the newest first.
+    pub(crate) fn last_heard(&self, count: u32, wall_us: u64) -> Vec<HeardInfo> {
+        self.heard.list(usize::try_from(count).unwrap_or(usize::MAX), wall_us)
     }
 
     /// Does what the supervisor says while we run.
@@ -102,20 +157,35 @@ impl Services {
             Report::Notice { notice, .. } => self.notice(slot, notice),
             Report::Started(report) => {
                 if self.calls.started(slot, report) {
+                    self.heard.started(&report);
                     self.bus.emit(Some(slot), calls::start_event(&report));
                 }
             }
-            Report::Stopped { report, .. } => {
+            Report::Stopped { report, ended } => {
+                let reason = calls::stop_reason(ended);
                 self.calls.stopped(report.session);
-                self.bus.emit(Some(slot), calls::stop_event(&report));
+                self.heard.stopped(&report, reason, Clocks::now().wall_us);
+                self.bus.emit(Some(slot), calls::stop_event(&report, reason));
             }
-            Report::Refused { .. } | Report::Alias { .. } | Report::Blocked { .. } => {}
+            Report::Refused { report, why } => {
+                let reason = calls::refuse_reason(why);
+                self.heard.refused(&report, reason);
+                self.bus.emit(Some(slot), calls::refused_event(&report, reason));
+            }
+            Report::Alias { report, alias } => {
+                let Some(alias) = clean_alias(&alias) else { return };
+                self.heard.alias(&report, &alias);
+                self.bus.emit(Some(slot), calls::alias_event(&report, alias));
+            }
+            Report::Blocked { radio, context, seconds } => self.blocked(radio, context, seconds),
         }
     }
 
     fn login(&mut self, slot: u8, shard: u16, login: &Login) {
         let Login { id, from, .. } = *login;
-        let Decision { verdict, reason } = self.logins.decide(&self.registry, login, Instant::now());
+        let Clocks { wall_us, .. } = Clocks::now();
+        let Decision { verdict, reason } =
+            self.logins.decide(&self.registry, &self.bans, login, Instant::now(), wall_us);
         if let Some(reason) = reason {
             self.refused(slot, id, from, reason);
         }
@@ -131,6 +201,7 @@ impl Services {
         match notice {
             Notice::Refused { id, from, reason } => self.refused(slot, id, from, reason),
             Notice::Up { id, from, call, software } => {
+                self.heard.named(id, &call);
                 let event = Event::RepeaterConnected { context_id: id, address: from, call, software };
                 self.bus.emit(Some(slot), event);
             }
@@ -164,6 +235,7 @@ impl Services {
         }
         let was_ready = before.is_some_and(|info| info.state == State::Ready && info.pid == now.pid);
         if let Some(pid) = now.pid.filter(|_| now.state == State::Ready && !was_ready) {
+            self.bans.orders().into_iter().for_each(|order| self.host.send(slot, order));
             self.bus.emit(Some(slot), Event::WorkerStarted { pid: pid.cast_unsigned() });
         }
     }

@@ -36,6 +36,6 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
         }
     }
     let registry = Embedded::open(&setup.data_dir)?;
-    let services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone());
+    let services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
     Ok(Begin { setup: *setup, services, wake, requests: requests.into() })
 }

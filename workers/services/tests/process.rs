@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
 
+mod operator;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,7 +45,8 @@ fn evict(login: &Login) -> Order {
 
 fn device_add(id: u32, password: Option<&str>, ts2: Vec<u32>) -> ServicesRequest {
     let password = password.map(|text| Secret::new(text).unwrap());
-    ServicesRequest::DeviceAdd { id, password, call: None, ts1: vec![], ts2 }
+    let (blocked, single) = (vec![], false);
+    ServicesRequest::DeviceAdd { id, password, call: None, ts1: vec![], ts2, blocked, single }
 }
 
 /// The next event, with its time checked and taken out.
@@ -124,7 +126,8 @@ fn contexts_are_shown_and_kicked() {
     assert_eq!(context.statics.ts2, [262]);
     let [dynamic] = context.dynamics.ts2.try_into().unwrap();
     assert_eq!(dynamic.talkgroup, 91);
-    assert!((800..=900).contains(&dynamic.seconds_left), "{}", dynamic.seconds_left);
+    let left = dynamic.seconds_left.unwrap();
+    assert!((800..=900).contains(&left), "{left}");
 
     cluster.ask::<()>(&ServicesRequest::Kick { id: ID }).unwrap();
     for worker in &mut cluster.workers {
@@ -170,7 +173,7 @@ fn what_happens_is_told_to_whoever_listens() {
     let expected = [
         r#"{"Event":"Repeater-Connected","ContextID":2501001,"Address":"192.0.2.7:1","Call":"N0CALL","Software":"x"}"#,
         r#"{"Event":"Session-Start"}"#,
-        r#"{"Event":"Session-Stop","State":2}"#,
+        r#"{"Event":"Session-Stop","State":2,"Reason":"terminator"}"#,
         r#"{"Event":"Repeater-Disconnected","ContextID":2501001,"Reason":"an operator threw it out"}"#,
         r#"{"Event":"Repeater-Refused","ContextID":2501001,"Reason":"wrong password"}"#,
     ];
@@ -193,7 +196,7 @@ fn what_happens_is_told_to_whoever_listens() {
     services.tell(&Parent::WorkerInfo(info(1, Some(101), State::Starting)));
     services.tell(&Parent::WorkerInfo(info(1, Some(101), State::Ready)));
     expect(r#"{"Event":"Worker-Started","Pid":101}"#, Some(1));
-    expect(r#"{"Event":"Session-Stop","State":2}"#, Some(1));
+    expect(r#"{"Event":"Session-Stop","State":2,"Reason":"unknown"}"#, Some(1));
     assert_eq!(cluster.ask::<Vec<CallInfo>>(&ServicesRequest::Calls).unwrap(), []);
 
     services.tell(&Parent::Stop);

@@ -1,0 +1,40 @@
+//! What can be said to the simulator.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Sim {
+    /// One call from a worker to another and one to the parrot, told in words
+    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "seed"])]
+    pub(crate) demo: bool,
+    /// How many repeaters
+    #[arg(long, default_value_t = 50)]
+    pub(crate) repeaters: usize,
+    /// How many talkgroups they share
+    #[arg(long, default_value_t = 1)]
+    pub(crate) talkgroups: usize,
+    /// How many calls at once
+    #[arg(long, default_value_t = 1)]
+    pub(crate) calls: usize,
+    /// How long each call is
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seconds: u32,
+    /// Also run the same load through a bare `sendto` loop: the kernel's own cost
+    #[arg(long)]
+    pub(crate) floor: bool,
+    /// The server [default: where this cluster's mmdvm stack listens]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) server: Option<SocketAddr>,
+    /// A file with the repeaters' password [default: the development password]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Draw stream IDs from this
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
