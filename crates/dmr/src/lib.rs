@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod bptc;
+pub mod crc;
 pub mod golay;
 pub mod hamming;
 pub mod qr;
 pub mod rs;
+pub mod trellis;
 
 mod air;
 mod call;
