@@ -80,7 +80,12 @@ static CRC_32: Table = Table::new(32, 0x04C1_1DB7);
 /// CRC-CCITT of `data`, inverted (section B.3.8). To be xored with the mask of the block's kind.
 #[must_use]
 pub fn ccitt(data: &[u8]) -> u16 {
-    !CRC_CCITT.run(0, data) as u16
+    ccitt_of([data])
+}
+
+/// The same of `parts`, one after the other.
+pub(crate) fn ccitt_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u16 {
+    !parts.into_iter().fold(0, |register, part| CRC_CCITT.run(register, part)) as u16
 }
 
 /// CRC-9 of a confirmed data block, inverted: of its `data`, then of the 7 low bits of its `serial` number

@@ -1,10 +1,12 @@
-//! The DMR air-interface codec: bursts, syncs, slot types, EMB and link control with their codes
-//! (ETSI TS 102 361-1). Pure: bytes in, bytes out. It knows no protocol that carries bursts and keeps no state
-//! but that of an [`EmbeddedLc`] or a [`VoiceCall`] in the caller's hands.
+//! The DMR air-interface codec (ETSI TS 102 361-1, call contents of TS 102 361-2): bursts with their syncs, slot types,
+//! EMB and codes, and what they carry: link control, control blocks, data headers
+//! and data blocks. Pure: bytes in, bytes out. It knows no protocol that carries bursts, puts no data packets together
+//! and keeps no state but that of an [`EmbeddedLc`] or a [`VoiceCall`] in the caller's hands.
 //!
 //! Reading takes any 33 bytes: what cannot be corrected is `None`, never a panic. Nothing allocates.
 //!
-//! The codes are modules of functions ([`bptc`], [`golay`], [`hamming`], [`qr`], [`rs`]); all else is here.
+//! The codes are modules of functions ([`bptc`], [`crc`], [`golay`], [`hamming`], [`qr`], [`rs`], [`trellis`]); all
+//! else is here.
 
 #![forbid(unsafe_code)]
 
@@ -17,26 +19,39 @@ pub mod rs;
 pub mod trellis;
 
 mod air;
+mod block;
 mod call;
+mod csbk;
+mod csbk_message;
 mod cyclic;
+mod data_block;
+mod data_header;
+mod data_packet;
 mod emb;
 mod embedded;
 mod fuzz;
 mod kind;
 mod layout;
 mod lc;
+mod mbc;
 mod slot_type;
 mod sync;
 mod voice;
 
 pub use air::Air;
 pub use call::VoiceCall;
+pub use csbk::{Csbk, Csbko};
+pub use csbk_message::{ANSWER_DENY, ANSWER_PROCEED, CsbkMessage, REASON_NOT_SUPPORTED};
+pub use data_block::{DataBlock, DataRate};
+pub use data_header::DataHeader;
+pub use data_packet::{DataAddress, DataPacket};
 pub use emb::{Emb, Lcss};
 pub use embedded::{EmbeddedLc, embedded_fragment, set_embedded_fragment};
 #[doc(hidden)]
 pub use fuzz::fuzz_decode;
 pub use kind::{BurstKind, DataType};
 pub use lc::{Flco, FullLc, ServiceOptions};
+pub use mbc::{MbcBlock, MbcHeader, PiHeader};
 pub use slot_type::SlotType;
 pub use sync::Sync;
 pub use voice::{
