@@ -30,10 +30,12 @@ mod data_packet;
 mod emb;
 mod embedded;
 mod fuzz;
+mod idle;
 mod kind;
 mod layout;
 mod lc;
 mod mbc;
+mod single_burst;
 mod slot_type;
 mod sync;
 mod voice;
@@ -49,9 +51,13 @@ pub use emb::{Emb, Lcss};
 pub use embedded::{EmbeddedLc, embedded_fragment, set_embedded_fragment};
 #[doc(hidden)]
 pub use fuzz::fuzz_decode;
+pub use idle::{IDLE, IDLE_INFO};
 pub use kind::{BurstKind, DataType};
 pub use lc::{Flco, FullLc, ServiceOptions};
 pub use mbc::{MbcBlock, MbcHeader, PiHeader};
+pub use single_burst::{
+    NULL_EMBEDDED, decode_reverse_channel, decode_single_burst, encode_reverse_channel, encode_single_burst,
+};
 pub use slot_type::SlotType;
 pub use sync::Sync;
 pub use voice::{
