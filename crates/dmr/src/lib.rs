@@ -1,7 +1,7 @@
 //! The DMR air-interface codec (ETSI TS 102 361-1, call contents of TS 102 361-2): bursts with their syncs, slot types,
-//! EMB and codes, and what they carry: link control, control blocks, data headers
+//! EMB and codes, and what they carry: link control with talker alias and position, control blocks, data headers
 //! and data blocks. Pure: bytes in, bytes out. It knows no protocol that carries bursts, puts no data packets together
-//! and keeps no state but that of an [`EmbeddedLc`] or a [`VoiceCall`] in the caller's hands.
+//! and keeps no state but that of an [`EmbeddedLc`], a [`TalkerAlias`] or a [`VoiceCall`] in the caller's hands.
 //!
 //! Reading takes any 33 bytes: what cannot be corrected is `None`, never a panic. Nothing allocates.
 //!
@@ -19,6 +19,7 @@ pub mod rs;
 pub mod trellis;
 
 mod air;
+mod alias_text;
 mod block;
 mod call;
 mod csbk;
@@ -35,12 +36,15 @@ mod kind;
 mod layout;
 mod lc;
 mod mbc;
+mod position;
 mod single_burst;
 mod slot_type;
 mod sync;
+mod talker_alias;
 mod voice;
 
 pub use air::Air;
+pub use alias_text::{AliasFormat, AliasText};
 pub use call::VoiceCall;
 pub use csbk::{Csbk, Csbko};
 pub use csbk_message::{ANSWER_DENY, ANSWER_PROCEED, CsbkMessage, REASON_NOT_SUPPORTED};
@@ -55,11 +59,13 @@ pub use idle::{IDLE, IDLE_INFO};
 pub use kind::{BurstKind, DataType};
 pub use lc::{Flco, FullLc, ServiceOptions};
 pub use mbc::{MbcBlock, MbcHeader, PiHeader};
+pub use position::{Position, PositionError};
 pub use single_burst::{
     NULL_EMBEDDED, decode_reverse_channel, decode_single_burst, encode_reverse_channel, encode_single_burst,
 };
 pub use slot_type::SlotType;
 pub use sync::Sync;
+pub use talker_alias::TalkerAlias;
 pub use voice::{
     AMBE_LEN, AMBE_SILENCE, ambe, rewrite_burst, set_ambe, terminator, voice_burst, voice_header,
 };
