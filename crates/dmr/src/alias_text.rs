@@ -46,11 +46,9 @@ impl AliasFormat {
     /// The one that carries the most of `text` unchanged.
     #[must_use]
     pub fn for_text(text: &str) -> Self {
-        let fit = |size: fn(char) -> usize, room| {
-            text.chars()
-                .scan(0, |sum, c| Some(*sum + size(c)).inspect(|&next| *sum = next))
-                .filter(|&sum| sum <= room)
-                .count()
+        // How many characters fit into so many bytes or units.
+        let fit = |size: fn(char) -> usize, mut room: usize| {
+            text.chars().map_while(|c| room.checked_sub(size(c)).map(|left| room = left)).count()
         };
         if text.is_ascii() {
             Self::SevenBit
@@ -198,9 +196,10 @@ fn push_utf16(bytes: &mut [u8; BYTES], length: usize, c: char) -> Option<usize> 
 
 /// The characters of `bytes`, with replacements for what is none. One that is cut off at the end is left out.
 fn utf8(bytes: &[u8]) -> impl Iterator<Item = char> {
-    let end = bytes.as_ptr_range().end;
+    let mut left = bytes.len();
     bytes.utf8_chunks().flat_map(move |chunk| {
-        let spoilt = !chunk.invalid().is_empty() && chunk.invalid().as_ptr_range().end != end;
+        left -= chunk.valid().len() + chunk.invalid().len();
+        let spoilt = left > 0 && !chunk.invalid().is_empty();
         chunk.valid().chars().chain(spoilt.then_some(char::REPLACEMENT_CHARACTER))
     })
 }

@@ -115,19 +115,25 @@ mod tests {
         burst[place / 8] ^= 0x80 >> (place % 8);
     }
 
+    /// Correction goes by syndromes alone, so one information stands for all.
     #[test]
-    fn corrects_every_pair_of_errors() {
+    fn corrects_every_pattern_of_three() {
         let info = [0x00, 0x10, 0x20, 0x00, 0x0C, 0x30, 0x2F, 0x9B, 0xE5, 0xDA, 0xD4, 0x5A];
         let mut burst = [0; BURST_LEN];
         write(&mut burst, &info);
         for a in 0..196 {
-            for b in 0..=a {
-                let mut bad = burst;
-                flip(&mut bad, a);
-                if b != a {
-                    flip(&mut bad, b);
+            let mut one = burst;
+            flip(&mut one, a);
+            assert_eq!(read(&one), Some(info), "{a}");
+            for b in 0..a {
+                let mut two = one;
+                flip(&mut two, b);
+                assert_eq!(read(&two), Some(info), "{a} {b}");
+                for c in 0..b {
+                    let mut three = two;
+                    flip(&mut three, c);
+                    assert_eq!(read(&three), Some(info), "{a} {b} {c}");
                 }
-                assert_eq!(read(&bad), Some(info), "{a} {b}");
             }
         }
     }

@@ -162,19 +162,21 @@ mod tests {
         data.iter().flat_map(|byte| (0..8).rev().map(move |n| byte >> n & 1 == 1))
     }
 
-    /// What radios have sent: CSBK, data header, confirmed block, messages and short LCs.
+    /// As an independent implementation of the standard makes them.
     #[test]
     fn known_answers() {
-        let header = [0x02, 0x3A, 0x23, 0x37, 0xFC, 0x23, 0x37, 0xFE, 0x82, 0x00];
-        assert_eq!(ccitt(&header) ^ DATA_HEADER_MASK, 0x81A3);
-        let block = [0x45, 0, 0, 0x2E, 0xFF, 0xFF, 0, 0, 0x40, 0x11, 0xF2, 0x7F, 0x0C, 0x23, 0x37, 0xFC];
-        assert_eq!(crc9(&block, 0) ^ RATE_3_4_MASK, 0x017);
+        let header = [0x02, 0x4A, 0x28, 0x00, 0x01, 0x27, 0xFF, 0xBA, 0x83, 0x00];
+        assert_eq!(ccitt(&header) ^ DATA_HEADER_MASK, 0x2EDC);
+        let csbk = [0xBD, 0x00, 0xC0, 0x02, 0x00, 0x00, 0x5B, 0x27, 0xFF, 0xBA];
+        assert_eq!(ccitt(&csbk) ^ CSBK_MASK, 0x9D60);
+        assert_eq!(crc9(b"Confirmed block!", 5) ^ RATE_3_4_MASK, 0x1E6);
+        assert_eq!(crc9(b"Short blok", 127) ^ RATE_1_2_MASK, 0x02E);
         let mut message = MessageCrc::new();
-        message.push(&[0xD6, 0x79, 0, 0x62, 0x62, 0, 0x03, 0xBF, 0, 0x07]);
-        message.push(&[0; 10]);
-        assert_eq!(message.bytes(), [0x21, 0x0B, 0x9A, 0x3D]);
-        assert_eq!((crc8(0x100_0000), crc8(0x103_00DA)), (0x16, 0xA3));
-        assert_eq!(checksum5(&[0, 0x10, 0x20, 0, 0x0C, 0x30, 0x2F, 0x9B, 0xE5]), 12);
+        message.push(b"DL1ABC has");
+        message.push(b" left now.");
+        assert_eq!(message.bytes(), [0x98, 0xED, 0xFB, 0xF9]);
+        assert_eq!((crc8(0), crc8(0x123_4567)), (0, 0xC0));
+        assert_eq!(checksum5(&[0, 0x26, 0, 0x01, 0, 0x28, 0, 0x01, 0xFF]), 25);
     }
 
     proptest! {

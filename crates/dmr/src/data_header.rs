@@ -194,7 +194,7 @@ mod tests {
     use crate::SlotType;
     use proptest::prelude::*;
 
-    /// Headers that radios have sent.
+    /// Headers as an independent implementation reads them.
     #[test]
     fn fields_are_where_the_standard_has_them() {
         let header = |hex: u128| {
@@ -208,11 +208,11 @@ mod tests {
             target,
             source,
         };
-        let unconfirmed = header(0x023A_2337_FC23_37FE_8200);
+        let unconfirmed = header(0x023A_2800_0127_FFBA_8200);
         assert_eq!(
             unconfirmed,
             DataPacket::Unconfirmed {
-                address: address(3, 2_308_092, 2_308_094),
+                address: address(3, 2_621_441, 2_621_370),
                 pad_octets: 10,
                 full: true,
                 blocks: 2,
@@ -220,15 +220,15 @@ mod tests {
             }
         );
         assert_eq!(unconfirmed.blocks_to_follow(), Some(2));
-        let response = header(0x0140_2337_FC23_37FE_000F);
-        let to = address(4, 2_308_092, 2_308_094);
+        let response = header(0x0140_2800_0127_FFBA_000F);
+        let to = address(4, 2_621_441, 2_621_370);
         assert_eq!(
             response,
             DataPacket::Response { address: to, full: false, blocks: 0, class: 0, kind: 1, status: 7 }
         );
-        let to = DataAddress { response_requested: true, ..address(4, 2_308_094, 2_308_092) };
+        let to = DataAddress { response_requested: true, ..address(4, 2_621_370, 2_621_441) };
         assert_eq!(
-            header(0x434E_2337_FE23_37FC_8478),
+            header(0x434E_27FF_BA28_0001_8478),
             DataPacket::Confirmed {
                 address: to,
                 pad_octets: 14,
@@ -239,9 +239,9 @@ mod tests {
                 fragment: 8
             }
         );
-        let to = DataAddress { response_requested: true, ..address(10, 1_189_987, 2_308_155) };
+        let to = DataAddress { response_requested: true, ..address(10, 2_621_441, 2_621_370) };
         assert_eq!(
-            header(0x4DA1_1228_6323_383B_0500),
+            header(0x4DA1_2800_0127_FFBA_0500),
             DataPacket::ShortDefined {
                 address: to,
                 appended_blocks: 1,
@@ -251,9 +251,9 @@ mod tests {
                 pad_bits: 0
             }
         );
-        let to = DataAddress { group: true, ..address(0, 1, 403_452) };
+        let to = DataAddress { group: true, ..address(0, 91, 2_621_370) };
         assert_eq!(
-            header(0x8005_0000_0106_27FC_001B),
+            header(0x8005_0000_5B27_FFBA_001B),
             DataPacket::Udt {
                 address: to,
                 emergency: false,

@@ -2,7 +2,7 @@
 
 use crate::BURST_LEN;
 
-/// The 96 bits of information of an idle burst, from a pseudo-random sequence (ETSI TS 102 361-1 table D.2).
+/// The 96 bits of information of an idle burst, from a pseudo-random sequence (ETSI TS 102 361-1 section D.2).
 pub const IDLE_INFO: [u8; 12] = [0xFF, 0x83, 0xDF, 0x17, 0x32, 0x09, 0x4E, 0xD1, 0xE7, 0xCD, 0x8A, 0x91];
 
 /// An idle burst of a repeater with colour code 0; [`Air`](crate::Air) gives it another one.

@@ -27,6 +27,8 @@ impl DataType {
     pub const IDLE: Self = Self(9);
     /// Rate 1 data.
     pub const RATE_1: Self = Self(10);
+    /// Unified single block data.
+    pub const UNIFIED_SINGLE_BLOCK: Self = Self(11);
 
     /// From the low four bits of `value`.
     #[must_use]

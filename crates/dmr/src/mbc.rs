@@ -1,5 +1,5 @@
-//! Multi-block control (ETSI TS 102 361-1 section 7.4) and the PI header of an encrypted call (section 9.1.8).
-//! Both are carried, not understood: their contents are trunking's and the makers'.
+//! Multi-block control (ETSI TS 102 361-1 section 7.4) and the PI header of an encrypted call. Both are carried, not
+//! understood: their contents are trunking's and the makers'.
 
 use crate::{BURST_LEN, Csbko, DataType, Sync, block, bptc, crc};
 

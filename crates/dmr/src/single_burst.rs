@@ -7,7 +7,7 @@
 use crate::crc::{REVERSE_CHANNEL_MASK, crc7};
 use crate::hamming::{correct_16_11, encode_16_11};
 
-/// What voice burst F carries when it has nothing to say (section 9.2.5).
+/// What voice burst F carries when it has nothing to say (section D.1).
 pub const NULL_EMBEDDED: u32 = 0;
 
 /// Whether a bit of the reverse channel's second copy differs from that of the first.
