@@ -3,8 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+mod live;
 mod repeater;
 
+pub use live::Live;
 pub use repeater::Repeater;
 
 use std::io::{BufRead, BufReader, Read};
