@@ -4,8 +4,9 @@
 use dmr::{BurstKind, DataType, Emb, EmbeddedLc, FullLc, SlotType, Sync};
 use stack::Slots;
 
+use crate::expected::{Count, Hears, Parts};
 use crate::heard::{Call, count_words};
-use crate::model::{Count, Device, Hears, Parts, Target};
+use crate::model::{Device, Target};
 use crate::play::{Content, Talk};
 use crate::voice::{self, Voice};
 use crate::world::Heard;

@@ -227,7 +227,7 @@ impl Client {
                 out.extend_from_slice(&digest.finalize());
             }
             Step::Config => {
-                out.extend_from_slice(configuration(self.id, self.colour_code, self.slots).as_bytes())
+                out.extend_from_slice(configuration(self.id, self.colour_code, self.slots).as_bytes());
             }
             Step::Options => out.extend_from_slice(self.options.as_bytes()),
             _ => {}

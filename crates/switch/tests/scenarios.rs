@@ -1,8 +1,6 @@
 //! All scenarios of `tests/scenarios` on two switches in simulated time. `SCENARIO=slots` runs those alone
 //! that have this in their name.
 
-#![expect(clippy::print_stderr, reason = "what is wrong is told")]
-
 mod simulated;
 
 use std::path::Path;

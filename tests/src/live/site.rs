@@ -91,7 +91,7 @@ impl Site {
         self.send(&[b"RPTO", &device.id.to_be_bytes()[..], options(device).as_bytes()].concat());
     }
 
-    /// Says goodbye, and gives the socket back.
+    /// Says goodbye.
     pub(super) fn close(&mut self) {
         self.client.close();
         self.flush();

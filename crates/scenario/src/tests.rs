@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use dmr::{BurstKind, DataType, SlotType, Sync};
-use scenario::{Heard, Order, Scenario, Told, World, judge, play};
 use stack::{Frame, Slot};
+
+use crate::{Heard, Order, Scenario, Told, World, judge, play};
 
 const CALL: &str = "# A rule.\nrepeater A on worker 0\nrepeater L on worker 1, static TS1: 1\n\
                     A talks to group 1 on TS1 for 18 bursts, alias \"N0CALL\"\n";
 const WHOLE: &str = "L hears group 1 from A on TS1: header, 18 voice, terminator\n";
 
-/// What is done with the burst at this place of the call.
-type Fault = fn(usize, &mut Vec<Heard>);
+/// What is done with the burst at a place of the call.
+type Fault = (usize, fn(&mut Vec<Heard>));
+
+const NONE: Fault = (usize::MAX, |_| {});
 
 /// Gives L all that A sends, but for one fault.
 struct Wire {
@@ -27,7 +30,10 @@ impl World for Wire {
     }
     fn send(&mut self, _device: usize, slot: Slot, stream: u32, frame: &Frame) {
         let mut heard = vec![Heard { at: self.now, device: 1, slot, stream, frame: *frame }];
-        (self.fault)(self.sent, &mut heard);
+        let (place, spoil) = self.fault;
+        if place == self.sent {
+            spoil(&mut heard);
+        }
         self.told.heard.extend(heard);
         self.sent += 1;
     }
@@ -55,88 +61,38 @@ fn found(expects: &str, fault: Fault) -> String {
 
 #[test]
 fn a_call_as_it_was_sent_is_right() {
-    judged(&format!("{CALL}{WHOLE}"), |_, _| {}).unwrap();
+    judged(&format!("{CALL}{WHOLE}"), NONE).unwrap();
 }
 
 #[test]
 fn whoever_is_not_named_hears_nothing() {
-    let report = found("L hears nothing\n", |_, _| {});
+    let report = found("L hears nothing\n", NONE);
     assert!(report.contains("not expected: L hears group 1 from A on TS1: header, 18 voice, terminator"));
-    assert!(found(WHOLE, |_, heard| heard.clear()).contains("line 5: not heard"));
+    assert!(found(WHOLE, (0, Vec::clear)).contains("0 times \"header\""));
+}
+
+fn other_colour(frame: &mut Frame) {
+    SlotType { colour_code: 2, data_type: DataType::VOICE_HEADER }.write(&mut frame.burst);
 }
 
 #[test]
 fn faults_of_single_bursts_are_found() {
     let faults: [(Fault, &str); 12] = [
-        (|n, heard| heard.retain(|_| n != 0), "0 times \"header\", not 1"),
-        (|n, heard| heard.retain(|_| n != 19), "0 times \"terminator\", not 1"),
-        (|n, heard| heard.retain(|_| n != 5), "1 voice bursts are missing, not 0"),
-        (|n, heard| heard.retain(|_| n != 1), "the first voice burst is burst B, not A"),
-        (
-            |n, heard| {
-                if n == 5 {
-                    heard.push(heard[0].clone())
-                }
-            },
-            "voice burst 4 came after voice burst 4",
-        ),
-        (
-            |n, heard| {
-                if n == 5 {
-                    heard[0].frame.burst[3] ^= 1
-                }
-            },
-            "the speech in a burst is altered",
-        ),
-        (
-            |n, heard| {
-                if n == 5 {
-                    heard[0].frame.kind = BurstKind::Voice(2)
-                }
-            },
-            "another place in its superframe",
-        ),
-        (
-            |n, heard| {
-                if n == 5 {
-                    heard[0].frame.source = 9
-                }
-            },
-            "somebody else talks",
-        ),
-        (
-            |n, heard| {
-                if n == 5 {
-                    heard[0].frame.destination = 2
-                }
-            },
-            "it is for somebody else",
-        ),
-        (
-            |n, heard| {
-                if n == 1 {
-                    Sync::MsVoice.write(&mut heard[0].frame.burst)
-                }
-            },
-            "sync Some(MsVoice)",
-        ),
-        (
-            |n, heard| {
-                let data_type = DataType::VOICE_HEADER;
-                if n == 0 {
-                    SlotType { colour_code: 2, data_type }.write(&mut heard[0].frame.burst);
-                }
-            },
-            "colour code 2, not 1",
-        ),
+        ((0, Vec::clear), "0 times \"header\", not 1"),
+        ((19, Vec::clear), "0 times \"terminator\", not 1"),
+        ((5, Vec::clear), "1 voice bursts are missing, not 0"),
+        ((1, Vec::clear), "the first voice burst is burst B, not A"),
+        ((5, |heard| heard.push(heard[0].clone())), "voice burst 4 came after voice burst 4"),
+        ((5, |heard| heard[0].frame.burst[3] ^= 1), "the speech in a burst is altered"),
+        ((5, |heard| heard[0].frame.kind = BurstKind::Voice(2)), "another place in its superframe"),
+        ((5, |heard| heard[0].frame.source = 9), "not expected: L hears group 1 from 9"),
+        ((5, |heard| heard[0].frame.destination = 2), "not expected: L hears group 2"),
+        ((1, |heard| Sync::MsVoice.write(&mut heard[0].frame.burst)), "sync Some(MsVoice)"),
+        ((0, |heard| other_colour(&mut heard[0].frame)), "colour code 2, not 1"),
         // Burst B of the superframe that has the alias.
         (
-            |n, heard| {
-                if n == 8 {
-                    dmr::set_embedded_fragment(&mut heard[0].frame.burst, 0)
-                }
-            },
-            "",
+            (8, |heard| dmr::set_embedded_fragment(&mut heard[0].frame.burst, 0)),
+            "the embedded LC is not to be read",
         ),
     ];
     for (fault, reason) in faults {
@@ -155,19 +111,19 @@ fn times_and_marks_are_held_against_what_was_heard() {
         ("between 1 s and 2 s after A begins", "it began after 0 ms"),
         ("within 1 s after the call before", "there is nothing that it could begin after"),
     ] {
-        let report = found(&format!("L hears group 1 from A on TS1: {mark}\n"), |_, _| {});
+        let report = found(&format!("L hears group 1 from A on TS1: {mark}\n"), NONE);
         assert!(report.contains(reason), "{reason:?} in {report}");
     }
 }
 
 #[test]
 fn what_is_told_is_compared() {
-    let report = found(&format!("{WHOLE}A is refused: busy\n"), |_, _| {});
+    let report = found(&format!("{WHOLE}A is refused: busy\n"), NONE);
     assert!(report.contains("A was refused: not at all; expected: busy"), "{report}");
-    let report = found(&format!("{WHOLE}A says the alias \"N0CALL\"\n"), |_, _| {});
+    let report = found(&format!("{WHOLE}A says the alias \"N0CALL\"\n"), NONE);
     assert!(report.contains("nobody told of it"), "{report}");
-    let report = found(&format!("{WHOLE}dropped as late: 1\n"), |_, _| {});
+    let report = found(&format!("{WHOLE}dropped as late: 1\n"), NONE);
     assert!(report.contains("line 6: 0 were dropped"), "{report}");
-    let report = found(&format!("{WHOLE}L is subscribed to 1 on TS1\n"), |_, _| {});
+    let report = found(&format!("{WHOLE}L is subscribed to 1 on TS1\n"), NONE);
     assert!(report.contains("line 6: not so: L is subscribed to 1 on TS1"), "{report}");
 }
