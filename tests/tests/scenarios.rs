@@ -16,7 +16,8 @@ const AT_ONCE: usize = 12;
 fn all_scenarios() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut scenarios = read_all(&directory).unwrap_or_else(|errors| panic!("\n{}", errors.join("\n")));
-    scenarios.retain(|scenario| scenario.only_simulated.is_none() && is_wanted(scenario));
+    let wanted = std::env::var("SCENARIO").unwrap_or_default();
+    scenarios.retain(|scenario| scenario.only_simulated.is_none() && scenario.is_one_of(&wanted));
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -33,11 +34,6 @@ fn all_scenarios() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} scenarios are wrong: {wrong:?}", wrong.len(), scenarios.len());
-}
-
-fn is_wanted(scenario: &Scenario) -> bool {
-    std::env::var("SCENARIO").is_ok_and(|wanted| wanted.split(',').any(|part| scenario.name.contains(part)))
-        || std::env::var("SCENARIO").is_err()
 }
 
 /// Runs one; an error is what is wrong, or where it got stuck.

@@ -94,6 +94,12 @@ impl Scenario {
         }
     }
 
+    /// Whether it is one of those wanted: `wanted` has parts of names with commas between them, or nothing.
+    #[must_use]
+    pub fn is_one_of(&self, wanted: &str) -> bool {
+        wanted.split(',').any(|part| self.name.contains(part))
+    }
+
     /// The name of the radio with this ID, or the ID.
     #[must_use]
     pub fn radio_name(&self, id: u32) -> String {
