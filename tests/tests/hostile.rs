@@ -35,6 +35,14 @@ fn recorded() -> Vec<Vec<u8>> {
             datagrams.push((0..hex.len()).step_by(2).map(byte).collect());
         }
     }
+    // The text dialect.
+    for text in
+        ["RPTL002629a9", "RPTO002629a9TS1=91", "MSTPING002629A9", "RPTINTR002629a9:1", "RPTCL002629a9"]
+    {
+        datagrams.push(text.as_bytes().to_vec());
+    }
+    datagrams.push([&b"RPTK002629a9"[..], &[b'0'; 64]].concat());
+    datagrams.push([&b"RPTCN0CALL  002629a9"[..], &[b'0'; 286]].concat());
     // A burst of a repeater that is logged in: mutations of it come far.
     let mut burst = b"DMRD\0".to_vec();
     burst.extend_from_slice(&[0x26, 0x10, 0x01, 0, 0x61, 0xa9]);

@@ -105,7 +105,7 @@ pub struct Stacks {
     pub mmdvm: Mmdvm,
 }
 
-/// `[stacks.mmdvm]`: repeaters and hotspots with the G4KLX dialect.
+/// `[stacks.mmdvm]`: repeaters and hotspots that speak the Homebrew protocol, in either dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mmdvm {
     /// UDP addresses, 1 to [`MAX_LISTEN`], none twice; port 0 takes any free one.
@@ -121,10 +121,13 @@ pub struct Mmdvm {
 impl Mmdvm {
     fn without_password() -> Self {
         Self {
-            listen: vec![
-                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 62031),
-                SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 62031),
-            ],
+            listen: [62031, 62030]
+                .into_iter()
+                .flat_map(|port| {
+                    [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+                        .map(|ip| SocketAddr::new(ip, port))
+                })
+                .collect(),
             password: None,
             workers: Placement::All,
             shards: MAX_SHARDS,
@@ -224,7 +227,8 @@ mod tests {
         let config = Config::default();
         assert_eq!(config.cluster.nodes.iter().collect::<Vec<_>>(), (25011..=25018).collect::<Vec<_>>());
         assert!(config.stacks.mmdvm.listen.iter().all(|address| address.ip().is_loopback()));
-        assert_eq!(config.stacks.mmdvm.listen[1].to_string(), "[::1]:62031");
+        let listen: Vec<_> = config.stacks.mmdvm.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["127.0.0.1:62031", "[::1]:62031", "127.0.0.1:62030", "[::1]:62030"]);
         assert_eq!(config.metrics.listen.to_string(), "127.0.0.1:9464");
         assert!(config.development_password());
         assert!(!Config::parse("").unwrap().development_password());

@@ -5,7 +5,7 @@
 //! is the parity of the columns. Rows 1 and 2 have 11 bits of LC, rows 3 to 7 have 10 and one of the checksum.
 
 use crate::hamming::{correct_16_11, encode_16_11};
-use crate::{BURST_LEN, FullLc, Lcss, layout};
+use crate::{BURST_LEN, FullLc, Lcss, crc, layout};
 
 /// The 32 bits of a fragment within the 48 in the middle of a burst.
 const MASK: u64 = 0x00FF_FFFF_FF00;
@@ -33,7 +33,7 @@ impl FullLc {
     #[must_use]
     pub fn to_embedded(&self) -> [u32; 4] {
         let bits = self.0.iter().fold(0, |bits: u128, &byte| bits << 8 | u128::from(byte));
-        let checksum = checksum(&self.0);
+        let checksum = u16::from(crc::checksum5(&self.0));
         let mut matrix = [0; 8];
         for r in 0..7 {
             let data = match r {
@@ -64,13 +64,8 @@ impl FullLc {
             }
         }
         let lc = bits.to_be_bytes().last_chunk().copied()?;
-        (checksum(&lc) == sent).then_some(Self(lc))
+        (u16::from(crc::checksum5(&lc)) == sent).then_some(Self(lc))
     }
-}
-
-/// 5-bit checksum (ETSI TS 102 361-1 section B.3.11).
-fn checksum(lc: &[u8; 9]) -> u16 {
-    lc.iter().map(|&byte| u16::from(byte)).sum::<u16>() % 31
 }
 
 fn transpose(matrix: &Matrix) -> [u32; 4] {

@@ -141,6 +141,13 @@ impl FullLc {
         self
     }
 
+    /// The same with other service options.
+    #[must_use]
+    pub const fn with_service_options(mut self, options: ServiceOptions) -> Self {
+        self.0[2] = options.0;
+        self
+    }
+
     /// Reads the LC of a voice LC header or terminator; `None` for any other data type, and if too many bits
     /// are wrong.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Voice bursts and what goes around them: superframes of bursts A to F between a voice LC header and a
 //! terminator (ETSI TS 102 361-1 section 5.1.2), and how the LC of a running call is replaced.
 
-use crate::{BURST_LEN, BurstKind, DataType, Emb, FullLc, Lcss, SlotType, Sync, set_embedded_fragment};
+use crate::{BURST_LEN, BurstKind, DataType, Emb, FullLc, Lcss, Sync, block, set_embedded_fragment};
 
 /// Bytes of vocoder payload in a burst: three frames of 72 bits, 20 ms each.
 pub const AMBE_LEN: usize = 27;
@@ -43,11 +43,7 @@ pub fn terminator(lc: &FullLc, colour_code: u8, sync: Sync) -> [u8; BURST_LEN] {
 }
 
 fn lc_burst(lc: &FullLc, data_type: DataType, colour_code: u8, sync: Sync) -> [u8; BURST_LEN] {
-    let mut burst = [0; BURST_LEN];
-    lc.write(&mut burst, data_type);
-    SlotType { colour_code, data_type }.write(&mut burst);
-    sync.data().write(&mut burst);
-    burst
+    block::burst(data_type, colour_code, sync, |burst| lc.write(burst, data_type))
 }
 
 /// The voice burst at place `index` of a superframe, 0..=5 for A..F, more is taken for F. A has the voice sync
@@ -97,7 +93,7 @@ pub fn rewrite_burst(kind: BurstKind, burst: &mut [u8; BURST_LEN], fragments: &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{EmbeddedLc, embedded_fragment};
+    use crate::{EmbeddedLc, SlotType, embedded_fragment};
     use proptest::prelude::*;
 
     const LC: FullLc = FullLc([0x00, 0x10, 0x20, 0x00, 0x0C, 0x30, 0x2F, 0x9B, 0xE5]);

@@ -29,6 +29,8 @@ pub enum Counter {
     RefusedPassword,
     /// Configurations that cannot be.
     RefusedConfiguration,
+    /// Devices and call signs that are not let in.
+    RefusedDenied,
     /// Bursts whose header cannot be.
     RefusedFrame,
     /// Logins for which there was no room.
@@ -86,7 +88,7 @@ const LAST_WORDS: usize = COUNTERS;
 const TEXT_WORDS: usize = 128;
 /// Two words for each sibling.
 const PLACES: usize = LAST_WORDS + 1 + TEXT_WORDS;
-const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 2, words: PLACES + 128 * 2 };
+const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 3, words: PLACES + 128 * 2 };
 const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
 
 /// Makes a stats page.

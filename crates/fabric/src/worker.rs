@@ -76,6 +76,12 @@ impl WorkerWriter {
         changed
     }
 
+    /// Where this worker heard whom.
+    #[must_use]
+    pub fn locations(&self) -> Locations<'_> {
+        Locations { words: self.map.body(LOCATIONS, LOCATION_WORDS) }
+    }
+
     /// Notes where `radio` was heard.
     pub fn set_location(&mut self, radio: u32, location: Location) {
         self.locations.set(self.map.body(LOCATIONS, LOCATION_WORDS), radio, location);

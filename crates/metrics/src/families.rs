@@ -75,11 +75,12 @@ const REFUSED: Name =
     Name { name: "bm_datagrams_refused_total", help: "Datagrams that were refused, by reason." };
 
 /// Values of the label `reason`.
-const REASONS: [(&str, Counter); 6] = [
+const REASONS: [(&str, Counter); 7] = [
     ("malformed", Counter::RefusedMalformed),
     ("not_logged_in", Counter::RefusedNotLoggedIn),
     ("wrong_password", Counter::RefusedPassword),
     ("bad_configuration", Counter::RefusedConfiguration),
+    ("denied", Counter::RefusedDenied),
     ("bad_frame", Counter::RefusedFrame),
     ("full", Counter::RefusedFull),
 ];
@@ -235,7 +236,7 @@ mod tests {
             r#"bm_datagrams_received_total{worker="0"} 1099511627776"#
         );
         let refused = lines(&text, "bm_datagrams_refused_total");
-        assert_eq!(refused.len(), 12);
+        assert_eq!(refused.len(), 14);
         assert!(
             refused
                 .contains(&r#"bm_datagrams_refused_total{worker="0",reason="wrong_password"} 3"#.to_owned())

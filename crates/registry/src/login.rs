@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use config::Secret;
 use sha2::{Digest, Sha256};
+use stack::Login;
 use subtle::ConstantTimeEq;
 
 /// How many failed logins of one address are told within [`WINDOW`].
@@ -17,11 +18,16 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// How many addresses are remembered; beyond it the one counted longest is forgotten.
 pub const MAX_ADDRESSES: usize = 65_536;
 
-/// Whether `digest` is SHA-256 of `salt` followed by `password`, in constant time.
+/// Whether a login was answered with `password`: both salts are tried, each in constant time.
 #[must_use]
-pub fn check(salt: &[u8; 4], password: &Secret, digest: &[u8; 32]) -> bool {
-    let right = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
-    right.as_slice().ct_eq(digest).into()
+pub fn check(login: &Login, password: &Secret) -> bool {
+    let [present, before] = login.salts.map(|salt| {
+        let text = format!("{:08X}", u32::from_be_bytes(salt));
+        let salt: &[u8] = if login.text { text.as_bytes() } else { &salt };
+        let right = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
+        right.as_slice().ct_eq(&login.digest)
+    });
+    (present | before).into()
 }
 
 /// Counts failed logins by address (IPv6: by /64, which one user has whole), so that whoever guesses or has
@@ -86,6 +92,10 @@ mod tests {
 
     use super::*;
 
+    fn login(salts: [[u8; 4]; 2], text: bool, digest: [u8; 32]) -> Login {
+        Login { id: 1, from: "192.0.2.1:62030".parse().unwrap(), salts, text, digest }
+    }
+
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -102,15 +112,32 @@ mod tests {
             0xb8, 0x3d, 0x73, 0x8e, 0xbb, 0xc2, 0x85, 0xe5, 0x25, 0x24, 0x93, 0x3b, 0xb2, 0x0e, 0x0a, 0xff,
         ];
         let password = Secret::new("passw0rd").unwrap();
-        let salt = [0x0a, 0x7e, 0xd4, 0x98];
-        assert!(check(&salt, &password, &digest));
-        assert!(!check(&salt, &Secret::new("passw0rD").unwrap(), &digest));
-        assert!(!check(&[0x0a, 0x7e, 0xd4, 0x99], &password, &digest));
+        let (salt, other) = ([0x0a, 0x7e, 0xd4, 0x98], [0x0a, 0x7e, 0xd4, 0x99]);
+        assert!(check(&login([salt, other], false, digest), &password));
+        assert!(check(&login([other, salt], false, digest), &password), "the salt before");
+        assert!(!check(&login([salt, other], false, digest), &Secret::new("passw0rD").unwrap()));
+        assert!(!check(&login([other, other], false, digest), &password));
+        assert!(!check(&login([salt, other], true, digest), &password), "hashed as bytes");
         for bit in 0..256 {
             let mut wrong = digest;
             wrong[bit / 8] ^= 1 << (bit % 8);
-            assert!(!check(&salt, &password, &wrong));
+            assert!(!check(&login([salt, other], false, wrong), &password));
         }
+    }
+
+    #[test]
+    fn digest_of_salt_as_text_and_password() {
+        // The example in the specification of 2015: SHA-256 of "0A7ED498DL5DI".
+        let digest = [
+            0xcb, 0xf0, 0xe2, 0x9a, 0xbb, 0xd1, 0x1c, 0x65, 0x73, 0x82, 0x5d, 0x36, 0xa6, 0x64, 0xe3, 0x06,
+            0x44, 0x41, 0xf9, 0x1f, 0xc8, 0x15, 0xac, 0x5d, 0xc5, 0xca, 0x57, 0x0d, 0x4c, 0x4a, 0x5f, 0x85,
+        ];
+        let password = Secret::new("DL5DI").unwrap();
+        let (salt, other) = ([0x0a, 0x7e, 0xd4, 0x98], [0; 4]);
+        assert!(check(&login([salt, other], true, digest), &password));
+        assert!(check(&login([other, salt], true, digest), &password), "the salt before");
+        assert!(!check(&login([salt, other], false, digest), &password), "hashed as text");
+        assert!(!check(&login([other, other], true, digest), &password));
     }
 
     #[test]

@@ -49,11 +49,11 @@ impl Datagram {
 /// What a stack needs to know and cannot know itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
-    /// May this device log in? `digest` is SHA-256 of one of `salts` followed by the device's password.
+    /// May this device log in?
     Login(Login),
 }
 
-/// The question of a login.
+/// The question of a login: is `digest` SHA-256 of one of `salts` followed by the device's password?
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// The device's ID.
@@ -62,6 +62,8 @@ pub struct Login {
     pub from: SocketAddr,
     /// The salts that it may have been given: the present one and the one before.
     pub salts: [[u8; 4]; 2],
+    /// The salt was given as text and is hashed as it was given: eight hexadecimal digits, upper case.
+    pub text: bool,
     /// What it answered.
     pub digest: [u8; 32],
 }
@@ -123,6 +125,8 @@ pub enum Refusal {
     WrongPassword,
     /// A configuration that cannot be.
     BadConfiguration,
+    /// A device or call sign that the configuration of the cluster does not let in.
+    Denied,
     /// A burst whose header cannot be (kind or IDs out of range).
     BadFrame,
     /// No room for one more context in the shard.
@@ -247,6 +251,13 @@ pub enum Output {
     Down(u16),
     /// A question, answered by [`Input::Answer`] or never.
     Ask(Box<Ask>),
+    /// A device wants the call that it hears to end.
+    Interrupt {
+        /// The ID of its context.
+        id: u32,
+        /// The slot on which it hears it.
+        slot: Slot,
+    },
     /// A datagram was refused.
     Refused(Refusal),
     /// Something worth an event.

@@ -1,72 +1,115 @@
 //! The way of a burst: to its session, which it may begin or end, and out to the session's routes.
 
-use dmr::{BurstKind, DataType};
-use stack::{CallType, ContextKey, Frame, LinkType, Now, Slot};
+use dmr::{BurstKind, Csbk, CsbkMessage, DataType};
+use stack::{ContextKey, Frame, LinkType, Now, Slot};
 
-use crate::io::{Dropped, Ended, Kind, Output, Refused};
-use crate::session::{Call, Origin, Session};
-use crate::{Forward, PARROT, Switch};
+use crate::call::{Call, Target};
+use crate::io::{Dropped, Ended, Output};
+use crate::sequence::Order;
+use crate::session::{Origin, Session, Standing};
+use crate::slots::Kept;
+use crate::{BURST_TIME, HEADER, STREAM_TIMEOUT, Switch, TERMINATOR};
 
-const HEADER: BurstKind = BurstKind::Data(DataType::VOICE_HEADER);
-const TERMINATOR: BurstKind = BurstKind::Data(DataType::TERMINATOR);
 const IDLE: BurstKind = BurstKind::Data(DataType::IDLE);
 
 impl Switch {
     /// A burst came from a context here.
     pub(crate) fn frame(&mut self, now: Now, key: ContextKey, slot: Slot, stream: u32, frame: &Frame) {
-        let Some(context) = self.contexts.get(key) else { return };
+        let Some(context) = self.contexts.get_mut(key) else { return };
         let slot = context.profile.slots.map(slot).unwrap_or(slot);
-        let state = &context.slots[slot.index()];
-        let is_current =
-            |index: &u16| self.sessions.get(*index).is_some_and(|session| session.is_of(stream, frame));
-        let index = match state.incoming.filter(is_current) {
-            Some(index) => index,
-            None if frame.kind == IDLE => return,
-            None if frame.kind == TERMINATOR
-                || frame.kind != HEADER && state.is_late(stream, Call::of(frame), now.mono) =>
-            {
+        let state = &mut context.slots[slot.index()];
+        if !state.admit(self.settings.max_burst_rate, now.mono) {
+            return self.out(Output::Dropped(Dropped::TooFast));
+        }
+        let (call, mut frame) = (Call::of(frame), *frame);
+        let current = state.incoming.and_then(|index| Some((index, self.sessions.get(index)?)));
+        let index = match current {
+            Some((index, session)) if session.is_of(stream, call, frame.kind) => {
+                if !self.listen(index, stream, &mut frame) {
+                    return;
+                }
+                index
+            }
+            _ if frame.kind == IDLE => return,
+            _ if frame.kind == TERMINATOR => return self.out(Output::Dropped(Dropped::Late)),
+            _ if frame.kind != HEADER && state.is_late(stream, call, now.mono) => {
                 return self.out(Output::Dropped(Dropped::Late));
             }
-            None => {
-                let Some(index) = self.begin(now, key, slot, stream, Call::of(frame)) else { return };
+            Some((_, session)) if session.call.is_voice() && !call.is_voice() => {
+                return self.out(Output::Dropped(Dropped::DataBusy));
+            }
+            _ => {
+                let Some(index) = self.begin(now, key, slot, stream, call, &mut frame) else { return };
                 index
             }
         };
-        self.carry(now, index, frame);
+        self.carry(now, index, &frame);
         if frame.kind == TERMINATOR {
             self.end(now, index, Ended::Terminator);
         }
     }
 
+    /// Takes in one more burst of a session of a context here. False where it is dropped.
+    fn listen(&mut self, index: u16, stream: u32, frame: &mut Frame) -> bool {
+        let Some(session) = self.sessions.get_mut(index) else { return false };
+        if !session.call.is_voice() {
+            session.go_on_with_data(stream, Call::of(frame).kind);
+        }
+        let order = session.sequence.take(frame.sequence, frame.kind);
+        // Some senders begin to count again with the terminator.
+        if frame.kind != TERMINATOR {
+            match order {
+                Order::Next => {}
+                Order::Duplicate => {
+                    self.out(Output::Dropped(Dropped::Duplicate));
+                    return false;
+                }
+                Order::Late => {
+                    self.out(Output::Dropped(Dropped::Late));
+                    return false;
+                }
+            }
+        }
+        if session.call.is_voice()
+            && let Some(alias) = session.voice.take(frame)
+        {
+            let report = session.report();
+            self.out(Output::Alias { report, alias: Box::new(alias) });
+        }
+        true
+    }
+
     /// A call begins at a context here; `None` where there is no number left for a session.
-    fn begin(&mut self, now: Now, key: ContextKey, slot: Slot, stream: u32, call: Call) -> Option<u16> {
+    fn begin(
+        &mut self,
+        now: Now,
+        key: ContextKey,
+        slot: Slot,
+        stream: u32,
+        call: Call,
+        frame: &mut Frame,
+    ) -> Option<u16> {
         if let Some(old) = self.contexts.get(key)?.slots[slot.index()].incoming {
             self.end(now, old, Ended::Superseded);
         }
         let id = self.next_id(now);
-        let context = self.contexts.get(key)?;
-        let (context_id, link) = (context.profile.id, context.profile.link);
         let origin = Origin::Local { context: key, slot, stream };
-        let index =
-            self.open_incoming(key, slot, Session::new(id, origin, context_id, slot, call, now.mono))?;
-        if link != LinkType::Application {
-            self.out(Output::Heard { radio: call.source, context: context_id, slot });
+        let mut session = Session::new(id, origin, slot, call, 0, now.mono);
+        session.sequence.take(frame.sequence, frame.kind);
+        if call.is_voice() {
+            session.voice.take(frame);
         }
-        if call.kind == Kind::Voice && call.is_routed() {
-            self.keyed(now, key, slot, call.destination);
-        } else if call.kind == Kind::Voice && call.destination == PARROT {
-            self.parrot.listen(index, key, context_id, slot);
-        } else if call.to == CallType::Private {
-            let report = self.sessions.get(index)?.report();
-            self.out(Output::Refused { report, why: Refused::NoRoute });
-        }
+        let index = self.open_incoming(key, slot, session)?;
+        self.place(now, index);
         Some(index)
     }
 
     /// Adds a session that comes in by radio: it beats one that goes out on the same slot.
-    pub(crate) fn open_incoming(&mut self, key: ContextKey, slot: Slot, session: Session) -> Option<u16> {
+    pub(crate) fn open_incoming(&mut self, key: ContextKey, slot: Slot, mut session: Session) -> Option<u16> {
+        session.context = self.contexts.get(key)?.profile.id;
         let report = session.report();
-        let index = self.open(session)?;
+        let index = self.sessions.insert(session)?;
+        self.watch(index);
         self.unroute(key, slot);
         self.contexts.get_mut(key)?.slots[slot.index()].incoming = Some(index);
         self.out(Output::Changed(key));
@@ -74,113 +117,163 @@ impl Switch {
         Some(index)
     }
 
-    /// Adds a session, with its time-out. Its routes are made with its first burst.
-    fn open(&mut self, session: Session) -> Option<u16> {
-        let call = session.call;
-        let index = self.sessions.insert(session)?;
-        if call.is_routed() {
-            let group = self.groups.enter(call.destination);
-            self.sessions.get_mut(index)?.group = Some(group);
+    /// Decides what becomes of a call that came in here.
+    pub(crate) fn place(&mut self, now: Now, index: u16) {
+        let Some(session) = self.sessions.get(index) else { return };
+        let Origin::Local { context: key, slot, .. } = session.origin else { return };
+        if let Some(why) = self.objection(now, session) {
+            return self.refuse(now, index, why);
         }
-        self.watch(index);
-        Some(index)
+        let (call, context) = (session.call, session.context);
+        if self.contexts.get(key).is_some_and(|context| context.profile.link != LinkType::Application) {
+            self.out(Output::Heard { radio: call.source, context, slot });
+        }
+        let standing = match call.target() {
+            Target::Talkgroup | Target::Radio => Standing::New,
+            Target::Parrot => Standing::Carried,
+            Target::Unlink | Target::Local => Standing::Local,
+        };
+        if let Some(session) = self.sessions.get_mut(index) {
+            session.standing = standing;
+        }
+        match call.target() {
+            Target::Talkgroup => {
+                self.enter_group(index);
+                if call.is_voice() {
+                    self.keyed(now, key, slot, call.destination);
+                }
+            }
+            Target::Radio => self.out(Output::Locate { index, radio: call.destination }),
+            Target::Parrot if call.is_voice() => self.parrot.listen(index, key, context, slot),
+            Target::Unlink if call.is_voice() => self.unlink(key, Some(slot)),
+            Target::Parrot | Target::Unlink | Target::Local => {}
+        }
     }
 
-    /// A burst of a session goes to all its routes, and on to siblings if it began here.
-    fn carry(&mut self, now: Now, index: u16, frame: &Frame) {
+    /// A session is for a talkgroup.
+    pub(crate) fn enter_group(&mut self, index: u16) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        let talkgroup = session.call.destination;
+        let (group, is_new) = self.groups.enter(talkgroup, session.contends());
+        session.group = Some(group);
+        if is_new {
+            self.out(Output::Interest { talkgroup, wanted: true });
+        }
+    }
+
+    /// A burst of a session came: what becomes of it depends on how the session stands.
+    pub(crate) fn carry(&mut self, now: Now, index: u16, frame: &Frame) {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.last = now.mono;
-        let counts = session.call.kind != Kind::Voice || matches!(frame.kind, BurstKind::Voice(_));
+        let counts = !session.call.is_voice() || matches!(frame.kind, BurstKind::Voice(_));
         session.bursts = session.bursts.saturating_add(u32::from(counts));
-        let Some(group) = session.group else {
-            return self.parrot.hear(index, frame);
-        };
-        if session.version != Some(self.groups.get(group).version)
-            || session.recheck.is_some_and(|at| at <= now.mono)
-        {
+        session.patience = STREAM_TIMEOUT + BURST_TIME * announced(frame);
+        self.watch(index);
+        let Some(session) = self.sessions.get(index) else { return };
+        let age = now.mono.since(session.begun);
+        let is_local = session.origin.is_local();
+        if is_local && self.settings.call_timeout.is_some_and(|longest| age >= longest) {
+            return self.end(now, index, Ended::TooLong);
+        }
+        if is_local && session.standing != Standing::Refused && self.is_unwanted_privacy(session) {
+            return self.refuse(now, index, crate::Refused::Encrypted);
+        }
+        let (standing, target) = (session.standing, session.call.target());
+        match standing {
+            Standing::Refused | Standing::Local => return,
+            Standing::New if target == Target::Radio => {
+                if let Some(session) = self.sessions.get_mut(index) {
+                    session.held = Some(*frame);
+                }
+                return;
+            }
+            Standing::New | Standing::Waiting if !self.contest(now, index) => return,
+            _ => {}
+        }
+        if target == Target::Parrot {
+            self.parrot.hear(index, frame);
+        } else {
+            self.pass_on(now, index, frame);
+        }
+    }
+
+    /// A burst of a session that is carried goes to its routes, which are made where that is due, and to siblings.
+    pub(crate) fn pass_on(&mut self, now: Now, index: u16, frame: &Frame) {
+        let Some(session) = self.sessions.get(index) else { return };
+        let is_local = session.origin.is_local();
+        let version = session.group.map(|group| self.groups.get(group).version);
+        let has_changed = session.call.is_voice() && version.is_some() && session.version != version;
+        let is_due = session.recheck.is_some_and(|at| at <= now.mono);
+        if session.version.is_none() || has_changed || is_due {
             self.resolve(now, index);
         }
-        let Some(session) = self.sessions.get(index) else { return };
-        let stream = session.id.stream();
-        let frame = *frame;
-        let deliver = |&(context, slot)| Output::Deliver { context, slot, stream, frame };
-        self.outputs.extend(session.routes.iter().map(deliver));
-        if matches!(session.origin, Origin::Local { .. }) {
-            let (key, slot) = (session.id.key, session.slot);
-            self.outputs.push_back(Output::Forward(Forward { key, index, slot, options: 0, frame }));
+        self.deliver(index, frame);
+        if is_local {
+            self.forward(index, frame);
         }
     }
 
     /// A session ends.
     pub(crate) fn end(&mut self, now: Now, index: u16, ended: Ended) {
+        let Some(session) = self.sessions.get(index) else { return };
+        let (is_voice, standing) = (session.call.is_voice(), session.standing);
+        let was_carried = standing == Standing::Carried;
+        if was_carried && ended != Ended::Terminator {
+            self.terminate(index);
+        }
+        self.release_routes(now, index, is_voice && was_carried);
         let Some(session) = self.sessions.remove(index) else { return };
-        self.release(now, &session);
+        if was_carried && matches!(ended, Ended::Terminator | Ended::Timeout) {
+            self.note_end(now, &session);
+        }
         if let Origin::Local { context: key, slot, stream } = session.origin {
-            // What began a new call has taken the place of the old one: its bursts may still be under way.
-            if let Ended::Terminator | Ended::Superseded = ended
-                && let Some(context) = self.contexts.get_mut(key)
-            {
-                context.slots[slot.index()].end_stream(stream, session.call, now.mono);
+            if let Some(context) = self.contexts.get_mut(key) {
+                let state = &mut context.slots[slot.index()];
+                state.incoming = None;
+                if is_voice && matches!(standing, Standing::Carried | Standing::Waiting) {
+                    state.keep(Kept::after(session.call), now.mono + self.settings.hang_time);
+                }
+                match ended {
+                    // What began a new call has taken the place of the old one: its bursts may still be under way.
+                    Ended::Terminator | Ended::Superseded => {
+                        state.end_stream(stream, session.call, now.mono, false);
+                    }
+                    Ended::TooLong | Ended::Dropped => {
+                        state.end_stream(stream, session.call, now.mono, true);
+                    }
+                    Ended::Timeout | Ended::ContextGone => {}
+                }
             }
+            self.offer(key, slot);
             self.out(Output::Changed(key));
             self.out(Output::Stopped { index, report: session.report(), ended });
+            if is_voice && ended != Ended::ContextGone {
+                self.count_key_up(now, &session);
+            }
         }
-        if let Some(group) = session.group {
-            self.groups.leave(group);
-        }
+        self.leave_group(index, &session);
         self.finish_recording(index, session.last);
         self.sessions.recycle(session.routes);
     }
 
-    /// A burst came from a sibling.
-    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
-        let id = forward.session(node);
-        let (peer, number) = (usize::from(peer & 0x7f), usize::from(forward.index));
-        let known = self.remote.get(peer).and_then(|numbers| numbers.get(number)).copied();
-        let is_same = |index: &u16| {
-            let session = self.sessions.get(*index);
-            session.is_some_and(|session| session.id == id && session.origin == Origin::Remote)
-        };
-        let index = match known.filter(is_same) {
-            Some(index) => index,
-            None => {
-                let call = Call::of(&forward.frame);
-                if !call.is_routed() || !self.groups.has_members(call.destination) {
-                    return;
-                }
-                let index = match self.sessions.find(id) {
-                    // A sibling that had to start again goes on with a session under another number.
-                    Some((index, Origin::Remote)) => index,
-                    // Its context is here now: this is what its last owner still had to say.
-                    Some(_) => return,
-                    // What has ended here by its time-out may still end there.
-                    None if forward.frame.kind == TERMINATOR => return,
-                    None => {
-                        let session = Session::new(id, Origin::Remote, 0, forward.slot, call, now.mono);
-                        let Some(index) = self.open(session) else { return };
-                        index
-                    }
-                };
-                self.remember(peer, number, index);
-                index
-            }
-        };
-        self.carry(now, index, &forward.frame);
-        if forward.frame.kind == TERMINATOR {
-            self.end(now, index, Ended::Terminator);
+    fn leave_group(&mut self, index: u16, session: &Session) {
+        let Some(group) = session.group else { return };
+        if self.groups.get(group).talker.is_some_and(|(talker, _)| talker == index) {
+            self.groups.set_talker(group, None);
+        }
+        if let Some(talkgroup) = self.groups.leave(group, session.contends()) {
+            self.out(Output::Interest { talkgroup, wanted: false });
         }
     }
+}
 
-    /// Notes which session here a sibling means by its number.
-    fn remember(&mut self, peer: usize, number: usize, index: u16) {
-        if self.remote.len() <= peer {
-            self.remote.resize_with(peer + 1, Vec::new);
-        }
-        let numbers = &mut self.remote[peer];
-        if numbers.len() <= number {
-            // No session ever has this number.
-            numbers.resize(number + 1, u16::MAX);
-        }
-        numbers[number] = index;
+/// How many bursts a preamble announces to follow: the slots are reserved for their time.
+fn announced(frame: &Frame) -> u32 {
+    if frame.kind != BurstKind::Data(DataType::CSBK) {
+        return 0;
+    }
+    match Csbk::from_burst(&frame.burst).and_then(|csbk| csbk.message()) {
+        Some(CsbkMessage::Preamble { blocks_to_follow, .. }) => blocks_to_follow.into(),
+        _ => 0,
     }
 }

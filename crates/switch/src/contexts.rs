@@ -1,11 +1,15 @@
 //! The contexts of a worker and what each is subscribed to.
 
-use stack::{ContextKey, Profile, Slot, Time};
+use std::time::Duration;
 
-use crate::MAX_DYNAMICS;
+use dmr::{Air, Sync};
+use rustc_hash::FxHashMap;
+use stack::{ContextKey, Profile, Slot, Slots, Time};
+
 use crate::record::Dynamic;
 use crate::slots::SlotState;
 use crate::timers::Alarm;
+use crate::{ALL_CALL, LOCAL, MAX_DYNAMICS, PARROT, UNLINK};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -24,11 +28,13 @@ impl Context {
     /// What it should be subscribed to.
     pub(crate) fn wanted(&self) -> Vec<(u32, Slot)> {
         let mut wanted = Vec::new();
+        let special = |talkgroup: &u32| matches!(*talkgroup, LOCAL | UNLINK | PARROT);
+        let is_heard = |talkgroup: &u32| !special(talkgroup) && !self.profile.blocked.contains(talkgroup);
         for slot in Slot::ALL {
             let Some(mapped) = self.profile.slots.map(slot) else { continue };
             let statics = self.profile.statics[slot.index()].iter().copied();
             let dynamics = self.dynamics[slot.index()].iter().map(|dynamic| dynamic.talkgroup);
-            wanted.extend(statics.chain(dynamics).map(|talkgroup| (talkgroup, mapped)));
+            wanted.extend(statics.chain(dynamics).filter(is_heard).map(|talkgroup| (talkgroup, mapped)));
         }
         wanted.sort_unstable();
         wanted.dedup();
@@ -42,12 +48,31 @@ impl Context {
         })
     }
 
-    /// The talkgroup was keyed. True where its dynamic subscription is new or lives longer now.
-    pub(crate) fn key(&mut self, talkgroup: u32, slot: Slot, until: Time) -> bool {
-        if self.is_static(talkgroup, slot) {
+    /// How its bursts go out on the air.
+    pub(crate) fn air(&self) -> Air {
+        let sync = if self.profile.slots == Slots::Simplex { Sync::MsVoice } else { Sync::BsVoice };
+        Air { colour_code: self.profile.colour_code, sync }
+    }
+
+    /// Where calls to its own ID go.
+    pub(crate) fn home(&self) -> Slot {
+        self.profile.slots.map(Slot::Two).unwrap_or(Slot::One)
+    }
+
+    /// The talkgroup was keyed, and dynamic talkgroups stay for `time`. True where its dynamic subscription is new
+    /// or lives longer now. A simplex hotspot keeps the one that was keyed last until it keys another.
+    pub(crate) fn key(&mut self, talkgroup: u32, slot: Slot, now: Time, time: Duration) -> bool {
+        if self.is_static(talkgroup, slot) || talkgroup == ALL_CALL {
             return false;
         }
+        let is_simplex = self.profile.slots == Slots::Simplex;
+        let time =
+            self.profile.dynamic_minutes.map_or(time, |minutes| Duration::from_secs(60) * minutes.into());
+        let until = if is_simplex { Time(u64::MAX) } else { now + time };
         let dynamics = &mut self.dynamics[slot.index()];
+        if is_simplex || self.profile.single {
+            dynamics.retain(|dynamic| dynamic.talkgroup == talkgroup);
+        }
         if let Some(dynamic) = dynamics.iter_mut().find(|dynamic| dynamic.talkgroup == talkgroup) {
             dynamic.until = until;
             return true;
@@ -67,9 +92,14 @@ impl Context {
         before != self.dynamics[0].len() + self.dynamics[1].len()
     }
 
+    /// Drops all dynamic subscriptions of a slot. True where there were any.
+    pub(crate) fn drop_dynamics(&mut self, slot: Slot) -> bool {
+        !std::mem::take(&mut self.dynamics[slot.index()]).is_empty()
+    }
+
     /// When the next dynamic subscription is over.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
-        self.dynamics.iter().flatten().map(|dynamic| dynamic.until).min()
+        self.dynamics.iter().flatten().map(|dynamic| dynamic.until).min().filter(|at| at.0 != u64::MAX)
     }
 }
 
@@ -83,6 +113,7 @@ struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
     shards: Vec<Vec<Place>>,
+    by_id: FxHashMap<u32, ContextKey>,
     count: usize,
 }
 
@@ -104,7 +135,13 @@ impl Contexts {
         self.place(key).map(|place| &mut place.expiry)
     }
 
+    /// The context with this ID; while a new login takes the place of an old one, the new one.
+    pub(crate) fn of(&self, id: u32) -> Option<ContextKey> {
+        self.by_id.get(&id).copied()
+    }
+
     pub(crate) fn insert(&mut self, key: ContextKey, context: Context) {
+        self.by_id.insert(context.profile.id, key);
         let (shard, index) = (usize::from(key.shard), usize::from(key.index));
         if self.shards.len() <= shard {
             self.shards.resize_with(shard + 1, Vec::new);
@@ -120,6 +157,9 @@ impl Contexts {
     pub(crate) fn remove(&mut self, key: ContextKey) -> Option<Box<Context>> {
         let context = self.place(key)?.context.take()?;
         self.count -= 1;
+        if self.of(context.profile.id) == Some(key) {
+            self.by_id.remove(&context.profile.id);
+        }
         Some(context)
     }
 

@@ -1,17 +1,33 @@
-//! Talkgroups and who is subscribed to them.
+//! Talkgroups: who is subscribed to them, which sessions are for them, and who talks.
 
 use rustc_hash::FxHashMap;
+use stack::Time;
 
-use crate::session::Route;
+use crate::session::Member;
 
 /// A talkgroup that somebody here is subscribed to or that a session is for.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) talkgroup: u32,
-    pub(crate) members: Vec<Route>,
+    pub(crate) members: Vec<Member>,
     /// Changes whenever a session of the group has to make its routes again.
     pub(crate) version: u32,
+    /// The voice session that is heard, and since when.
+    pub(crate) talker: Option<(u16, Time)>,
     sessions: u32,
+    /// How many of the sessions contend for it here: they must know of those of siblings.
+    contenders: u32,
+}
+
+impl Group {
+    /// Siblings are to send their calls to this talkgroup.
+    fn is_wanted(&self) -> bool {
+        !self.members.is_empty() || self.contenders > 0
+    }
+
+    fn touch(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
 }
 
 /// All of them, by a number each that lives as long as it has members or sessions.
@@ -27,9 +43,9 @@ impl Groups {
         &self.all[group as usize]
     }
 
-    /// Somebody here is subscribed to the talkgroup.
-    pub(crate) fn has_members(&self, talkgroup: u32) -> bool {
-        self.find(talkgroup).is_some_and(|group| !self.get(group).members.is_empty())
+    /// Somebody here listens to the talkgroup or talks on it.
+    pub(crate) fn is_wanted(&self, talkgroup: u32) -> bool {
+        self.find(talkgroup).is_some_and(|group| self.get(group).is_wanted())
     }
 
     fn find(&self, talkgroup: u32) -> Option<u32> {
@@ -43,11 +59,19 @@ impl Groups {
         let group = match self.free.pop() {
             Some(group) => {
                 let old = &mut self.all[group as usize];
-                (old.talkgroup, old.version) = (talkgroup, old.version.wrapping_add(1));
+                old.talkgroup = talkgroup;
+                old.touch();
                 group
             }
             None => {
-                self.all.push(Group { talkgroup, members: Vec::new(), version: 0, sessions: 0 });
+                self.all.push(Group {
+                    talkgroup,
+                    members: Vec::new(),
+                    version: 0,
+                    talker: None,
+                    sessions: 0,
+                    contenders: 0,
+                });
                 u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX)
             }
         };
@@ -63,46 +87,60 @@ impl Groups {
         }
     }
 
-    /// Adds a member that is not one yet. True where it is the first.
-    pub(crate) fn add(&mut self, talkgroup: u32, member: Route) -> bool {
+    /// Adds a member that is not one yet. True where the talkgroup was not wanted before.
+    pub(crate) fn add(&mut self, talkgroup: u32, member: Member) -> bool {
         let group = self.find_or_make(talkgroup);
         let group = &mut self.all[group as usize];
+        let was_wanted = group.is_wanted();
         group.members.push(member);
-        group.version = group.version.wrapping_add(1);
-        group.members.len() == 1
+        group.touch();
+        !was_wanted
     }
 
-    /// Takes a member out. True where it was the last.
-    pub(crate) fn remove(&mut self, talkgroup: u32, member: Route) -> bool {
+    /// Takes a member out. True where the talkgroup is not wanted any more.
+    pub(crate) fn remove(&mut self, talkgroup: u32, member: Member) -> bool {
         let Some(index) = self.find(talkgroup) else { return false };
         let group = &mut self.all[index as usize];
         let Some(at) = group.members.iter().position(|&other| other == member) else { return false };
         // Order is kept: with it the order of delivery is the order of subscription.
         group.members.remove(at);
-        group.version = group.version.wrapping_add(1);
-        let last = group.members.is_empty();
+        group.touch();
+        let is_unwanted = !group.is_wanted();
         self.drop_if_unused(index);
-        last
+        is_unwanted
     }
 
-    /// A session for the talkgroup begins; its group stays until [`Self::leave`].
-    pub(crate) fn enter(&mut self, talkgroup: u32) -> u32 {
-        let group = self.find_or_make(talkgroup);
-        self.all[group as usize].sessions += 1;
-        group
+    /// A session for the talkgroup begins; its group stays until [`Self::leave`]. `true` where the talkgroup was
+    /// not wanted before. `contends`: it is a voice session that began here.
+    pub(crate) fn enter(&mut self, talkgroup: u32, contends: bool) -> (u32, bool) {
+        let index = self.find_or_make(talkgroup);
+        let group = &mut self.all[index as usize];
+        let was_wanted = group.is_wanted();
+        group.sessions += 1;
+        group.contenders += u32::from(contends);
+        (index, !was_wanted && group.is_wanted())
     }
 
-    /// A session for the group has ended.
-    pub(crate) fn leave(&mut self, group: u32) {
-        self.all[group as usize].sessions -= 1;
-        self.drop_if_unused(group);
+    /// A session for the group has ended. Returns its talkgroup where that is not wanted any more.
+    pub(crate) fn leave(&mut self, index: u32, contends: bool) -> Option<u32> {
+        let group = &mut self.all[index as usize];
+        let was_wanted = group.is_wanted();
+        group.sessions -= 1;
+        group.contenders -= u32::from(contends);
+        let unwanted = (was_wanted && !group.is_wanted()).then_some(group.talkgroup);
+        self.drop_if_unused(index);
+        unwanted
+    }
+
+    /// From now on this session is heard, or none.
+    pub(crate) fn set_talker(&mut self, group: u32, talker: Option<(u16, Time)>) {
+        self.all[group as usize].talker = talker;
     }
 
     /// A slot of a subscriber got free: sessions of the talkgroup may go out on it.
     pub(crate) fn touch(&mut self, talkgroup: u32) {
         if let Some(group) = self.find(talkgroup) {
-            let group = &mut self.all[group as usize];
-            group.version = group.version.wrapping_add(1);
+            self.all[group as usize].touch();
         }
     }
 
@@ -114,6 +152,7 @@ impl Groups {
             let group = self.get(group);
             assert_eq!(group.talkgroup, talkgroup);
             assert!(!group.members.is_empty() || group.sessions > 0, "{talkgroup} is kept for nobody");
+            assert!(group.contenders <= group.sessions);
             (group, group.sessions)
         });
         groups.collect()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dmr::AliasText;
 use serde::{Deserialize, Serialize};
 use stack::{CallType, ContextKey, Frame, Profile, Slot};
 
@@ -217,7 +218,8 @@ pub enum Output {
         /// The radio called.
         radio: u32,
     },
-    /// A session of a context here was refused, after its [`Output::Started`].
+    /// A session of a context here was refused, after its [`Output::Started`], or a private call of a sibling's
+    /// context to a radio here.
     Refused {
         /// What it is.
         report: SessionReport,
@@ -228,8 +230,8 @@ pub enum Output {
     Alias {
         /// What it is.
         report: SessionReport,
-        /// The alias, at most 31 characters.
-        alias: String,
+        /// The alias; in a box, since it is rare and outputs are copied.
+        alias: Box<AliasText>,
     },
     /// A radio has keyed up so often that it is blocked here from now on: ban it everywhere.
     Blocked {
@@ -240,13 +242,19 @@ pub enum Output {
     },
     /// The record of this context has changed: write it down before anything that follows.
     Changed(ContextKey),
-    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more; or a context with this ID
-    /// is here, or no longer.
+    /// From now on somebody here wants this talkgroup (`wanted`), or nobody any more.
     Interest {
-        /// Which: a talkgroup, or a context's ID with [`crate::INTEREST_ID`].
+        /// Which.
         talkgroup: u32,
         /// Whether.
         wanted: bool,
+    },
+    /// A context with this ID is here: a private call to the ID goes to it while no radio with it was heard.
+    Home {
+        /// Its ID.
+        id: u32,
+        /// The slot that such a call goes to.
+        slot: Slot,
     },
     /// A radio was heard.
     Heard {
@@ -259,4 +267,14 @@ pub enum Output {
     },
     /// A burst went nowhere.
     Dropped(Dropped),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Output;
+
+    #[test]
+    fn outputs_are_small_enough_to_be_copied() {
+        assert!(size_of::<Output>() <= 80, "{}", size_of::<Output>());
+    }
 }

@@ -6,19 +6,27 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
 mod calls;
+mod contest;
 mod contexts;
 mod groups;
+mod guard;
 mod io;
 mod parrot;
+mod private;
 mod record;
+mod remote;
 mod routes;
+mod sequence;
 mod session;
+mod sessions;
 mod settings;
 mod slots;
 mod subscriptions;
 mod switch;
 mod timers;
+mod voice;
 mod wire;
 
 pub use io::{Dropped, Ended, Input, Kind, Output, Place, Refused, SessionReport};
@@ -30,14 +38,27 @@ pub use wire::{FORWARD_LEN, Forward};
 
 use std::time::Duration;
 
+use dmr::{BurstKind, DataType};
+
 /// A call without a burst for this long has ended.
 pub const STREAM_TIMEOUT: Duration = Duration::from_millis(600);
 /// How many dynamic talkgroups one slot can have; the one nearest its end makes room for a new one.
 pub const MAX_DYNAMICS: usize = 8;
-/// Set in what [`Output::Interest`] names: it is no talkgroup, but the ID of a context.
-pub const INTEREST_ID: u32 = 1 << 31;
+/// How long a radio is blocked that keys up again and again.
+pub const BLOCK_TIME: Duration = Duration::from_secs(10 * 60);
 /// Talkgroup and radio ID of the parrot, which says again what it heard.
 pub const PARROT: u32 = 9990;
+/// Talkgroup and radio ID that ends the dynamic talkgroups of the slot where it is called.
+pub const UNLINK: u32 = 4000;
+/// Talkgroup that stays at the repeater where it is called.
+pub const LOCAL: u32 = 9;
+/// Talkgroup of all radios (ETSI TS 102 361-1 annex A): a static one, or none.
+pub const ALL_CALL: u32 = 0xFF_FFFF;
+
+/// One burst of a slot (ETSI TS 102 361-1 section 4.2.1).
+const BURST_TIME: Duration = Duration::from_millis(60);
+const HEADER: BurstKind = BurstKind::Data(DataType::VOICE_HEADER);
+const TERMINATOR: BurstKind = BurstKind::Data(DataType::TERMINATOR);
 
 #[cfg(test)]
 mod tests;

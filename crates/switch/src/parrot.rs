@@ -6,16 +6,16 @@ use dmr::{BurstKind, Flco, FullLc};
 use rustc_hash::FxHashMap;
 use stack::{CallType, ContextKey, Frame, Now, Slot, Time};
 
-use crate::io::{Ended, Output};
-use crate::session::{Call, Origin, Session, SessionId};
+use crate::call::Call;
+use crate::io::Ended;
+use crate::session::Standing;
+use crate::session::{Origin, Session, SessionId};
 use crate::slots::Grant;
 use crate::timers::{Alarm, Timer};
-use crate::{PARROT, Switch};
+use crate::{BURST_TIME, PARROT, Switch, TERMINATOR};
 
 /// From the end of a call to its answer.
 const PAUSE: Duration = Duration::from_millis(1000);
-/// One burst of a slot (ETSI TS 102 361-1 section 4.2.1).
-const BURST_TIME: Duration = Duration::from_millis(60);
 /// Two minutes: what is over is not kept.
 const MAX_BURSTS: usize = 2000;
 /// Calls that it listens to or answers at once; more are not kept.
@@ -90,7 +90,9 @@ impl Parrot {
     /// A session has ended, with its last burst at `last`. Where it was for the parrot, its answer takes the
     /// place of one to the same slot that has not begun.
     fn finish(&mut self, session: u16, last: Time) {
-        let Some(recording) = self.listening.remove(&session) else { return };
+        let recording = self.listening.remove(&session);
+        // A call that goes on after its worker died may have ended since.
+        let Some(recording) = recording.filter(|recording| !recording.bursts.is_empty()) else { return };
         let whither = |recording: &Recording| (recording.context, recording.slot);
         self.answers.retain(|other| other.said.is_some() || whither(&other.recording) != whither(&recording));
         self.answers.push(Answer { recording, due: last + PAUSE, next: 0, said: None });
@@ -147,12 +149,12 @@ impl Switch {
             // A call on its slot has taken the route away.
             let is_heard = !session.routes.is_empty();
             let Some(burst) = answer.recording.bursts.get(answer.next).filter(|_| is_heard) else {
-                self.end(now, said.session, Ended::Terminator);
+                let is_whole = answer.recording.bursts.last().is_some_and(|last| last.kind == TERMINATOR);
+                self.end(now, said.session, if is_whole { Ended::Terminator } else { Ended::Timeout });
                 return false;
             };
-            let (context, slot) = (answer.recording.context, answer.recording.slot);
             let frame = said.frame(burst, answer.next);
-            self.out(Output::Deliver { context, slot, stream: said.id.stream(), frame });
+            self.deliver(said.session, &frame);
             answer.next += 1;
             answer.due = answer.due + BURST_TIME;
         }
@@ -164,18 +166,21 @@ impl Switch {
         let Recording { context: key, slot, .. } = *recording;
         let heard = Call::of(recording.bursts.first()?);
         let context = self.contexts.get(key).filter(|context| context.profile.id == recording.context_id)?;
-        if context.slots[slot.index()].grant(PARROT, now.mono) != Grant::Free {
-            return None;
-        }
         // The parrot is the talker, and a private call goes back to the caller.
         let destination = match heard.to {
             CallType::Group => PARROT,
             CallType::Private => heard.source,
         };
         let call = Call { source: PARROT, destination, ..heard };
-        let lc = lc_of(&recording.bursts, heard.to).with_source(PARROT).with_destination(destination);
+        let state = &context.slots[slot.index()];
+        if state.grant(SessionId { key: 0, node: 0 }, call, now.mono) != Grant::Free {
+            return None;
+        }
         let id = self.next_id(now);
-        let session = self.sessions.insert(Session::new(id, Origin::Parrot, 0, slot, call, now.mono))?;
+        let lc = lc_of(&recording.bursts, heard.to).with_source(PARROT).with_destination(destination);
+        let mut session = Session::new(id, Origin::Parrot, slot, call, 0, now.mono);
+        (session.standing, session.voice.lc) = (Standing::Carried, lc);
+        let session = self.sessions.insert(session)?;
         self.route_only(session, key, slot);
         Some(Said { session, id, call, lc, fragments: lc.to_embedded() })
     }

@@ -6,10 +6,11 @@ use stack::{CallType, Slot, Time};
 
 use crate::Kind;
 use crate::contexts::Context;
-use crate::session::{Origin, Sessions};
+use crate::session::Origin;
+use crate::sessions::Sessions;
 
 /// Changes with the encoding; a record of another version is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A talkgroup that was subscribed to by keying it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct Running {
     pub call: CallType,
     /// What it carries.
     pub kind: Kind,
+    /// Service options of its LC.
+    pub options: u8,
 }
 
 /// A context's record.
@@ -73,6 +76,7 @@ pub(crate) fn write_record(context: &Context, sessions: &Sessions, out: &mut [u8
             destination: session.call.destination,
             call: session.call.to,
             kind: session.call.kind,
+            options: session.voice.lc.service_options().0,
         })
     });
     let record = Borrowed { dynamics: [&context.dynamics[0], &context.dynamics[1]], running };

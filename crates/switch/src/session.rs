@@ -1,12 +1,16 @@
 //! Sessions: one transmission each, from first burst to end.
 
-use dmr::{BurstKind, DataType};
-use serde::{Deserialize, Serialize};
-use stack::{CallType, ContextKey, Frame, Slot, Time};
+use std::time::Duration;
 
-use crate::PARROT;
+use dmr::{Air, BurstKind};
+use serde::{Deserialize, Serialize};
+use stack::{ContextKey, Frame, Slot, Time};
+
+use crate::call::Call;
 use crate::io::{Kind, SessionReport};
-use crate::timers::Alarm;
+use crate::sequence::Sequence;
+use crate::voice::Voice;
+use crate::{STREAM_TIMEOUT, TERMINATOR};
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,38 +50,46 @@ pub(crate) enum Origin {
     Parrot,
 }
 
-/// Who calls whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) source: u32,
-    pub(crate) destination: u32,
-    pub(crate) to: CallType,
-    pub(crate) kind: Kind,
-}
-
-impl Call {
-    pub(crate) fn of(frame: &Frame) -> Self {
-        let kind = match frame.kind {
-            BurstKind::Voice(_)
-            | BurstKind::Data(DataType::VOICE_HEADER | DataType::TERMINATOR | DataType::PI_HEADER) => {
-                Kind::Voice
-            }
-            BurstKind::Data(DataType::CSBK | DataType::MBC_HEADER | DataType::MBC_CONTINUATION) => {
-                Kind::Control
-            }
-            BurstKind::Data(_) => Kind::Data,
-        };
-        Self { source: frame.source, destination: frame.destination, to: frame.call, kind }
+impl Origin {
+    /// The context here that it comes from.
+    pub(crate) fn context(self) -> Option<ContextKey> {
+        match self {
+            Self::Local { context, .. } => Some(context),
+            Self::Remote | Self::Parrot => None,
+        }
     }
 
-    /// It goes to a talkgroup's subscribers.
-    pub(crate) fn is_routed(self) -> bool {
-        self.to == CallType::Group && self.destination != PARROT
+    pub(crate) fn is_local(self) -> bool {
+        matches!(self, Self::Local { .. })
     }
 }
+
+/// A slot of a context.
+pub(crate) type Member = (ContextKey, Slot);
 
 /// A receiver of a session.
-pub(crate) type Route = (ContextKey, Slot);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    pub(crate) to: Member,
+    pub(crate) air: Air,
+    /// It was given a header, so it hears what follows.
+    pub(crate) is_open: bool,
+}
+
+/// Whether a session is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has not been decided yet.
+    New,
+    /// To its routes, and to siblings.
+    Carried,
+    /// Nowhere, since it concerns only those who hear it anyway.
+    Local,
+    /// Another talks on its talkgroup: it is carried when that one ends.
+    Waiting,
+    /// Nowhere, for good.
+    Refused,
+}
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -87,37 +99,54 @@ pub(crate) struct Session {
     pub(crate) context: u32,
     pub(crate) slot: Slot,
     pub(crate) call: Call,
+    pub(crate) standing: Standing,
     pub(crate) bursts: u32,
+    /// Sequence number of the last burst that went out.
+    pub(crate) number: u8,
+    /// It was heard before this worker had it: its listeners hear on, without a header.
+    pub(crate) is_resumed: bool,
+    /// The first burst of a private call, until it is known where the radio is.
+    pub(crate) held: Option<Frame>,
+    pub(crate) begun: Time,
     pub(crate) last: Time,
-    /// Each is a subscriber of the group whose slot has this session as its outgoing one.
+    /// How long it may be silent.
+    pub(crate) patience: Duration,
+    pub(crate) sequence: Sequence,
+    pub(crate) voice: Voice,
+    /// Each is a slot that has this session as its outgoing one.
     pub(crate) routes: Vec<Route>,
-    /// The group of a routed call.
+    /// The group of a call to a talkgroup.
     pub(crate) group: Option<u32>,
+    /// Where the radio of a private call is.
+    pub(crate) callee: Option<Member>,
     /// The group's version when the routes were made; `None` where they were not made yet.
     pub(crate) version: Option<u32>,
-    /// When a slot that was kept for another talkgroup gets free: the routes are made again then.
+    /// When a slot that was kept for another call gets free: the routes are made again then.
     pub(crate) recheck: Option<Time>,
 }
 
 impl Session {
-    pub(crate) fn new(
-        id: SessionId,
-        origin: Origin,
-        context: u32,
-        slot: Slot,
-        call: Call,
-        now: Time,
-    ) -> Self {
+    /// A session of which nothing has come yet, with the service options of its LC.
+    pub(crate) fn new(id: SessionId, origin: Origin, slot: Slot, call: Call, options: u8, now: Time) -> Self {
         Self {
             id,
             origin,
-            context,
+            context: 0,
             slot,
             call,
+            standing: Standing::New,
             bursts: 0,
+            number: 0,
+            is_resumed: false,
+            held: None,
+            begun: now,
             last: now,
+            patience: STREAM_TIMEOUT,
+            sequence: Sequence::default(),
+            voice: Voice::new(call, options),
             routes: Vec::new(),
             group: None,
+            callee: None,
             version: None,
             recheck: None,
         }
@@ -132,108 +161,44 @@ impl Session {
             destination: self.call.destination,
             call: self.call.to,
             kind: self.call.kind,
-            emergency: false,
+            emergency: self.call.is_voice() && self.voice.lc.service_options().emergency(),
             bursts: self.bursts,
         }
     }
 
-    /// The burst is of this stream and says the same of who calls whom. A stream ID with another talker or
-    /// talkgroup is another call: some senders always use the same.
-    pub(crate) fn is_of(&self, stream: u32, frame: &Frame) -> bool {
+    /// It began here and wants to be heard on its talkgroup.
+    pub(crate) fn contends(&self) -> bool {
+        self.origin.is_local() && self.call.is_voice()
+    }
+
+    /// A burst from its context and slot is of this session: it says the same of who calls whom. Voice has the
+    /// same stream ID too; data has a new one with each CSBK and with its header.
+    pub(crate) fn is_of(&self, stream: u32, call: Call, kind: BurstKind) -> bool {
+        let Origin::Local { stream: own, .. } = self.origin else { return false };
         let Call { source, destination, to, .. } = self.call;
-        matches!(self.origin, Origin::Local { stream: own, .. } if own == stream)
-            && (source, destination, to) == (frame.source, frame.destination, frame.call)
-    }
-}
-
-#[derive(Debug, Default)]
-struct Place {
-    session: Option<Session>,
-    silence: Alarm,
-}
-
-/// All sessions that this worker takes part in, by a small number each.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions {
-    all: Vec<Place>,
-    free: Vec<u16>,
-    /// Route lists of ended sessions, so that a call allocates only while the worker warms up.
-    spare: Vec<Vec<Route>>,
-    /// How many began at a context here.
-    local: usize,
-}
-
-impl Sessions {
-    /// Adds one; `None` where there is no number left. `u16::MAX` is never given.
-    pub(crate) fn insert(&mut self, mut session: Session) -> Option<u16> {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                let index = u16::try_from(self.all.len()).ok().filter(|&index| index < u16::MAX)?;
-                self.all.push(Place::default());
-                index
+        (source, destination, to) == (call.source, call.destination, call.to)
+            && match self.call.kind {
+                Kind::Voice => own == stream,
+                Kind::Data | Kind::Control => !call.is_voice() || own == stream && kind == TERMINATOR,
             }
-        };
-        session.routes = self.spare.pop().unwrap_or_default();
-        self.local += usize::from(matches!(session.origin, Origin::Local { .. }));
-        self.all[usize::from(index)].session = Some(session);
-        Some(index)
     }
 
-    pub(crate) fn get(&self, index: u16) -> Option<&Session> {
-        self.all.get(usize::from(index))?.session.as_ref()
-    }
-
-    pub(crate) fn get_mut(&mut self, index: u16) -> Option<&mut Session> {
-        self.all.get_mut(usize::from(index))?.session.as_mut()
-    }
-
-    /// Looks at all of them: for the beginning of a session, not for each burst.
-    pub(crate) fn find(&self, id: SessionId) -> Option<(u16, Origin)> {
-        self.iter().find(|(_, session)| session.id == id).map(|(index, session)| (index, session.origin))
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Session)> {
-        self.all.iter().zip(0..=u16::MAX).filter_map(|(place, index)| Some((index, place.session.as_ref()?)))
-    }
-
-    /// The alarm for the silence of the session with this number.
-    pub(crate) fn silence(&mut self, index: u16) -> Option<&mut Alarm> {
-        self.all.get_mut(usize::from(index)).map(|place| &mut place.silence)
-    }
-
-    /// Takes one out. Its routes are to be given back by [`Self::recycle`].
-    pub(crate) fn remove(&mut self, index: u16) -> Option<Session> {
-        let session = self.all.get_mut(usize::from(index))?.session.take()?;
-        self.free.push(index);
-        self.local -= usize::from(matches!(session.origin, Origin::Local { .. }));
-        Some(session)
-    }
-
-    pub(crate) fn recycle(&mut self, mut routes: Vec<Route>) {
-        routes.clear();
-        self.spare.push(routes);
-    }
-
-    /// How many began at a context here.
-    pub(crate) fn local(&self) -> usize {
-        self.local
-    }
-
-    /// What must always be true, and how many numbers were ever given.
-    #[cfg(test)]
-    pub(crate) fn check(&self) -> usize {
-        let running = self.iter().count();
-        let local = self.iter().filter(|(_, session)| matches!(session.origin, Origin::Local { .. })).count();
-        assert_eq!(running + self.free.len(), self.all.len(), "a number is lost or given twice");
-        assert!(self.spare.len() <= self.all.len(), "route lists pile up");
-        assert_eq!(local, self.local);
-        for (place, session) in self.all.iter().filter_map(|place| Some((place, place.session.as_ref()?))) {
-            let ends_by_itself = matches!(session.origin, Origin::Parrot);
-            let timeout = session.last + crate::STREAM_TIMEOUT;
-            assert!(ends_by_itself || place.silence.is_set_until(timeout), "nothing ends {session:?}");
+    /// One more burst of a data call, maybe under another stream ID.
+    pub(crate) fn go_on_with_data(&mut self, stream: u32, kind: Kind) {
+        if let Origin::Local { stream: own, .. } = &mut self.origin
+            && *own != stream
+        {
+            *own = stream;
+            self.sequence = Sequence::default();
         }
-        self.all.len()
+        if kind == Kind::Data {
+            self.call.kind = kind;
+        }
+    }
+
+    /// When it has been silent for too long.
+    pub(crate) fn times_out(&self) -> Time {
+        self.last + self.patience
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use stack::Time;
+use stack::{CallType, Time};
 
-use crate::session::Call;
+use crate::call::Call;
+use crate::session::SessionId;
 
 /// Bursts of a stream this long after its end are its late ones.
 const LATE: Duration = Duration::from_secs(1);
+/// How many bursts may come at once where the rate is limited: about what waits in a socket while a worker is
+/// replaced.
+const MAX_AT_ONCE: u64 = 18;
+const SECOND_US: u64 = 1_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct SlotState {
@@ -15,10 +20,45 @@ pub(crate) struct SlotState {
     pub(crate) incoming: Option<u16>,
     /// Session that goes out to the radios.
     pub(crate) outgoing: Option<u16>,
-    /// Talkgroup for which the slot is kept, and until when.
-    hang: Option<(u32, Time)>,
-    /// Stream and call that ended last, and when: late bursts begin no new session.
-    ended: Option<(u32, Call, Time)>,
+    /// Session that an operator took off the slot: it does not come back.
+    pub(crate) deaf_to: Option<SessionId>,
+    /// Whom the slot is kept for, and until when.
+    hang: Option<(Kept, Time)>,
+    ended: Option<EndedStream>,
+    /// The rate limit: a burst costs its time in this account.
+    paid_until: Time,
+}
+
+/// The stream that ended last on a slot: its late bursts begin no new session.
+#[derive(Clone, Copy, Debug)]
+struct EndedStream {
+    stream: u32,
+    call: Call,
+    at: Time,
+    /// It was cut off: all that comes of it without a pause is late.
+    is_cut: bool,
+}
+
+/// For whom a slot is kept after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Calls to a talkgroup.
+    Talkgroup(u32),
+    /// Private calls between these two, in either direction.
+    Radios([u32; 2]),
+}
+
+impl Kept {
+    /// For whom a slot is kept after this call.
+    pub(crate) fn after(call: Call) -> Self {
+        match call.to {
+            CallType::Group => Self::Talkgroup(call.destination),
+            CallType::Private => {
+                let (a, b) = (call.source, call.destination);
+                Self::Radios([a.min(b), a.max(b)])
+            }
+        }
+    }
 }
 
 /// Whether a session may go out on a slot.
@@ -28,35 +68,81 @@ pub(crate) enum Grant {
     Free,
     /// Another call is on it: its end makes the routes again.
     Busy,
-    /// It is kept for another talkgroup until then.
+    /// It is kept for another call until then.
     Kept(Time),
 }
 
 impl SlotState {
-    /// Whether a session for `talkgroup` that is not on the slot yet may go out on it.
-    pub(crate) fn grant(&self, talkgroup: u32, now: Time) -> Grant {
-        if self.incoming.is_some() || self.outgoing.is_some() {
+    /// Whether a session that is not on the slot yet may go out on it.
+    pub(crate) fn grant(&self, session: SessionId, call: Call, now: Time) -> Grant {
+        if self.incoming.is_some() || self.outgoing.is_some() || self.deaf_to == Some(session) {
             return Grant::Busy;
         }
         match self.hang {
-            Some((kept, until)) if kept != talkgroup && now < until => Grant::Kept(until),
+            Some((kept, until)) if kept != Kept::after(call) && now < until => Grant::Kept(until),
             _ => Grant::Free,
         }
     }
 
-    /// A call for `talkgroup` has ended on the slot.
-    pub(crate) fn keep(&mut self, talkgroup: u32, until: Time) {
-        self.hang = Some((talkgroup, until));
+    /// A call has ended on the slot.
+    pub(crate) fn keep(&mut self, kept: Kept, until: Time) {
+        self.hang = Some((kept, until));
     }
 
-    /// The stream that came in is over: what still comes of it is late.
-    pub(crate) fn end_stream(&mut self, stream: u32, call: Call, now: Time) {
-        self.ended = Some((stream, call, now));
+    /// The stream that came in is over: what still comes of it is late. `is_cut`: it goes on, but is not heard.
+    pub(crate) fn end_stream(&mut self, stream: u32, call: Call, at: Time, is_cut: bool) {
+        self.ended = Some(EndedStream { stream, call, at, is_cut });
     }
 
     /// A burst of `stream` comes after its end. The call is compared too: some senders use one stream ID for
     /// all their calls.
-    pub(crate) fn is_late(&self, stream: u32, call: Call, now: Time) -> bool {
-        self.ended.is_some_and(|(ended, what, at)| (ended, what) == (stream, call) && now.since(at) < LATE)
+    pub(crate) fn is_late(&mut self, stream: u32, call: Call, now: Time) -> bool {
+        let Some(ended) = &mut self.ended else { return false };
+        let is_late = (ended.stream, ended.call) == (stream, call) && now.since(ended.at) < LATE;
+        if is_late && ended.is_cut {
+            ended.at = now;
+        }
+        is_late
+    }
+
+    /// Whether one more burst is within `rate` bursts a second.
+    pub(crate) fn admit(&mut self, rate: u16, now: Time) -> bool {
+        let Some(cost) = SECOND_US.checked_div(rate.into()) else { return true };
+        let paid_until = self.paid_until.max(now);
+        if paid_until.0 - now.0 > cost * (MAX_AT_ONCE - 1) {
+            return false;
+        }
+        self.paid_until = Time(paid_until.0.saturating_add(cost));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eighteen_at_once_and_then_the_rate() {
+        let mut slot = SlotState::default();
+        let now = Time(5_000_000);
+        let admitted = |slot: &mut SlotState, now| (0..100).filter(|_| slot.admit(25, now)).count();
+        assert_eq!(admitted(&mut slot, now), 18);
+        assert_eq!(admitted(&mut slot, now + Duration::from_millis(39)), 0);
+        assert_eq!(admitted(&mut slot, now + Duration::from_millis(40)), 1);
+        assert_eq!(admitted(&mut slot, now + Duration::from_millis(1040)), 18);
+        // The air's own rate goes on for ever.
+        for n in 0..1000 {
+            assert!(slot.admit(25, now + Duration::from_secs(2) + Duration::from_millis(60) * n));
+        }
+        assert_eq!((0..1000).filter(|_| slot.admit(0, now)).count(), 1000);
+    }
+
+    #[test]
+    fn a_private_call_keeps_the_slot_for_its_answer() {
+        let call = |source, destination, to| Call { source, destination, to, kind: crate::Kind::Voice };
+        let ask = Kept::after(call(7, 9, CallType::Private));
+        assert_eq!(ask, Kept::after(call(9, 7, CallType::Private)));
+        assert_ne!(ask, Kept::after(call(9, 8, CallType::Private)));
+        assert_eq!(Kept::after(call(7, 9, CallType::Group)), Kept::after(call(8, 9, CallType::Group)));
     }
 }

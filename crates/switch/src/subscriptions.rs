@@ -1,13 +1,21 @@
 //! Contexts come, change and go, and with them their subscriptions.
 
-use stack::{ContextKey, Now, Profile, Slot};
+use std::time::Duration;
 
+use stack::{ContextKey, Now, Profile, Slot, Slots, Time};
+
+use crate::call::Call;
 use crate::contexts::Context;
 use crate::io::{Ended, Output};
 use crate::record::{Dynamic, Running, read_record};
-use crate::session::{Call, Origin, Session, SessionId};
+use crate::session::{Origin, Session, SessionId};
 use crate::timers::Timer;
 use crate::{MAX_DYNAMICS, Switch};
+
+/// The highest ID on the air: 24 bits.
+const MAX_RADIO: u32 = 0xFF_FFFF;
+/// No dynamic talkgroup that was written down stays longer.
+const MAX_DYNAMIC_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Switch {
     pub(crate) fn up(&mut self, now: Now, key: ContextKey, profile: Profile) {
@@ -18,15 +26,36 @@ impl Switch {
             self.down(now, key);
         }
         match self.contexts.get_mut(key) {
-            Some(context) => context.profile = profile,
-            None => self.contexts.insert(key, Context::new(profile)),
+            Some(context) => {
+                context.profile = profile;
+                self.retune(key);
+            }
+            None => {
+                let context = Context::new(profile);
+                let (id, slot) = (context.profile.id, context.home());
+                self.contexts.insert(key, context);
+                if id <= MAX_RADIO {
+                    self.out(Output::Home { id, slot });
+                }
+            }
         }
         self.resubscribe(key);
     }
 
+    /// Calls that a context hears go on with the colour code that it has now.
+    fn retune(&mut self, key: ContextKey) {
+        let Some(context) = self.contexts.get(key) else { return };
+        for index in Slot::ALL.into_iter().filter_map(|slot| context.slots[slot.index()].outgoing) {
+            let Some(session) = self.sessions.get_mut(index) else { continue };
+            session.routes.iter_mut().filter(|route| route.to.0 == key).for_each(|route| {
+                route.air = context.air();
+            });
+        }
+    }
+
     pub(crate) fn down(&mut self, now: Now, key: ContextKey) {
         for slot in Slot::ALL {
-            self.unroute(key, slot);
+            self.take_off(key, slot);
             let Some(context) = self.contexts.get(key) else { return };
             if let Some(index) = context.slots[slot.index()].incoming {
                 self.end(now, index, Ended::ContextGone);
@@ -75,7 +104,7 @@ impl Switch {
     /// A talkgroup was keyed: it is subscribed to from now on, if it is not static.
     pub(crate) fn keyed(&mut self, now: Now, key: ContextKey, slot: Slot, talkgroup: u32) {
         let Some(context) = self.contexts.get_mut(key) else { return };
-        if context.key(talkgroup, slot, now.mono + self.settings.dynamic_time) {
+        if context.key(talkgroup, slot, now.mono, self.settings.dynamic_time) {
             self.arm_expiry(key);
             self.resubscribe(key);
         }
@@ -99,10 +128,16 @@ impl Switch {
     }
 
     pub(crate) fn restore(&mut self, now: Now, key: ContextKey, bytes: &[u8]) {
+        self.resumed = now.mono;
         let Some(record) = read_record(bytes) else { return };
         let Some(context) = self.contexts.get_mut(key) else { return };
-        let latest = now.mono + self.settings.dynamic_time;
-        let sane = |dynamic: Dynamic| Dynamic { until: dynamic.until.min(latest), ..dynamic };
+        // Those of a simplex hotspot have no end.
+        let latest = now.mono + MAX_DYNAMIC_TIME;
+        let is_simplex = context.profile.slots == Slots::Simplex;
+        let sane = |dynamic: Dynamic| match dynamic.until {
+            Time(u64::MAX) if is_simplex => dynamic,
+            until => Dynamic { until: until.min(latest), ..dynamic },
+        };
         context.dynamics =
             record.dynamics.map(|dynamics| dynamics.into_iter().take(MAX_DYNAMICS).map(sane).collect());
         self.arm_expiry(key);
@@ -114,6 +149,19 @@ impl Switch {
         }
     }
 
+    /// The dynamic talkgroups of a context end: of this slot, or (`None`) of both.
+    pub(crate) fn unlink(&mut self, key: ContextKey, slot: Option<Slot>) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        let mut had_any = false;
+        for slot in Slot::ALL.into_iter().filter(|&other| slot.is_none_or(|slot| slot == other)) {
+            had_any |= context.drop_dynamics(slot);
+        }
+        if had_any {
+            self.out(Output::Changed(key));
+            self.resubscribe(key);
+        }
+    }
+
     /// A call goes on that began before this worker had the context.
     fn resume(&mut self, now: Now, key: ContextKey, slot: Slot, running: &Running) {
         let Some(context) = self.contexts.get(key) else { return };
@@ -122,20 +170,18 @@ impl Switch {
         }
         let Running { source, destination, call, kind, .. } = *running;
         let id = SessionId { key: running.key, node: running.node };
-        let session = Session::new(
-            id,
-            Origin::Local { context: key, slot, stream: running.stream },
-            context.profile.id,
-            slot,
-            Call { source, destination, to: call, kind },
-            now.mono,
-        );
+        let origin = Origin::Local { context: key, slot, stream: running.stream };
+        let call = Call { source, destination, to: call, kind };
+        let mut session = Session::new(id, origin, slot, call, running.options, now.mono);
+        session.is_resumed = true;
         // Its bursts go on under this node: the key must not be given again here, whoever gave it.
         self.last_key = self.last_key.max(running.key);
         if let Some((index, Origin::Remote)) = self.sessions.find(id) {
             // It came from a sibling that had the context before: its listeners are ours to serve now.
             self.end(now, index, Ended::Superseded);
         }
-        self.open_incoming(key, slot, session);
+        if let Some(index) = self.open_incoming(key, slot, session) {
+            self.place(now, index);
+        }
     }
 }

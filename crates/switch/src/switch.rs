@@ -5,14 +5,16 @@ use std::collections::VecDeque;
 
 use stack::{ContextKey, Now, Time};
 
+use crate::Settings;
 use crate::contexts::Contexts;
 use crate::groups::Groups;
+use crate::guard::Guard;
 use crate::io::{Ended, Input, Output};
 use crate::parrot::Parrot;
 use crate::record::write_record;
-use crate::session::{SessionId, Sessions};
+use crate::session::SessionId;
+use crate::sessions::Sessions;
 use crate::timers::{Timer, Timers};
-use crate::{STREAM_TIMEOUT, Settings};
 
 /// Call control of one worker.
 #[derive(Debug)]
@@ -25,9 +27,12 @@ pub struct Switch {
     /// Sessions of siblings, by the sibling's number and the session's number there.
     pub(crate) remote: Vec<Vec<u16>>,
     pub(crate) parrot: Parrot,
+    pub(crate) guard: Guard,
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) last_key: u64,
+    /// When this worker took contexts over from another the last time.
+    pub(crate) resumed: Time,
 }
 
 impl Switch {
@@ -42,9 +47,11 @@ impl Switch {
             sessions: Sessions::default(),
             remote: Vec::new(),
             parrot: Parrot::default(),
+            guard: Guard::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             last_key: 0,
+            resumed: Time::default(),
         }
     }
 
@@ -56,10 +63,14 @@ impl Switch {
             Input::Frame { context, slot, stream, frame } => self.frame(now, context, slot, stream, frame),
             Input::Remote { peer, node, forward } => self.remote_frame(now, peer, node, forward),
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
-            Input::Located { .. }
-            | Input::Ban { .. }
-            | Input::DropCall { .. }
-            | Input::DropDynamic { .. } => {}
+            Input::Located { index, place } => self.located(now, index, place),
+            Input::Ban { radio, until_ms } => self.ban(now, radio, until_ms),
+            Input::DropCall { id, slot } => self.drop_call(now, id, slot),
+            Input::DropDynamic { id, slot } => {
+                if let Some(key) = self.contexts.of(id) {
+                    self.unlink(key, slot);
+                }
+            }
         }
     }
 
@@ -128,7 +139,7 @@ impl Switch {
 
     fn check_silence(&mut self, now: Now, index: u16) {
         let Some(session) = self.sessions.get(index) else { return };
-        if session.last + STREAM_TIMEOUT <= now.mono {
+        if session.times_out() <= now.mono {
             self.end(now, index, Ended::Timeout);
         } else {
             self.watch(index);
@@ -138,7 +149,7 @@ impl Switch {
     /// Sets the timer for the silence of a session.
     pub(crate) fn watch(&mut self, index: u16) {
         let Some(session) = self.sessions.get(index) else { return };
-        let at = session.last + STREAM_TIMEOUT;
+        let at = session.times_out();
         if let Some(alarm) = self.sessions.silence(index) {
             self.timers.set(alarm, at, Timer::Session(index));
         }

@@ -3,10 +3,13 @@
 mod allocations;
 mod bench;
 mod calls;
+mod contest;
 mod invariants;
 mod parrot;
+mod private;
 mod records;
 mod siblings;
 mod simulation;
 mod slots;
 mod subscriptions;
+mod voice;

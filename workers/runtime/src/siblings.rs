@@ -3,11 +3,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use fabric::{Bell, Counter, FRAME_LEN, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
-use stack::CallType;
+use stack::{CallType, Slot};
 use switch::{Forward, PARROT, Place, SessionReport};
 
 /// Frames taken from one sibling before others have their turn.
 const BATCH: usize = 256;
+/// Stands for a call to no talkgroup: who wants it does not change with anybody's interest.
+const PRIVATE: u32 = u32::MAX;
+/// When a radio was heard of which only a hotspot with its ID is known: before any other.
+const NEVER_MS: u64 = 1;
 
 pub(crate) struct Sibling {
     slot: u8,
@@ -82,16 +86,45 @@ impl Siblings {
     pub(crate) fn started(&mut self, index: u16, report: &SessionReport) {
         let routed = report.call == CallType::Group && report.destination != PARROT;
         let wanted = if routed { self.wanted(report.destination) } else { 0 };
+        let talkgroup = if routed { report.destination } else { PRIVATE };
         let index = usize::from(index);
         if self.calls.len() <= index {
             self.calls.resize(index + 1, None);
         }
-        self.calls[index] = Some(Call { talkgroup: report.destination, wanted });
+        self.calls[index] = Some(Call { talkgroup, wanted });
     }
 
-    /// Where a radio is that a call is for.
-    pub(crate) fn locate(&mut self, _index: u16, _radio: u32) -> Place {
-        Place::Nowhere
+    /// Where a radio was heard last that a call is for, in the whole host. If that was at a sibling, and the call
+    /// began here, it alone wants it.
+    pub(crate) fn locate(&mut self, index: u16, radio: u32) -> Place {
+        let here = self.writer.locations().get(radio).map(|location| (location, None));
+        let there = self.all.iter().filter_map(|sibling| {
+            let location = sibling.reader.locations().get(radio)?;
+            Some((location, Some(sibling.slot)))
+        });
+        // Of equals every worker takes the same.
+        match here.into_iter().chain(there).max_by_key(|(location, _)| (location.heard_ms, location.context))
+        {
+            None => Place::Nowhere,
+            Some((location, None)) => {
+                let slot = if location.slot == 1 { Slot::One } else { Slot::Two };
+                Place::Here { context: location.context, slot }
+            }
+            Some((_, Some(slot))) => {
+                if let Some(call) = self.calls.get_mut(usize::from(index)).and_then(Option::as_mut) {
+                    call.wanted = 1 << slot;
+                }
+                Place::Elsewhere
+            }
+        }
+    }
+
+    /// A context with this ID is here: calls to the ID come here while no radio with it was heard.
+    pub(crate) fn home(&mut self, id: u32, slot: Slot) {
+        if self.writer.locations().get(id).is_none() {
+            let location = fabric::Location { context: id, slot: slot.number(), heard_ms: NEVER_MS };
+            self.writer.set_location(id, location);
+        }
     }
 
     /// A call that began here has ended.
@@ -133,7 +166,7 @@ impl Siblings {
         }
         sibling.interest_version = version;
         let filter = sibling.reader.interest();
-        for call in self.calls.iter_mut().flatten() {
+        for call in self.calls.iter_mut().flatten().filter(|call| call.talkgroup != PRIVATE) {
             let bit = 1 << slot;
             call.wanted = call.wanted & !bit | if filter.may_want(call.talkgroup) { bit } else { 0 };
         }

@@ -335,6 +335,9 @@ impl Worker {
                 let report = Report::Ask { shard: shard.number, ask: *ask };
                 self.services.report(&self.stats, &report);
             }
+            Output::Interrupt { id, slot } => {
+                self.switch.handle_input(now, switch::Input::DropCall { id, slot: Some(slot) });
+            }
             Output::Refused(refusal) => self.stats.add(counter_of(refusal), 1),
             Output::Notice(notice) => {
                 let report = Report::Notice { shard: shard.number, notice: *notice };
@@ -368,6 +371,7 @@ impl Worker {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
+            Output::Home { id, slot } => self.siblings.home(id, slot),
             Output::Locate { index, radio } => {
                 let place = self.siblings.locate(index, radio);
                 self.switch.handle_input(now, switch::Input::Located { index, place });
@@ -377,6 +381,7 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Refused { report, why });
             }
             Output::Alias { report, alias } => {
+                let alias = alias.as_str().to_owned();
                 self.services.report(&self.stats, &Report::Alias { report, alias });
             }
             Output::Blocked { radio, time } => {
@@ -444,6 +449,7 @@ fn counter_of(refusal: Refusal) -> Counter {
         Refusal::NotLoggedIn => Counter::RefusedNotLoggedIn,
         Refusal::WrongPassword => Counter::RefusedPassword,
         Refusal::BadConfiguration => Counter::RefusedConfiguration,
+        Refusal::Denied => Counter::RefusedDenied,
         Refusal::BadFrame => Counter::RefusedFrame,
         Refusal::Full => Counter::RefusedFull,
     }

@@ -49,8 +49,7 @@ impl Logins {
             .password_for(login.id, self.default.as_ref())
             .map_err(|error| error.to_string())?
             .ok_or(NO_PASSWORD)?;
-        let [present, before] = login.salts.each_ref().map(|salt| check(salt, &password, &login.digest));
-        if !(present | before) {
+        if !check(login, &password) {
             return Err(WRONG_PASSWORD.to_owned());
         }
         let device = registry.get(login.id).map_err(|error| error.to_string())?;
@@ -67,7 +66,8 @@ mod tests {
 
     fn login(id: u32, salt: [u8; 4], password: &str) -> Login {
         let digest = Sha256::new().chain_update(salt).chain_update(password).finalize().into();
-        Login { id, from: "192.0.2.1:62031".parse().unwrap(), salts: [[1; 4], [2; 4]], digest }
+        let from = "192.0.2.1:62031".parse().unwrap();
+        Login { id, from, salts: [[1; 4], [2; 4]], text: false, digest }
     }
 
     fn secret(text: &str) -> Option<Secret> {
@@ -98,6 +98,9 @@ mod tests {
         assert_eq!(statics(login(262_137_001, [1; 4], "base")), none, "not those of the base");
         assert_eq!(statics(login(262_137_002, [1; 4], "base")), [vec![], vec![262]]);
         assert_eq!(statics(login(7, [1; 4], "default")), none);
+        let digest = Sha256::digest(b"02020202base").into();
+        let text = Login { text: true, digest, ..login(2_621_370, [1; 4], "") };
+        assert_eq!(statics(text), [vec![91], vec![]], "the salt before, as text");
     }
 
     #[test]

@@ -23,7 +23,7 @@ const ID: u32 = 2_501_001;
 fn login(id: u32, port: u16, password: &str) -> Login {
     let salt = [7, 1, 2, 3];
     let digest = Sha256::new().chain_update(salt).chain_update(password).finalize().into();
-    Login { id, from: ([192, 0, 2, 7], port).into(), salts: [salt, [9; 4]], digest }
+    Login { id, from: ([192, 0, 2, 7], port).into(), salts: [salt, [9; 4]], text: false, digest }
 }
 
 fn ask(login: Login) -> Report {

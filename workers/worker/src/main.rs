@@ -10,8 +10,12 @@ fn main() -> ExitCode {
     let mmdvm = StackFactory {
         name: "mmdvm",
         make: |options| {
-            let settings = mmdvm::Settings { salt_key: options.salt_key, capacity: options.capacity };
-            Box::new(mmdvm::Mmdvm::new(settings))
+            Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
+                salt_key: options.salt_key,
+                capacity: options.capacity,
+                devices: options.devices.clone(),
+                call_signs: options.call_signs.clone(),
+            }))
         },
     };
     runtime::run(&[mmdvm])

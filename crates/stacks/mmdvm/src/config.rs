@@ -47,37 +47,54 @@ pub struct Config {
     pub description: String,
     /// The timeslots that it serves.
     pub slots: Slots,
-    /// Its software, at most 40 bytes.
+    /// Its software, at most 32 bytes.
     pub software: String,
-    /// The package or modem it runs with, at most 40 bytes.
+    /// The package or modem it runs with, at most 32 bytes.
     pub package: String,
 }
 
+/// How much of the texts of software and package is kept, in bytes: a record has no room for all 40.
+const MAX_SOFTWARE: usize = 32;
+
+/// The parts of an `RPTC`, in whichever dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    /// The call sign.
+    pub call: &'a [u8; 8],
+    /// What follows call sign and ID.
+    pub rest: &'a [u8; 286],
+    /// Whether there may be a byte that says which slots it serves. The specification of 2015 has none: its
+    /// description is one byte longer.
+    pub slots: bool,
+}
+
 impl Config {
-    /// Takes the 294 bytes apart that follow the ID in `RPTC`.
+    /// Takes apart what a device says.
     ///
     /// # Errors
     /// [`Error::Field`] names the field that cannot be.
-    pub fn parse(body: &[u8; 294]) -> Result<Self, Error> {
-        let rx_frequency = frequency("RX frequency", &body[8..17])?;
-        let tx_frequency = frequency("TX frequency", &body[17..26])?;
-        // The 2015 dialect has no byte for the slots: its description is one byte longer.
-        let (description, slots) =
-            if body[89].is_ascii_digit() { (&body[70..89], body[89]) } else { (&body[70..90], b'3') };
+    pub fn parse(Fields { call, rest, slots }: Fields<'_>) -> Result<Self, Error> {
+        let rx_frequency = frequency("RX frequency", &rest[0..9])?;
+        let tx_frequency = frequency("TX frequency", &rest[9..18])?;
+        let (description, slots) = if slots && rest[81].is_ascii_digit() {
+            (&rest[62..81], rest[81])
+        } else {
+            (&rest[62..82], b'3')
+        };
         let simplex = rx_frequency == tx_frequency && rx_frequency != 0;
         Ok(Self {
-            call: call_sign(&body[0..8])?,
+            call: call_sign(call)?,
             rx_frequency,
             tx_frequency,
-            power: number(&body[26..28]).unwrap_or(0),
-            colour_code: colour_code(&body[28..30])?,
-            position: Position::parse(&body[30..38], &body[38..47]),
-            height: number(&body[47..50]).unwrap_or(0),
-            location: text(&body[50..70]),
-            description: text(description),
+            power: number(&rest[18..20]).unwrap_or(0),
+            colour_code: colour_code(&rest[20..22])?,
+            position: Position::parse(&rest[22..30], &rest[30..39]),
+            height: number(&rest[39..42]).unwrap_or(0),
+            location: text(&rest[42..62], 20),
+            description: text(description, 20),
             slots: if simplex { Slots::Simplex } else { slots_of(slots)? },
-            software: text(&body[214..254]),
-            package: text(&body[254..294]),
+            software: text(&rest[206..246], MAX_SOFTWARE),
+            package: text(&rest[246..286], MAX_SOFTWARE),
         })
     }
 }
@@ -94,7 +111,7 @@ fn call_sign(bytes: &[u8]) -> Result<String, Error> {
     if call.is_empty() || !call.iter().all(legal) {
         return Err(wrong("call sign", bytes, "letters, digits, - and /, and not empty"));
     }
-    Ok(text(call))
+    Ok(text(call, bytes.len()))
 }
 
 fn frequency(field: &'static str, bytes: &[u8]) -> Result<u32, Error> {
@@ -156,14 +173,14 @@ fn is_deceptive(c: char) -> bool {
     c.is_control() || c == '\u{feff}' || invisible.iter().any(|range| range.contains(&c))
 }
 
-/// A text as UTF-8, or else as Latin-1, without control characters; never longer than `bytes`.
-fn text(bytes: &[u8]) -> String {
+/// A text as UTF-8, or else as Latin-1, without control characters; never longer than `most` bytes.
+fn text(bytes: &[u8], most: usize) -> String {
     let field = trim(bytes);
     let latin_1 = || field.iter().copied().map(char::from).collect();
     let decoded = std::str::from_utf8(field).map_or_else(|_| latin_1(), str::to_owned);
-    let mut text = String::with_capacity(bytes.len());
+    let mut text = String::with_capacity(most);
     for c in decoded.chars().map(|c| if is_deceptive(c) { '?' } else { c }) {
-        if text.len() + c.len_utf8() > bytes.len() {
+        if text.len() + c.len_utf8() > most {
             break;
         }
         text.push(c);
@@ -202,12 +219,17 @@ mod tests {
     fn with(at: usize, bytes: &[u8]) -> Result<Config, Error> {
         let mut body = body();
         body[at..at + bytes.len()].copy_from_slice(bytes);
-        Config::parse(&body)
+        Config::parse(fields(&body))
+    }
+
+    fn fields(body: &[u8; 294]) -> Fields<'_> {
+        let (call, rest) = body.split_first_chunk().unwrap();
+        Fields { call, rest: rest.try_into().unwrap(), slots: true }
     }
 
     #[test]
     fn takes_every_field() {
-        let config = Config::parse(&body()).unwrap();
+        let config = Config::parse(fields(&body())).unwrap();
         let position = Some(Position { latitude: 50_123_450, longitude: 8_678_900 });
         let expected = Config {
             call: "N0CALL".into(),
@@ -273,10 +295,28 @@ mod tests {
         assert_eq!((long.slots, long.description.as_str()), (Slots::Both, "twenty characters ok"));
     }
 
+    #[test]
+    fn a_digit_is_no_slot_where_there_is_no_byte_for_it() {
+        let mut body = body();
+        body[70..90].copy_from_slice(b"on the tower, floor4");
+        let config = Config::parse(Fields { slots: false, ..fields(&body) }).unwrap();
+        assert_eq!((config.slots, config.description.as_str()), (Slots::Both, "on the tower, floor4"));
+        assert_eq!(Config::parse(fields(&body)).unwrap().slots, Slots::Simplex);
+    }
+
+    #[test]
+    fn of_software_and_package_the_beginning_is_kept() {
+        let config = with(214, &[b'v'; 80]).unwrap();
+        assert_eq!((config.software.as_str(), config.package.as_str()), (&*"v".repeat(32), &*"v".repeat(32)));
+    }
+
     proptest! {
         #[test]
-        fn texts_stay_within_their_fields(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            prop_assert!(text(&bytes).len() <= bytes.len());
+        fn texts_stay_within_their_fields(
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
+            most in 0_usize..60,
+        ) {
+            prop_assert!(text(&bytes, most).len() <= most);
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use serde::{Deserialize, Serialize};
-use stack::{LinkType, Profile, Time};
+use stack::{DeviceSettings, LinkType, Profile, Time};
 
-use crate::path::Path;
+use crate::options::Options;
+use crate::path::{Dialect, Path};
+use crate::rules::Rules;
 use crate::statics::Statics;
 use crate::{Config, Error};
 
 /// First byte of a record: which encoding follows.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +27,13 @@ pub(crate) struct Context {
     pub(crate) config: Option<Box<Config>>,
     /// Its static talkgroups.
     pub(crate) statics: Statics,
+    /// How it is served besides.
+    pub(crate) rules: Rules,
 }
 
 /// A context as it is written down: without the time, which is another one when it is read.
 #[derive(Serialize, Deserialize)]
-struct Record<C, S> {
+struct Record<C, S, R> {
     id: u32,
     ip: IpAddr,
     port: u16,
@@ -37,16 +41,31 @@ struct Record<C, S> {
     scope: u32,
     listener: u8,
     local: Option<IpAddr>,
+    dialect: Dialect,
     config: Option<C>,
     statics: S,
+    rules: R,
 }
 
 impl Context {
     /// A device that has just logged in.
-    pub(crate) fn new(now: Time, id: u32, path: Path, registry: &[Vec<u32>; 2]) -> Self {
-        let mut statics = Statics::default();
-        statics.set_registry(registry);
-        Self { id, path, heard: now, config: None, statics }
+    pub(crate) fn new(now: Time, id: u32, path: Path, registry: &DeviceSettings) -> Self {
+        let (statics, rules) = (Statics::default(), Rules::default());
+        let mut context = Self { id, path, heard: now, config: None, statics, rules };
+        context.set_registry(registry);
+        context
+    }
+
+    /// Replaces what the registry says.
+    pub(crate) fn set_registry(&mut self, settings: &DeviceSettings) {
+        self.statics.set_registry(&settings.statics);
+        self.rules.set_registry(settings);
+    }
+
+    /// Replaces what the device asked for. Returns how many talkgroups found no room.
+    pub(crate) fn set_options(&mut self, options: &Options) -> usize {
+        self.rules.set_options(options);
+        self.statics.set_options(&options.statics)
     }
 
     /// Whether it has said what it is, and so takes part in calls.
@@ -62,14 +81,14 @@ impl Context {
             link: LinkType::Repeater,
             slots: config.slots,
             statics: self.statics.lists(config.slots).0,
-            blocked: Vec::new(),
-            single: false,
-            dynamic_minutes: None,
+            blocked: self.rules.blocked().to_vec(),
+            single: self.rules.single(),
+            dynamic_minutes: self.rules.dynamic_minutes(),
             colour_code: config.colour_code,
         })
     }
 
-    /// Writes it down: at most 421 bytes. `None` where `out` is too small.
+    /// Writes it down: at most 436 bytes. `None` where `out` is too small.
     pub(crate) fn encode(&self, out: &mut [u8]) -> Option<usize> {
         let (version, rest) = out.split_first_mut()?;
         let remote = self.path.remote;
@@ -80,8 +99,10 @@ impl Context {
             scope: if let SocketAddr::V6(v6) = remote { v6.scope_id() } else { 0 },
             listener: self.path.listener,
             local: self.path.local,
+            dialect: self.path.dialect,
             config: self.config.as_deref(),
             statics: &self.statics,
+            rules: &self.rules,
         };
         let len = postcard::to_slice(&record, rest).ok()?.len();
         *version = VERSION;
@@ -92,24 +113,26 @@ impl Context {
     pub(crate) fn decode(now: Time, bytes: &[u8]) -> Result<Self, Error> {
         let damaged = || Error::Record { len: bytes.len(), version: VERSION };
         let rest = bytes.strip_prefix(&[VERSION]).ok_or_else(damaged)?;
-        let record: Record<Box<Config>, Statics> = postcard::from_bytes(rest).map_err(|_| damaged())?;
+        let record: Record<Box<Config>, Statics, Rules> =
+            postcard::from_bytes(rest).map_err(|_| damaged())?;
         let remote = match record.ip {
             IpAddr::V4(ip) => SocketAddr::from((ip, record.port)),
             IpAddr::V6(ip) => SocketAddrV6::new(ip, record.port, 0, record.scope).into(),
         };
         Ok(Self {
             id: record.id,
-            path: Path { listener: record.listener, local: record.local, remote },
+            path: Path { listener: record.listener, local: record.local, remote, dialect: record.dialect },
             heard: now,
             config: record.config,
             statics: record.statics,
+            rules: record.rules,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use stack::{Slot, Slots};
+    use stack::{MAX_BLOCKED, Slot, Slots};
 
     use super::*;
     use crate::Position;
@@ -117,10 +140,13 @@ mod tests {
     fn largest() -> Context {
         let talkgroups = |first: u32| (first..first + 32).collect::<Vec<_>>();
         let remote = SocketAddrV6::new([0xFFFF; 8].into(), u16::MAX, 0, u32::MAX).into();
-        let path = Path { listener: u8::MAX, local: Some(IpAddr::from([0xFFFF_u16; 8])), remote };
-        let lists = [talkgroups(0xFF_FF00), talkgroups(0xFF_FE00)];
-        let mut context = Context::new(Time(5), u32::MAX, path, &lists);
-        context.statics.set_options(&lists);
+        let local = Some(IpAddr::from([0xFFFF_u16; 8]));
+        let path = Path { listener: u8::MAX, local, remote, dialect: Dialect::Text };
+        let statics = [talkgroups(0xFF_FF00), talkgroups(0xFF_FE00)];
+        let blocked = (0xFF_FFF0..).take(MAX_BLOCKED).collect();
+        let settings = DeviceSettings { statics: statics.clone(), blocked, single: true };
+        let mut context = Context::new(Time(5), u32::MAX, path, &settings);
+        context.set_options(&Options { statics, single: true, dynamic_minutes: Some(1440) });
         context.config = Some(Box::new(Config {
             call: "X".repeat(8),
             rx_frequency: 999_999_999,
@@ -132,8 +158,8 @@ mod tests {
             location: "ü".repeat(10),
             description: "ü".repeat(10),
             slots: Slots::Only(Slot::Two),
-            software: "ü".repeat(20),
-            package: "ü".repeat(20),
+            software: "ü".repeat(16),
+            package: "ü".repeat(16),
         }));
         context
     }
@@ -143,15 +169,17 @@ mod tests {
         let context = largest();
         let mut out = [0; 448];
         let len = context.encode(&mut out).unwrap();
-        assert!(len <= 421, "{len}");
+        assert!(len <= 436, "{len}");
         let back = Context::decode(Time(9), &out[..len]).unwrap();
         assert_eq!(back, Context { heard: Time(9), ..context });
     }
 
     #[test]
     fn a_waiting_context_comes_back_too() {
-        let path = Path { listener: 1, local: None, remote: "192.0.2.1:5".parse().unwrap() };
-        let context = Context::new(Time(1), 7, path, &[vec![91], vec![]]);
+        let remote = "192.0.2.1:5".parse().unwrap();
+        let path = Path { listener: 1, local: None, remote, dialect: Dialect::Text };
+        let settings = DeviceSettings { statics: [vec![91], vec![]], blocked: vec![9], single: true };
+        let context = Context::new(Time(1), 7, path, &settings);
         let mut out = [0; 448];
         let len = context.encode(&mut out).unwrap();
         assert_eq!(Context::decode(Time(1), &out[..len]).unwrap(), context);
@@ -167,8 +195,8 @@ mod tests {
             assert!(Context::decode(Time(0), &out[..cut]).is_err(), "{cut}");
             assert!(largest().encode(&mut [0; 448][..cut]).is_none());
         }
-        out[0] = 2;
+        out[0] = 1;
         let error = Context::decode(Time(0), &out[..len]).unwrap_err();
-        assert_eq!(error, Error::Record { len, version: 1 });
+        assert_eq!(error, Error::Record { len, version: 2 });
     }
 }

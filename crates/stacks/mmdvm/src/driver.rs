@@ -1,20 +1,22 @@
-//! The state machine of one shard: datagrams, answers and time in, datagrams, frames and news out.
+//! The state machine of one shard: datagrams, answers and time in, datagrams, frames and news out. How a device
+//! logs in and goes is here, what it does between in `device.rs`.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use stack::{
-    Answer, Ask, Frame, Gone, Input, Login, MAX_TALKGROUPS, Notice, Now, Output, Profile, Refusal, Slot,
-    Slots, Stack, Time, Verdict,
+    Access, Answer, Ask, CallAccess, DeviceSettings, Gone, Input, Login, Notice, Now, Output, Profile,
+    Refusal, Stack, Time, Verdict,
 };
 
+use crate::admission::Admission;
+use crate::answer;
 use crate::context::Context;
-use crate::packet::{self, Dmrd, Packet};
-use crate::path::Path;
+use crate::packet::{Packet, parse};
+use crate::path::{Dialect, Path};
 use crate::pending::Pending;
 use crate::salt::Salter;
 use crate::table::Table;
-use crate::{Config, Position, options, parse};
 
 /// A device of which nothing was heard for so long is gone. Its clients ask every 5 to 10 s and give up after
 /// 60 s themselves.
@@ -27,12 +29,17 @@ pub struct Settings {
     pub salt_key: [u8; 32],
     /// How many contexts there can be: records `0..capacity`.
     pub capacity: u16,
+    /// Which devices may log in.
+    pub devices: Access,
+    /// Which call signs they may have.
+    pub call_signs: CallAccess,
 }
 
 /// The master side of the protocol for one shard.
 pub struct Mmdvm {
     salter: Salter,
-    table: Table,
+    pub(crate) admission: Admission,
+    pub(crate) table: Table,
     pending: Pending,
     outputs: VecDeque<Output>,
     /// No context expires before this; `None` while there are none.
@@ -44,7 +51,8 @@ impl Stack for Mmdvm {
         let now = now.mono;
         match input {
             Input::Datagram { listener, from, local, bytes } => {
-                self.datagram(now, Path { listener, local, remote: from }, bytes);
+                let path = Path { listener, local, remote: from, dialect: Dialect::Binary };
+                self.datagram(now, path, bytes);
             }
             Input::Deliver { context, slot, stream, frame } => self.deliver(context, slot, stream, frame),
             Input::Answer(Answer::Login { id, from, verdict }) => {
@@ -62,8 +70,7 @@ impl Stack for Mmdvm {
             }
             Input::Settings { id, settings } => {
                 if let Some(index) = self.table.of(id) {
-                    let (_, profile) =
-                        self.change(index, |context| context.statics.set_registry(&settings.statics));
+                    let ((), profile) = self.change(index, |context| context.set_registry(&settings));
                     self.up(index, profile);
                 }
             }
@@ -105,6 +112,7 @@ impl Mmdvm {
     pub fn new(settings: Settings) -> Self {
         Self {
             salter: Salter::new(settings.salt_key),
+            admission: Admission::new(settings.devices, settings.call_signs),
             table: Table::new(settings.capacity),
             pending: Pending::default(),
             outputs: VecDeque::new(),
@@ -117,20 +125,21 @@ impl Mmdvm {
         (self.table.len(), self.pending.len())
     }
 
-    fn push(&mut self, output: Output) {
+    pub(crate) fn push(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
 
-    fn refuse(&mut self, why: Refusal) {
+    pub(crate) fn refuse(&mut self, why: Refusal) {
         self.push(Output::Refused(why));
     }
 
-    fn notice(&mut self, notice: Notice) {
+    pub(crate) fn notice(&mut self, notice: Notice) {
         self.push(Output::Notice(Box::new(notice)));
     }
 
-    fn datagram(&mut self, now: Time, path: Path, bytes: &[u8]) {
-        let Ok(packet) = parse(bytes) else { return self.refuse(Refusal::Malformed) };
+    fn datagram(&mut self, now: Time, mut path: Path, bytes: &[u8]) {
+        let Ok((packet, dialect)) = parse(bytes) else { return self.refuse(Refusal::Malformed) };
+        path.dialect = dialect.unwrap_or_default();
         match packet {
             Packet::Login { id } => {
                 if self.table.at(path.remote).is_some() {
@@ -138,33 +147,47 @@ impl Mmdvm {
                     self.pending.forget(id, path.remote);
                 }
                 let salt = self.salter.present(id, path.remote, now);
-                self.push(Output::Send(packet::salt(&path, salt)));
+                self.push(Output::Send(answer::salt(&path, id, salt)));
             }
-            Packet::Key { id, digest } => self.key(now, id, path, *digest),
-            _ => self.device(now, path, packet),
+            Packet::Key { id, digest } => self.key(now, id, path, digest),
+            _ => self.device(now, path, packet, dialect),
         }
     }
 
     /// An `RPTK`: someone else has to say whether it is right.
     fn key(&mut self, now: Time, id: u32, path: Path, digest: [u8; 32]) {
+        if !self.admission.device(id) {
+            return self.deny(now, id, &path);
+        }
         let at = self.table.at(path.remote);
-        if at.is_some() && at == self.table.of(id) && self.pending.is_answered(id, path.remote, &digest) {
+        if at.is_some() && at == self.table.of(id) && self.pending.is_answered(id, &path, &digest) {
             // The answer was lost, or the datagram came twice: what the device has done since stays.
-            return self.push(Output::Send(packet::ack(&path, id)));
+            return self.push(Output::Send(answer::ack(&path, id)));
         }
         if self.pending.ask(now, id, path, digest) {
             let salts = self.salter.salts(id, path.remote, now);
-            let login = Login { id, from: path.remote, salts, digest };
+            let text = path.dialect == Dialect::Text;
+            let login = Login { id, from: path.remote, salts, text, digest };
             self.push(Output::Ask(Box::new(Ask::Login(login))));
+        }
+    }
+
+    /// A device that is not let in: its password is of no matter.
+    fn deny(&mut self, now: Time, id: u32, path: &Path) {
+        self.push(Output::Send(answer::nak(path, id)));
+        self.refuse(Refusal::Denied);
+        if self.admission.tell(now) {
+            let reason = format!("device {id} is not let in by access.devices of the configuration");
+            self.notice(Notice::Refused { id, from: path.remote, reason });
         }
     }
 
     fn answer(&mut self, now: Time, id: u32, path: Path, verdict: Verdict) {
         match verdict {
-            Verdict::Accepted { settings } => self.accept(now, id, path, &settings.statics),
+            Verdict::Accepted { settings } => self.accept(now, id, path, &settings),
             Verdict::Refused { tell } => {
                 if tell {
-                    self.push(Output::Send(packet::nak(&path, id)));
+                    self.push(Output::Send(answer::nak(&path, id)));
                 }
                 self.refuse(Refusal::WrongPassword);
             }
@@ -173,125 +196,18 @@ impl Mmdvm {
 
     /// A login was right. Whatever its ID or its address had before is gone: a device that logs in anew has
     /// forgotten its calls, and has to say again what it is.
-    fn accept(&mut self, now: Time, id: u32, path: Path, statics: &[Vec<u32>; 2]) {
+    fn accept(&mut self, now: Time, id: u32, path: Path, settings: &DeviceSettings) {
         let before = [self.table.of(id), self.table.at(path.remote)];
         before.into_iter().flatten().for_each(|index| self.drop_context(index, Gone::Replaced));
-        let Some(index) = self.table.insert(Context::new(now, id, path, statics)) else {
-            self.push(Output::Send(packet::nak(&path, id)));
+        let Some(index) = self.table.insert(Context::new(now, id, path, settings)) else {
+            self.push(Output::Send(answer::nak(&path, id)));
             self.refuse(Refusal::Full);
             let reason = "no room for one more context in this shard: raise its capacity".to_owned();
             return self.notice(Notice::Refused { id, from: path.remote, reason });
         };
         self.check_at.get_or_insert(now + TIMEOUT);
         self.push(Output::Changed(index));
-        self.push(Output::Send(packet::ack(&path, id)));
-    }
-
-    /// A datagram that only a logged-in device may send.
-    fn device(&mut self, now: Time, path: Path, packet: Packet<'_>) {
-        let id = packet.id();
-        let at = self.table.at(path.remote);
-        let Some((index, context)) = at.and_then(|index| Some((index, self.table.get_mut(index)?))) else {
-            return self.stranger(&path, &packet);
-        };
-        if context.id != id {
-            let late = matches!(packet, Packet::Burst(_)) && !context.is_running();
-            return if late { self.refuse(Refusal::NotLoggedIn) } else { self.stranger(&path, &packet) };
-        }
-        if !context.is_running() && matches!(packet, Packet::Ping { .. }) {
-            // Only who thinks itself logged in pings: it has to begin anew.
-            return self.stranger(&path, &packet);
-        }
-        // A device that does not get on with its login is not kept by whatever else it sends.
-        if context.is_running() {
-            context.heard = now;
-        }
-        match packet {
-            Packet::Burst(dmrd) => self.burst(index, dmrd),
-            Packet::Ping { .. } => self.push(Output::Send(packet::pong(&path, id))),
-            Packet::Config { body, .. } => self.config(now, index, &path, body),
-            Packet::Options { text, .. } => self.options(index, &path, text),
-            Packet::Close { .. } => self.drop_context(index, Gone::Closed),
-            Packet::Position { text, .. } => self.position(index, text),
-            Packet::Alias { .. } | Packet::Location { .. } | Packet::Login { .. } | Packet::Key { .. } => {}
-        }
-    }
-
-    /// A datagram from an address that is not logged in under its ID. What a client waits for, or sends only
-    /// while it thinks itself logged in, is answered so that it logs in again; the answer is never longer than
-    /// two bytes more than the datagram.
-    fn stranger(&mut self, path: &Path, packet: &Packet<'_>) {
-        self.refuse(Refusal::NotLoggedIn);
-        if !matches!(packet, Packet::Alias { .. } | Packet::Location { .. } | Packet::Position { .. }) {
-            self.push(Output::Send(packet::nak(path, packet.id())));
-        }
-    }
-
-    fn burst(&mut self, index: u16, dmrd: Dmrd<'_>) {
-        let config = self.table.get(index).and_then(|context| context.config.as_ref());
-        let Some(config) = config else { return self.refuse(Refusal::NotLoggedIn) };
-        let Ok(frame) = dmrd.frame() else { return self.refuse(Refusal::BadFrame) };
-        // A simplex hotspot has one slot, whatever it calls it.
-        let slot = if config.slots == Slots::Simplex { Slot::Two } else { dmrd.slot() };
-        self.push(Output::Frame { context: index, slot, stream: dmrd.stream(), frame });
-    }
-
-    fn deliver(&mut self, index: u16, slot: Slot, stream: u32, frame: &Frame) {
-        // The switch may not yet have heard that a context is gone.
-        let Some(context) = self.table.get(index).filter(|context| context.is_running()) else { return };
-        let datagram = packet::dmrd(&context.path, context.id, slot, stream, frame);
-        self.push(Output::Send(datagram));
-    }
-
-    fn config(&mut self, now: Time, index: u16, path: &Path, body: &[u8; 294]) {
-        let Some(context) = self.table.get_mut(index) else { return };
-        let (id, from, was_running) = (context.id, context.path.remote, context.is_running());
-        let config = match Config::parse(body) {
-            Ok(config) => config,
-            Err(error) => {
-                self.refuse(Refusal::BadConfiguration);
-                self.notice(Notice::Refused { id, from, reason: error.to_string() });
-                return self.drop_context(index, Gone::Refused);
-            }
-        };
-        context.heard = now;
-        let call = config.call.clone();
-        let software = format!("{} {}", config.software, config.package).trim().to_owned();
-        let ((), profile) = self.change(index, |context| context.config = Some(Box::new(config)));
-        self.push(Output::Send(packet::ack(path, id)));
-        self.up(index, profile);
-        if !was_running {
-            self.notice(Notice::Up { id, from, call, software });
-        }
-    }
-
-    fn options(&mut self, index: u16, path: &Path, text: &[u8]) {
-        let Some(context) = self.table.get(index) else { return };
-        let (id, from, before) = (context.id, context.path.remote, context.statics.clone());
-        let lists = options::parse(text);
-        let ((dropped, changed), profile) = self.change(index, |context| {
-            let dropped = context.statics.set_options(&lists);
-            let merged = context.config.as_ref().map_or(0, |config| context.statics.lists(config.slots).1);
-            (dropped + merged, context.statics != before)
-        });
-        self.push(Output::Send(packet::ack(path, id)));
-        self.up(index, profile);
-        // A client repeats its options when the answer was lost: it is told of once.
-        if changed && dropped > 0 {
-            let reason = format!(
-                "{dropped} static talkgroups of the options are ignored: a slot has at most {MAX_TALKGROUPS}"
-            );
-            self.notice(Notice::Refused { id, from, reason });
-        }
-    }
-
-    fn position(&mut self, index: u16, text: &[u8; 17]) {
-        let Some(position) = Position::parse(&text[..8], &text[8..]) else { return };
-        self.change(index, |context| {
-            if let Some(config) = &mut context.config {
-                config.position = Some(position);
-            }
-        });
+        self.push(Output::Send(answer::ack(&path, id)));
     }
 
     fn restore(&mut self, now: Time, index: u16, bytes: &[u8]) {
@@ -306,7 +222,7 @@ impl Mmdvm {
 
     /// Changes a context. Says that its record has changed, if it has, and returns its profile, if that is now
     /// another one.
-    fn change<R: Default>(
+    pub(crate) fn change<R: Default>(
         &mut self,
         index: u16,
         change: impl FnOnce(&mut Context) -> R,
@@ -322,7 +238,7 @@ impl Mmdvm {
         (result, profile)
     }
 
-    fn up(&mut self, context: u16, profile: Option<Profile>) {
+    pub(crate) fn up(&mut self, context: u16, profile: Option<Profile>) {
         if let Some(profile) = profile {
             self.push(Output::Up { context, profile: Box::new(profile) });
         }
@@ -330,7 +246,7 @@ impl Mmdvm {
 
     /// Drops a context, and says so to the device where that makes it do the right thing: one that was replaced
     /// is most often the same one behind a new port of its NAT.
-    fn drop_context(&mut self, index: u16, gone: Gone) {
+    pub(crate) fn drop_context(&mut self, index: u16, gone: Gone) {
         let Some(Context { id, path, config, .. }) = self.table.remove(index) else { return };
         self.push(Output::Changed(index));
         if config.is_some() {
@@ -341,8 +257,8 @@ impl Mmdvm {
             self.pending.forget(id, path.remote);
         }
         match gone {
-            Gone::Closed | Gone::Refused => self.push(Output::Send(packet::nak(&path, id))),
-            Gone::Kicked | Gone::Shutdown => self.push(Output::Send(packet::close(&path, id))),
+            Gone::Closed | Gone::Refused => self.push(Output::Send(answer::nak(&path, id))),
+            Gone::Kicked | Gone::Shutdown => self.push(Output::Send(answer::close(&path, id))),
             Gone::Replaced | Gone::Silent => {}
         }
     }

@@ -1,13 +1,13 @@
-//! The datagrams of the protocol: those of a client taken apart without a copy, those of a master put together.
+//! The datagrams of a client, taken apart without a copy: what is in them, and those of the binary dialect.
 
-use dmr::{BURST_LEN, BurstKind, DataType};
-use stack::{CallType, Datagram, Frame, Slot};
+use stack::Slot;
 
-use crate::Error;
-use crate::path::Path;
+use crate::config::Fields;
+use crate::path::Dialect;
+use crate::{Dmrd, Error, text};
 
 /// Longest text of an `RPTO`, in bytes.
-const MAX_OPTIONS: usize = 300;
+pub(crate) const MAX_OPTIONS: usize = 300;
 
 /// A datagram of a client.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +22,14 @@ pub enum Packet<'a> {
         /// The device's ID.
         id: u32,
         /// SHA-256 of salt and password.
-        digest: &'a [u8; 32],
+        digest: [u8; 32],
     },
     /// `RPTC`: what the device is, for [`crate::Config::parse`].
     Config {
         /// The device's ID.
         id: u32,
-        /// What follows the ID.
-        body: &'a [u8; 294],
+        /// What it says besides its ID.
+        fields: Fields<'a>,
     },
     /// `RPTO`: which talkgroups it wants.
     Options {
@@ -38,8 +38,13 @@ pub enum Packet<'a> {
         /// The text.
         text: &'a [u8],
     },
-    /// `RPTPING`: still there.
+    /// `RPTPING`: still there. Answered by `MSTPONG`.
     Ping {
+        /// The device's ID.
+        id: u32,
+    },
+    /// `MSTPING`, which is how the specification of 2015 spells it: still there. Answered by `RPTPONG`.
+    MasterPing {
         /// The device's ID.
         id: u32,
     },
@@ -67,6 +72,18 @@ pub enum Packet<'a> {
         /// Latitude (8 bytes) and longitude (9 bytes) in degrees, as text.
         text: &'a [u8; 17],
     },
+    /// `RPTRSSI`: how strong the device hears a radio. `DMRD` says it burst by burst, so it is of no use here.
+    Rssi {
+        /// The device's ID.
+        id: u32,
+    },
+    /// `RPTINTR`: the call that it hears is to end.
+    Interrupt {
+        /// The device's ID.
+        id: u32,
+        /// The slot on which it hears it.
+        slot: Slot,
+    },
 }
 
 impl Packet<'_> {
@@ -79,50 +96,70 @@ impl Packet<'_> {
             | Self::Config { id, .. }
             | Self::Options { id, .. }
             | Self::Ping { id }
+            | Self::MasterPing { id }
             | Self::Close { id }
             | Self::Alias { id }
             | Self::Location { id }
-            | Self::Position { id, .. } => id,
+            | Self::Position { id, .. }
+            | Self::Rssi { id }
+            | Self::Interrupt { id, .. } => id,
             Self::Burst(dmrd) => dmrd.id(),
         }
     }
 }
 
-/// Takes a client's datagram apart.
+/// Takes a client's datagram apart, and says in which dialect it is; `DMRD` and its like are the same in both.
 ///
 /// # Errors
 /// [`Error::Tag`] or [`Error::Length`] where it is no packet of a client.
-pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
+pub fn parse(bytes: &[u8]) -> Result<(Packet<'_>, Option<Dialect>), Error> {
+    if bytes.starts_with(b"DMRD") {
+        return Dmrd::new(bytes).map(|dmrd| (Packet::Burst(dmrd), None));
+    }
+    if let Some(packet) = text::parse(bytes) {
+        return Ok((packet, Some(Dialect::Text)));
+    }
+    let packet = binary(bytes)?;
+    let either = matches!(packet, Packet::Alias { .. } | Packet::Location { .. } | Packet::Position { .. });
+    Ok((packet, (!either).then_some(Dialect::Binary)))
+}
+
+/// A datagram of the binary dialect. Whatever of the text dialect comes here has a wrong length or digits that
+/// are none.
+fn binary(bytes: &[u8]) -> Result<Packet<'_>, Error> {
     let len = bytes.len();
     let Some((tag, rest)) = bytes.split_first_chunk::<4>() else {
         let mut tag = [0; 4];
         tag[..len].copy_from_slice(bytes);
         return Err(Error::Tag { tag, len });
     };
+    let unknown = Error::Tag { tag: *tag, len };
     let wrong = |tag: &'static str, valid: &'static str| Error::Length { tag, len, valid };
     match tag {
-        b"DMRD" => Dmrd::new(bytes).map(Packet::Burst),
         b"RPTP" => {
-            let ping = rest.strip_prefix(b"ING").ok_or(Error::Tag { tag: *tag, len })?;
-            Ok(Packet::Ping { id: exact(ping).ok_or_else(|| wrong("RPTPING", "11"))? })
+            let ping = rest.strip_prefix(b"ING").ok_or(unknown)?;
+            Ok(Packet::Ping { id: exact(ping).ok_or_else(|| wrong("RPTPING", "11, or 15 as text"))? })
         }
-        b"RPTL" => Ok(Packet::Login { id: exact(rest).ok_or_else(|| wrong("RPTL", "8"))? }),
+        b"RPTL" => Ok(Packet::Login { id: exact(rest).ok_or_else(|| wrong("RPTL", "8, or 12 as text"))? }),
         b"RPTK" => {
-            let (id, digest) = with_id(rest).ok_or_else(|| wrong("RPTK", "40"))?;
-            Ok(Packet::Key { id, digest: digest.try_into().map_err(|_| wrong("RPTK", "40"))? })
+            let wrong = || wrong("RPTK", "40, or 76 as text");
+            let (id, digest) = with_id(rest).ok_or_else(wrong)?;
+            Ok(Packet::Key { id, digest: digest.try_into().map_err(|_| wrong())? })
         }
         b"RPTC" => {
             if let Some(id) = rest.strip_prefix(b"L").and_then(exact) {
                 return Ok(Packet::Close { id });
             }
-            let (id, body) = with_id(rest).ok_or_else(|| wrong("RPTC", "302, or 9 for RPTCL"))?;
-            let body = body.try_into().map_err(|_| wrong("RPTC", "302, or 9 for RPTCL"))?;
-            Ok(Packet::Config { id, body })
+            let wrong = || wrong("RPTC", "302, or 306 as text; for RPTCL 9, or 13 as text");
+            let (id, body) = with_id(rest).ok_or_else(wrong)?;
+            let (call, rest) = body.split_first_chunk().ok_or_else(wrong)?;
+            let rest = rest.try_into().map_err(|_| wrong())?;
+            Ok(Packet::Config { id, fields: Fields { call, rest, slots: true } })
         }
         b"RPTO" => {
             let (id, text) = with_id(rest)
                 .filter(|(_, text)| text.len() <= MAX_OPTIONS)
-                .ok_or_else(|| wrong("RPTO", "8..=308"))?;
+                .ok_or_else(|| wrong("RPTO", "8..=308, or 12..=312 as text"))?;
             Ok(Packet::Options { id, text })
         }
         b"DMRA" if len == 19 => Ok(Packet::Alias { id: first_id(rest) }),
@@ -133,7 +170,10 @@ pub fn parse(bytes: &[u8]) -> Result<Packet<'_>, Error> {
             let (id, text) = with_id(rest).ok_or_else(|| wrong("RPTG", "25"))?;
             Ok(Packet::Position { id, text: text.try_into().map_err(|_| wrong("RPTG", "25"))? })
         }
-        _ => Err(Error::Tag { tag: *tag, len }),
+        b"MSTP" if bytes.starts_with(b"MSTPING") => Err(wrong("MSTPING", "15, with an ID as text")),
+        b"RPTR" if bytes.starts_with(b"RPTRSSI") => Err(wrong("RPTRSSI", "23: ID, :, slot and dBm as text")),
+        b"RPTI" if bytes.starts_with(b"RPTINTR") => Err(wrong("RPTINTR", "17: ID, : and slot as text")),
+        _ => Err(unknown),
     }
 }
 
@@ -151,127 +191,4 @@ fn exact(bytes: &[u8]) -> Option<u32> {
 /// The ID that begins `bytes`, whose length was checked.
 fn first_id(bytes: &[u8]) -> u32 {
     with_id(bytes).map_or(0, |(id, _)| id)
-}
-
-/// A `DMRD` of legal length.
-#[derive(Clone, Copy, Debug)]
-pub struct Dmrd<'a> {
-    head: &'a [u8; 53],
-    ber: u8,
-    rssi: u8,
-}
-
-impl<'a> Dmrd<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        let wrong = || Error::Length { tag: "DMRD", len: bytes.len(), valid: "53 or 55" };
-        let (head, tail) = bytes.split_first_chunk::<53>().ok_or_else(wrong)?;
-        match *tail {
-            [] => Ok(Self { head, ber: 0, rssi: 0 }),
-            [ber, rssi] => Ok(Self { head, ber, rssi }),
-            _ => Err(wrong()),
-        }
-    }
-
-    /// The ID of the device that sent it.
-    #[must_use]
-    pub const fn id(&self) -> u32 {
-        let h = self.head;
-        u32::from_be_bytes([h[11], h[12], h[13], h[14]])
-    }
-
-    /// The stream that it belongs to: opaque.
-    #[must_use]
-    pub const fn stream(&self) -> u32 {
-        let h = self.head;
-        u32::from_be_bytes([h[16], h[17], h[18], h[19]])
-    }
-
-    /// The slot on which it was sent.
-    #[must_use]
-    pub const fn slot(&self) -> Slot {
-        if self.head[15] & 0x80 == 0 { Slot::One } else { Slot::Two }
-    }
-
-    /// The burst with what its header says of it.
-    ///
-    /// # Errors
-    /// [`Error::Kind`] and [`Error::Nobody`] where that cannot be.
-    pub fn frame(&self) -> Result<Frame, Error> {
-        let h = self.head;
-        let flags = h[15];
-        let kind = match flags & 0x3F {
-            0x10 => BurstKind::Voice(0),
-            place @ 0x01..=0x05 => BurstKind::Voice(place),
-            data @ 0x20..=0x2F => BurstKind::Data(DataType::from_bits(data)),
-            _ => return Err(Error::Kind(flags)),
-        };
-        let source = u32::from_be_bytes([0, h[5], h[6], h[7]]);
-        let destination = u32::from_be_bytes([0, h[8], h[9], h[10]]);
-        if source == 0 || destination == 0 {
-            return Err(Error::Nobody { talker: source, destination });
-        }
-        let mut burst = [0; BURST_LEN];
-        burst.copy_from_slice(&h[20..]);
-        Ok(Frame {
-            source,
-            destination,
-            call: if flags & 0x40 == 0 { CallType::Group } else { CallType::Private },
-            kind,
-            sequence: h[4],
-            ber: self.ber.min(141),
-            rssi: self.rssi,
-            burst,
-        })
-    }
-}
-
-/// `DMRD` to a device, always of 55 bytes: DMRGateway takes no other.
-pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame) -> Datagram {
-    let mut flags = match frame.kind {
-        BurstKind::Voice(0) => 0x10,
-        BurstKind::Voice(place) => place & 0x0F,
-        BurstKind::Data(data) => 0x20 | data.bits(),
-    };
-    if slot == Slot::Two {
-        flags |= 0x80;
-    }
-    if frame.call == CallType::Private {
-        flags |= 0x40;
-    }
-    path.datagram(&[
-        b"DMRD",
-        &[frame.sequence],
-        &frame.source.to_be_bytes()[1..],
-        &frame.destination.to_be_bytes()[1..],
-        &id.to_be_bytes(),
-        &[flags],
-        &stream.to_be_bytes(),
-        &frame.burst,
-        &[frame.ber, frame.rssi],
-    ])
-}
-
-/// `RPTACK` to `RPTL`.
-pub(crate) fn salt(path: &Path, salt: [u8; 4]) -> Datagram {
-    path.datagram(&[b"RPTACK", &salt])
-}
-
-/// `RPTACK` to all that follows.
-pub(crate) fn ack(path: &Path, id: u32) -> Datagram {
-    path.datagram(&[b"RPTACK", &id.to_be_bytes()])
-}
-
-/// `MSTNAK`: no; log in again.
-pub(crate) fn nak(path: &Path, id: u32) -> Datagram {
-    path.datagram(&[b"MSTNAK", &id.to_be_bytes()])
-}
-
-/// `MSTPONG`: heard.
-pub(crate) fn pong(path: &Path, id: u32) -> Datagram {
-    path.datagram(&[b"MSTPONG", &id.to_be_bytes()])
-}
-
-/// `MSTCL`: the master's goodbye.
-pub(crate) fn close(path: &Path, id: u32) -> Datagram {
-    path.datagram(&[b"MSTCL", &id.to_be_bytes()])
 }

@@ -2,9 +2,20 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
 use stack::Datagram;
 
-/// How a device is reached: from which of our addresses, to which of its.
+/// Which form of the protocol a device speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dialect {
+    /// IDs, salts and digests as bytes: G4KLX, "MMDVM Host".
+    #[default]
+    Binary,
+    /// All of them as hexadecimal digits: DL5DI 2015, "Homebrew Repeater".
+    Text,
+}
+
+/// How a device is reached: from which of our addresses, to which of its, in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
     /// The listen address that it called.
@@ -13,6 +24,8 @@ pub(crate) struct Path {
     pub(crate) local: Option<IpAddr>,
     /// Its own address.
     pub(crate) remote: SocketAddr,
+    /// What it speaks.
+    pub(crate) dialect: Dialect,
 }
 
 impl Path {

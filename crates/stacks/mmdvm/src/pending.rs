@@ -33,9 +33,10 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Whether this very login was answered already: a double of its datagram, or a repeat.
-    pub(crate) fn is_answered(&self, id: u32, from: SocketAddr, digest: &[u8; 32]) -> bool {
-        let asked = self.position(id, from).map(|place| &self.asked[place]);
-        asked.is_some_and(|asked| asked.answered && asked.digest == *digest)
+    pub(crate) fn is_answered(&self, id: u32, path: &Path, digest: &[u8; 32]) -> bool {
+        let asked = self.position(id, path.remote).map(|place| &self.asked[place]);
+        let same = |asked: &Asked| asked.digest == *digest && asked.path.dialect == path.dialect;
+        asked.is_some_and(|asked| asked.answered && same(asked))
     }
 
     /// Notes that a login asks; false where it has just done so.
@@ -85,9 +86,11 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::Dialect;
 
     fn path(port: u16) -> Path {
-        Path { listener: 0, local: None, remote: SocketAddr::from(([192, 0, 2, 1], port)) }
+        let remote = SocketAddr::from(([192, 0, 2, 1], port));
+        Path { listener: 0, local: None, remote, dialect: Dialect::Binary }
     }
 
     #[test]
@@ -99,6 +102,9 @@ mod tests {
         assert_eq!(pending.answer(Time(1), 1, path(2).remote), None);
         assert_eq!(pending.answer(Time(1), 1, path(1).remote), Some(path(1)));
         assert_eq!(pending.answer(Time(1), 1, path(1).remote), None);
+        assert!(pending.is_answered(1, &path(1), &[0; 32]) && !pending.is_answered(1, &path(1), &[1; 32]));
+        let text = Path { dialect: Dialect::Text, ..path(1) };
+        assert!(!pending.is_answered(1, &text, &[0; 32]), "it was answered in the other dialect");
     }
 
     #[test]

@@ -89,14 +89,15 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use stack::Time;
+    use stack::{DeviceSettings, Time};
 
     use super::*;
-    use crate::path::Path;
+    use crate::path::{Dialect, Path};
 
     fn context(id: u32, port: u16) -> Context {
-        let path = Path { listener: 0, local: None, remote: SocketAddr::from(([192, 0, 2, 1], port)) };
-        Context::new(Time(0), id, path, &[vec![], vec![]])
+        let remote = SocketAddr::from(([192, 0, 2, 1], port));
+        let path = Path { listener: 0, local: None, remote, dialect: Dialect::Binary };
+        Context::new(Time(0), id, path, &DeviceSettings::default())
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod device;
 mod hostile;
 mod login;
 mod recordings;
+mod text;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use dmr::{BURST_LEN, BurstKind};
 use sha2::{Digest, Sha256};
 use stack::{
-    Answer, Ask, CallType, DeviceSettings, Frame, Gone, Input, Login, Notice, Now, Output, Profile, Stack,
-    Verdict,
+    Access, Answer, Ask, CallAccess, CallType, DeviceSettings, Frame, Gone, Input, Login, Notice, Now,
+    Output, Profile, Stack, Verdict,
 };
 
 use crate::{Mmdvm, Settings};
@@ -90,8 +91,12 @@ fn frame() -> Frame {
 fn services(outputs: &[Output], statics: &[Vec<u32>; 2]) -> Option<Answer> {
     let ask =
         outputs.iter().find_map(|output| if let Output::Ask(ask) = output { Some(ask) } else { None })?;
-    let Ask::Login(Login { id, from, salts, digest: given }) = &**ask;
-    let right = salts.iter().any(|salt| digest(salt, PASSWORD) == *given);
+    let Ask::Login(Login { id, from, salts, text, digest: given }) = &**ask;
+    let right = salts.iter().any(|salt| {
+        let [a, b, c, d] = salt;
+        let as_text = format!("{a:02X}{b:02X}{c:02X}{d:02X}");
+        digest(if *text { as_text.as_bytes() } else { salt }, PASSWORD) == *given
+    });
     let verdict = if right {
         Verdict::Accepted { settings: registered(statics.clone()) }
     } else {
@@ -131,7 +136,7 @@ fn words(outputs: &[Output]) -> Vec<String> {
 fn word(output: &Output) -> String {
     match output {
         Output::Send(sent) => {
-            let tags = ["RPTACK", "MSTNAK", "MSTPONG", "MSTCL", "DMRD"];
+            let tags = ["RPTACK", "MSTACK", "MSTNAK", "MSTPONG", "RPTPONG", "MSTCL", "DMRD"];
             let tag = tags.into_iter().find(|tag| sent.bytes().starts_with(tag.as_bytes())).unwrap();
             format!("{tag} to {}", sent.to.port())
         }
@@ -140,6 +145,7 @@ fn word(output: &Output) -> String {
         Output::Up { context, .. } => format!("up {context}"),
         Output::Down(context) => format!("down {context}"),
         Output::Ask(_) => "ask".into(),
+        Output::Interrupt { id, slot } => format!("interrupt {id} TS{}", slot.number()),
         Output::Refused(why) => format!("refused {why:?}"),
         Output::Notice(notice) => match &**notice {
             Notice::Refused { .. } => "told Refused".into(),
@@ -151,7 +157,11 @@ fn word(output: &Output) -> String {
 
 impl Bench {
     fn new(capacity: u16) -> Self {
-        let mmdvm = Mmdvm::new(Settings { salt_key: [9; 32], capacity });
+        Self::with_access(capacity, Access::default(), CallAccess::default())
+    }
+
+    fn with_access(capacity: u16, devices: Access, call_signs: CallAccess) -> Self {
+        let mmdvm = Mmdvm::new(Settings { salt_key: [9; 32], capacity, devices, call_signs });
         Self { mmdvm, now: Now::default().after(Duration::from_secs(1000)) }
     }
 

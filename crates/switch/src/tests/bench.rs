@@ -43,8 +43,11 @@ pub(super) struct Bench {
     talks: BTreeMap<&'static str, Talk>,
     heard: BTreeMap<&'static str, Vec<Heard>>,
     log: Vec<String>,
+    /// Where each radio is.
+    pub(super) places: BTreeMap<u32, Place>,
     pub(super) forwarded: Vec<Forward>,
     streams: u32,
+    sequence: u8,
 }
 
 /// A burst of a group call from `source` to `talkgroup`.
@@ -62,8 +65,10 @@ impl Bench {
             talks: BTreeMap::new(),
             heard: BTreeMap::new(),
             log: Vec::new(),
+            places: BTreeMap::new(),
             forwarded: Vec::new(),
             streams: 0,
+            sequence: 0,
         }
     }
 
@@ -105,7 +110,10 @@ impl Bench {
         self.settle();
     }
 
+    /// A burst with the next sequence number of the bench.
     pub(super) fn frame(&mut self, name: &str, slot: Slot, stream: u32, frame: &Frame) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let frame = &Frame { sequence: self.sequence, ..*frame };
         self.input(Input::Frame { context: self.context(name), slot, stream, frame });
     }
 
@@ -117,6 +125,8 @@ impl Bench {
 
     /// The radio presses its key: a header.
     pub(super) fn key(&mut self, name: &'static str, slot: Slot, talkgroup: u32) {
+        // These radios may key up as often as they like.
+        self.input(Input::Ban { radio: self.radio(name), until_ms: 0 });
         let lc = FullLc::group(self.radio(name), talkgroup);
         self.start(name, slot, CallType::Group, lc);
     }
@@ -145,8 +155,8 @@ impl Bench {
         let (call, sequence) = (talk.call, talk.sequence);
         talk.sequence = talk.sequence.wrapping_add(1);
         let (slot, stream) = (talk.slot, talk.stream);
-        let frame = Frame { source, destination, call, kind, sequence, ber: 0, rssi: 0, burst };
-        self.frame(name, slot, stream, &frame);
+        let frame = &Frame { source, destination, call, kind, sequence, ber: 0, rssi: 0, burst };
+        self.input(Input::Frame { context: self.context(name), slot, stream, frame });
     }
 
     /// A burst of each of these radios' calls every 60 ms, `bursts` times.
@@ -207,13 +217,22 @@ impl Bench {
                 Output::Changed(context) => format!("changed {}", self.names[usize::from(context.index)]),
                 Output::Interest { talkgroup, wanted: true } => format!("wanted {talkgroup}"),
                 Output::Interest { talkgroup, wanted: false } => format!("unwanted {talkgroup}"),
-                Output::Heard { radio, slot, .. } => format!("heard {radio} on TS{}", slot.number()),
+                Output::Heard { radio, context, slot } => {
+                    self.places.insert(radio, Place::Here { context, slot });
+                    format!("heard {radio} on TS{}", slot.number())
+                }
                 Output::Dropped(dropped) => format!("dropped: {dropped:?}"),
                 Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
-                Output::Alias { report, alias } => format!("{} is {alias}", report.source),
+                Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),
-                Output::Locate { index, .. } => {
-                    self.switch.handle_input(self.now, Input::Located { index, place: Place::Nowhere });
+                Output::Locate { index, radio } => {
+                    let place = self.places.get(&radio).copied().unwrap_or(Place::Nowhere);
+                    self.switch.handle_input(self.now, Input::Located { index, place });
+                    self.switch.check_invariants();
+                    continue;
+                }
+                Output::Home { id, slot } => {
+                    self.places.entry(id).or_insert(Place::Here { context: id, slot });
                     continue;
                 }
             };

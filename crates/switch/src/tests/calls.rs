@@ -4,7 +4,8 @@ use dmr::{BurstKind, DataType};
 use stack::{CallType, Frame, Slot, Slots};
 
 use super::bench::{Bench, HEADER, TERMINATOR, frame};
-use crate::session::{Call, Origin, Session};
+use crate::call::Call;
+use crate::session::{Origin, Session};
 use crate::{Input, SessionId};
 
 const VOICE: BurstKind = BurstKind::Voice(0);
@@ -35,10 +36,16 @@ fn a_static_talkgroup_is_heard_on_the_receivers_slot() {
 #[test]
 fn a_burst_passes_as_it_came() {
     let mut bench = two();
-    let sent = Frame { ber: 3, rssi: 90, sequence: 200, ..frame(7, 91, VOICE) };
-    bench.frame("A", Slot::One, 5, &sent);
-    assert_eq!(bench.bursts("B")[0].frame, sent);
-    assert_eq!(bench.forwarded[0].frame, sent);
+    let lc = dmr::FullLc::group(7, 91);
+    let call = dmr::VoiceCall::new(lc, 1, dmr::Sync::BsVoice, [[0x5A; dmr::AMBE_LEN]; 12]);
+    for (sequence, (kind, burst)) in (200..).zip(call) {
+        let sent = Frame { ber: 3, rssi: 90, sequence, burst, ..frame(7, 91, kind) };
+        let context = bench.context("A");
+        bench.input(Input::Frame { context, slot: Slot::One, stream: 5, frame: &sent });
+        let heard = bench.bursts("B");
+        assert_eq!((heard.len(), heard[0].frame), (1, sent));
+        assert_eq!(bench.forwarded.pop().unwrap().frame, sent);
+    }
 }
 
 #[test]
@@ -81,8 +88,11 @@ fn a_silent_call_ends_after_600_ms() {
 #[test]
 fn a_call_without_a_header_joins_late() {
     let mut bench = two();
-    bench.frame("A", Slot::One, 5, &frame(7, 91, BurstKind::Voice(3)));
-    assert_eq!(bench.hears("B"), ["TS2 91 by 7: 1"]);
+    for place in [3, 4, 5, 0, 1] {
+        bench.frame("A", Slot::One, 5, &frame(7, 91, BurstKind::Voice(place)));
+    }
+    let kinds: Vec<_> = bench.bursts("B").iter().map(|heard| heard.frame.kind).collect();
+    assert_eq!(kinds, [HEADER, BurstKind::Voice(0), BurstKind::Voice(1)]);
     assert_eq!(bench.log(&["started"]), ["started 91"]);
 }
 
@@ -104,7 +114,7 @@ fn late_bursts_begin_nothing_and_a_header_does() {
     bench.frame("A", Slot::One, 5, &frame(7, 91, TERMINATOR));
     bench.pass_ms(1000);
     bench.frame("A", Slot::One, 5, &frame(7, 91, VOICE));
-    assert_eq!(bench.hears("B"), ["TS2 91 by 7: 1", "TS2 91 by 7: 1"]);
+    assert_eq!(bench.hears("B"), ["TS2 91 by 7: 1", "TS2 91 by 7: 2"]);
 }
 
 #[test]
@@ -137,7 +147,8 @@ fn stream_id_0_for_all_calls() {
             "started 92"
         ]
     );
-    assert_eq!(bench.hears("B"), ["TS2 91 by 7: 1", "TS2 91 by 8: 2"]);
+    // With what was made up: the end of the first, the beginning of the second.
+    assert_eq!(bench.hears("B"), ["TS2 91 by 7: 2", "TS2 91 by 8: 3"]);
 }
 
 #[test]
@@ -227,6 +238,7 @@ fn ids_only_grow_when_the_wall_clock_goes_back() {
     let mut bench = two();
     let mut ids = Vec::new();
     for step in [0_i64, 1_000_000, -5_000_000, -1, 3, -60_000_000, 0] {
+        bench.hears("B");
         bench.now.wall_us = bench.now.wall_us.wrapping_add_signed(step);
         bench.over("A", Slot::One, 91);
         ids.extend(bench.forwarded.last().map(|forward| forward.key));
@@ -239,7 +251,7 @@ fn all_numbers_taken_stops_nothing() {
     let mut bench = two();
     let call = Call { source: 1, destination: 2, to: CallType::Private, kind: crate::Kind::Voice };
     let id = SessionId { key: 1, node: 1 };
-    let new = || Session::new(id, Origin::Remote, 0, Slot::One, call, bench.now.mono);
+    let new = || Session::new(id, Origin::Remote, Slot::One, call, 0, bench.now.mono);
     let mut numbers: Vec<_> = std::iter::from_fn(|| bench.switch.sessions.insert(new())).collect();
     assert_eq!((numbers.len(), numbers.last()), (65_535, Some(&65_534)));
     let input = Input::Frame {

@@ -2,7 +2,8 @@
 
 use stack::Slot;
 
-use crate::session::{Origin, Session};
+use crate::call::Target;
+use crate::session::{Origin, Route, Session, Standing};
 use crate::{MAX_DYNAMICS, PARROT, Switch};
 
 impl Switch {
@@ -37,15 +38,22 @@ impl Switch {
             Origin::Local { context, .. } => Some(context),
             Origin::Remote | Origin::Parrot => None,
         };
-        for (i, &(key, slot)) in session.routes.iter().enumerate() {
+        for (i, &Route { to: (key, slot), air, .. }) in session.routes.iter().enumerate() {
             assert_ne!(Some(key), own, "the talker hears itself");
-            assert!(session.routes[..i].iter().all(|&(other, _)| other != key), "{key:?} hears it twice");
+            assert!(session.routes[..i].iter().all(|other| other.to.0 != key), "{key:?} hears it twice");
             let context = self.contexts.get(key).expect("a route to nobody");
             assert_eq!(context.slots[slot.index()].outgoing, Some(index), "a route without its slot");
+            assert_eq!(air, context.air(), "another's colour code");
             let member = (session.call.destination, slot);
             assert!(session.group.is_none() || context.subscribed.contains(&member), "an unwanted route");
         }
-        assert_eq!(session.group.is_some(), session.call.is_routed() && session.origin != Origin::Parrot);
+        let (is_voice, standing) = (session.call.is_voice(), session.standing);
+        assert!(session.routes.is_empty() || standing == Standing::Carried, "{session:?} goes out");
+        assert!(session.group.is_none() || session.call.target() == Target::Talkgroup);
+        if let Some(group) = session.group.filter(|_| is_voice && standing == Standing::Carried) {
+            let talker = self.groups.get(group).talker.map(|(talker, _)| talker);
+            assert_eq!(talker, Some(index), "two talkers on one talkgroup");
+        }
         let talkgroup = session.group.map(|group| self.groups.get(group).talkgroup);
         assert!(talkgroup.is_none_or(|talkgroup| talkgroup == session.call.destination), "a wrong group");
     }
@@ -68,7 +76,10 @@ impl Switch {
                 }
                 if let Some(index) = state.outgoing {
                     let session = self.sessions.get(index).expect("a slot taken by the dead");
-                    assert!(session.routes.contains(&(key, slot)), "a slot without its route");
+                    assert!(
+                        session.routes.iter().any(|route| route.to == (key, slot)),
+                        "a slot without its route"
+                    );
                 }
             }
         }
@@ -80,6 +91,11 @@ impl Switch {
         for (group, of_group) in self.groups.check() {
             members += group.members.len();
             sessions += of_group;
+            if let Some((talker, _)) = group.talker {
+                let session = self.sessions.get(talker).expect("a talker that is gone");
+                let is_heard = session.standing == Standing::Carried && session.call.is_voice();
+                assert!(is_heard, "{} is held by {session:?}", group.talkgroup);
+            }
             for &(key, slot) in &group.members {
                 let context = self.contexts.get(key).expect("a member that is gone");
                 assert!(context.subscribed.binary_search(&(group.talkgroup, slot)).is_ok(), "a stale member");

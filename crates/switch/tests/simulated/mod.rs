@@ -91,7 +91,9 @@ impl Simulated {
                     radio: report.source,
                     reason: reason(why),
                 }),
-                Output::Alias { report, alias } => self.told.aliases.push((report.source, alias)),
+                Output::Alias { report, alias } => {
+                    self.told.aliases.push((report.source, alias.as_str().to_owned()));
+                }
                 Output::Dropped(dropped) => self.told.dropped[place_of(dropped)] += 1,
                 Output::Blocked { radio, time } => bans.push((radio, time)),
                 other => self.workers[worker].note(self.now.mono, other),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use stack::{CallType, Slot, Time};
-use switch::{Forward, INTEREST_ID, Output, PARROT, Place, Switch};
+use switch::{Forward, Output, PARROT, Place, Switch};
 
 /// From one worker's ring to the other worker's switch.
 const DELAY: Duration = Duration::from_micros(200);
@@ -12,7 +12,7 @@ const DELAY: Duration = Duration::from_micros(200);
 /// A switch and what its worker has told the other one.
 pub(crate) struct Worker {
     pub(crate) switch: Switch,
-    /// Talkgroups and contexts' IDs that it named.
+    /// Talkgroups that it wants.
     interest: BTreeSet<u32>,
     /// Where it last heard each radio.
     heard: BTreeMap<u32, (Time, u32, Slot)>,
@@ -37,6 +37,9 @@ impl Worker {
             Output::Heard { radio, context, slot } => {
                 self.heard.insert(radio, (now, context, slot));
             }
+            Output::Home { id, slot } => {
+                self.heard.entry(id).or_insert((Time::default(), id, slot));
+            }
             Output::Stopped { index, .. } => {
                 self.elsewhere.remove(&index);
             }
@@ -45,7 +48,7 @@ impl Worker {
     }
 }
 
-/// Where a radio is: the newest that any worker has heard of it, else a hotspot with its ID, else nowhere.
+/// Where a radio is: the newest that any worker has heard of it. A hotspot counts as its radio, heard long ago.
 pub(crate) fn locate(workers: &mut [Worker; 2], worker: usize, index: u16, radio: u32) -> Place {
     let heard = |worker: &Worker| worker.heard.get(&radio).copied();
     let (here, there) = (heard(&workers[worker]), heard(&workers[1 - worker]));
@@ -53,12 +56,9 @@ pub(crate) fn locate(workers: &mut [Worker; 2], worker: usize, index: u16, radio
         (Some((here, ..)), Some((there, ..))) => here >= there,
         (here, _) => here.is_some(),
     };
-    let has = |worker: &Worker| worker.interest.contains(&(INTEREST_ID | radio));
     let place = match (here, there) {
         (Some((_, context, slot)), _) if is_here => Place::Here { context, slot },
         (_, Some(_)) => Place::Elsewhere,
-        _ if has(&workers[worker]) => Place::Here { context: radio, slot: Slot::Two },
-        _ if has(&workers[1 - worker]) => Place::Elsewhere,
         _ => Place::Nowhere,
     };
     let elsewhere = &mut workers[worker].elsewhere;

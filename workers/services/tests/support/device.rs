@@ -2,7 +2,9 @@
 
 use fabric::{CELL_LEN, Cell, StateWriter};
 use mmdvm::{Mmdvm, Settings};
-use stack::{Answer, CallType, ContextKey, Frame, Input, Now, Output, Slot, Stack, Time, Verdict};
+use stack::{
+    Access, Answer, CallAccess, CallType, ContextKey, Frame, Input, Now, Output, Slot, Stack, Time, Verdict,
+};
 use switch::{SessionReport, Switch};
 use sys::Clocks;
 
@@ -13,7 +15,12 @@ pub(crate) fn with_a_call(state: &mut StateWriter, node: u32, id: u32, talkgroup
     let now = Now { mono: Time(clocks.mono_us), wall_us: clocks.wall_us };
     let mut switch = Switch::new(node, switch::Settings::default());
     let context = ContextKey { shard: 0, index: 0 };
-    let mut stack = Mmdvm::new(Settings { salt_key: [0; 32], capacity: 8 });
+    let mut stack = Mmdvm::new(Settings {
+        salt_key: [0; 32],
+        capacity: 8,
+        devices: Access::default(),
+        call_signs: CallAccess::default(),
+    });
     let from = "192.0.2.7:62032".parse().unwrap();
     let mut key = b"RPTK".to_vec();
     key.extend(id.to_be_bytes());

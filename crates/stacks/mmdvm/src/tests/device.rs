@@ -122,6 +122,37 @@ fn options_and_registry_make_the_static_talkgroups() {
 }
 
 #[test]
+fn the_switch_is_told_how_a_device_is_served() {
+    let mut bench = Bench::new(4);
+    let settings =
+        |blocked: &[u32], single| DeviceSettings { blocked: blocked.to_vec(), single, ..Default::default() };
+    let key = bench.key(ID, addr(1), PASSWORD);
+    bench.send(addr(1), &key);
+    let verdict = Verdict::Accepted { settings: settings(&[91, 92], false) };
+    bench.input(Input::Answer(Answer::Login { id: ID, from: addr(1), verdict }));
+    let mut config = rptc(ID);
+    config[36..38].copy_from_slice(b"07");
+    let rules = |outputs: &[Output]| {
+        let up = profiles(outputs).pop().unwrap();
+        (up.blocked, up.single, up.dynamic_minutes, up.colour_code)
+    };
+    assert_eq!(rules(&bench.send(addr(1), &config)), (vec![91, 92], false, None, 7));
+    let outputs = bench.send(addr(1), &packet("RPTO", ID, b"SINGLE=1;TIMER=10"));
+    assert_eq!(words(&outputs), ["changed 0", "RPTACK to 1", "up 0"]);
+    assert_eq!(rules(&outputs), (vec![91, 92], true, Some(10), 7));
+    let outputs = bench.input(Input::Settings { id: ID, settings: settings(&[9], true) });
+    assert_eq!(rules(&outputs), (vec![9], true, Some(10), 7));
+    // What the registry says holds without the device's wish.
+    let outputs = bench.send(addr(1), &packet("RPTO", ID, b"RelinkTime=99999;SINGLE=0"));
+    assert_eq!(rules(&outputs), (vec![9], true, Some(1440), 7));
+    let outputs = bench.send(addr(1), &packet("RPTO", ID, b"TIMER=0"));
+    assert_eq!(rules(&outputs), (vec![9], true, None, 7));
+    let many: Vec<u32> = (1..=20).collect();
+    let outputs = bench.input(Input::Settings { id: ID, settings: settings(&many, false) });
+    assert_eq!(rules(&outputs), ((1..=8).collect(), false, None, 7));
+}
+
+#[test]
 fn a_simplex_hotspot_has_one_slot() {
     let mut bench = Bench::new(4);
     bench.login(ID, addr(1), &[vec![262], vec![]]);

@@ -42,6 +42,25 @@ fn honest() -> Vec<Vec<u8>> {
     ]
 }
 
+fn honest_text() -> Vec<Vec<u8>> {
+    let text = |tag: &str, rest: &str| format!("{tag}{ID:08x}{rest}").into_bytes();
+    let fields = rptc(ID)[16..].to_vec();
+    vec![
+        text("RPTL", ""),
+        text("RPTK", &"0f".repeat(32)),
+        [&text("RPTCN0CALL  ", "")[..], &fields].concat(),
+        [&text("RPTC", "N0CALL  ")[..], &fields].concat(),
+        text("RPTO", "TS1=1,2,3;TS2=4,5,6;SINGLE=1;TIMER=15"),
+        text("RPTPING", ""),
+        text("MSTPING", ""),
+        text("RPTCL", ""),
+        text("RPTRSSI", ":1-120.0"),
+        text("RPTINTR", ":2"),
+        dmrd(ID, 0x90)[..53].to_vec(),
+        dmrd(ID, 0xA2)[..53].to_vec(),
+    ]
+}
+
 /// A datagram: an honest one with a few bytes wrong, cut, or made longer; or mere noise.
 fn datagram(numbers: &mut Numbers, honest: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = honest[numbers.below(honest.len())].clone();
@@ -71,14 +90,20 @@ fn datagram(numbers: &mut Numbers, honest: &[Vec<u8>]) -> Vec<u8> {
 fn a_hundred_thousand_datagrams() {
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     let mut bench = Bench::new(8);
-    let honest = honest();
-    let mut frames = 0;
+    let honest = [honest(), honest_text()];
+    let (mut frames, mut interrupts) = (0, 0);
     for round in 0..100_000 {
-        let from = addr(1 + u16::try_from(numbers.below(3)).unwrap());
-        let bytes = datagram(&mut numbers, &honest);
+        // Most of what comes from an address is of one dialect.
+        let port = numbers.below(4);
+        let dialect = if numbers.below(10) == 0 { 1 - port % 2 } else { port % 2 };
+        let from = addr(1 + u16::try_from(port).unwrap());
+        let bytes = datagram(&mut numbers, &honest[dialect]);
         let mut outputs = bench.send(from, &bytes);
         let answers = sent(&outputs);
-        assert!(answers.len() <= 1 && answers.iter().all(|answer| answer.len() <= bytes.len() + 2));
+        // A salt as text comes with the ID.
+        let more = |answer: &[u8]| if answer.len() == 22 && answer.starts_with(b"MSTACK") { 10 } else { 2 };
+        assert!(answers.len() <= 1);
+        assert!(answers.iter().all(|answer| answer.len() <= bytes.len() + more(answer)));
         // Two logins in three are right.
         if let Some(Answer::Login { id, from, verdict }) = services(&outputs, &[vec![], vec![]]) {
             let accept = Verdict::Accepted { settings: registered([vec![round], vec![]]) };
@@ -86,22 +111,25 @@ fn a_hundred_thousand_datagrams() {
             outputs.append(&mut bench.input(Input::Answer(Answer::Login { id, from, verdict })));
         }
         frames += outputs.iter().filter(|output| matches!(output, Output::Frame { .. })).count();
+        interrupts += outputs.iter().filter(|output| matches!(output, Output::Interrupt { .. })).count();
         assert!(outputs.len() <= 16, "{outputs:?}");
         bench.wait(Duration::from_millis(numbers.next() % 400));
         let (contexts, pending) = bench.mmdvm.load();
         assert!(contexts <= 8 && pending <= 256);
     }
     assert!(frames > 500, "{frames}: the test did not get through to the running state");
+    assert!(interrupts > 100, "{interrupts}: the text dialect did not get through to the running state");
 }
 
 #[test]
 fn the_fuzz_driver_runs_on_noise_and_on_whole_calls() {
     let mut numbers = Numbers(42);
-    let honest = honest();
+    let honest = [honest(), honest_text()];
     for round in 0..500 {
+        let honest = &honest[round % 2];
         let mut data = Vec::new();
         for _ in 0..200 {
-            let wrong = datagram(&mut numbers, &honest);
+            let wrong = datagram(&mut numbers, honest);
             let right = honest[numbers.below(honest.len())].clone();
             let address = if numbers.below(4) == 0 { 0x40 } else { 0 };
             match numbers.below(8) {

@@ -215,3 +215,69 @@ fn a_repeated_password_does_not_undo_a_login() {
     assert_eq!(words(&bench.send(addr(1), &key)), ["RPTACK to 1"]);
     assert_eq!(words(&bench.send(addr(1), &packet("RPTPING", ID, &[]))), ["MSTPONG to 1"], "still running");
 }
+
+/// Lets in what the lists of IDs and of call signs let in.
+fn guarded(allow: &[(u32, u32)], deny: &[(u32, u32)], deny_calls: &[&str]) -> Bench {
+    let devices = Access { allow: allow.to_vec(), deny: deny.to_vec() };
+    let deny = deny_calls.iter().map(|&pattern| pattern.to_owned()).collect();
+    Bench::with_access(4, devices, CallAccess { allow: vec![], deny })
+}
+
+#[test]
+fn who_is_not_let_in_is_refused_without_a_question() {
+    let mut bench = guarded(&[], &[(262_999, 262_999), (2_623_266, 2_623_266)], &[]);
+    let key = bench.key(262_999, addr(1), PASSWORD);
+    let outputs = bench.send(addr(1), &key);
+    assert_eq!(words(&outputs), ["MSTNAK to 1", "refused Denied", "told Refused"]);
+    assert_eq!(sent(&outputs), [packet("MSTNAK", 262_999, &[])]);
+    let Output::Notice(notice) = &outputs[2] else { panic!("{outputs:?}") };
+    let reason = "device 262999 is not let in by access.devices of the configuration".to_owned();
+    assert_eq!(**notice, Notice::Refused { id: 262_999, from: addr(1), reason });
+    // A hotspot is kept out with the ID that its own is made from.
+    let key = bench.key(ID * 100 + 1, addr(2), PASSWORD);
+    assert_eq!(words(&bench.send(addr(2), &key)), ["MSTNAK to 2", "refused Denied"], "told a second ago");
+    bench.wait(SECOND);
+    assert_eq!(words(&bench.send(addr(2), &key)).last().unwrap(), "told Refused");
+    assert_eq!(bench.mmdvm.load(), (0, 0));
+    bench.run(2_623_267, addr(3));
+    assert_eq!(bench.mmdvm.load().0, 1);
+}
+
+#[test]
+fn where_some_are_allowed_all_others_are_not() {
+    let mut bench = guarded(&[(2_620_000, 2_629_999)], &[], &[]);
+    bench.run(ID, addr(1));
+    bench.run(262_137_001, addr(2));
+    let key = bench.key(3_100_001, addr(3), PASSWORD);
+    assert_eq!(words(&bench.send(addr(3), &key))[..2], ["MSTNAK to 3", "refused Denied"]);
+    let refused = bench.send(addr(4), format!("RPTK{:08x}{}", 3_100_001, "00".repeat(32)).as_bytes());
+    assert_eq!(sent(&refused), [format!("MSTNAK{:08X}", 3_100_001).into_bytes()], "as text");
+}
+
+#[test]
+fn a_flood_of_devices_that_are_not_let_in_is_told_once_a_second() {
+    let mut bench = guarded(&[(1, 1)], &[], &[]);
+    let mut told = 0;
+    for id in 1000..11_000 {
+        told += bench.send(addr(1), &packet("RPTK", id, &[0; 32])).len() - 2;
+        bench.wait(Duration::from_millis(1));
+    }
+    assert_eq!(told, 10);
+    assert_eq!(bench.mmdvm.load(), (0, 0));
+}
+
+#[test]
+fn a_call_sign_that_is_not_let_in_ends_the_login() {
+    let mut bench = guarded(&[], &[], &["n0*"]);
+    bench.login(ID, addr(1), &NONE);
+    let outputs = bench.send(addr(1), &rptc(ID));
+    assert_eq!(words(&outputs), ["refused Denied", "told Refused", "changed 0", "MSTNAK to 1"]);
+    let Output::Notice(notice) = &outputs[1] else { panic!("{outputs:?}") };
+    let reason = "call sign N0CALL is not let in by access.call_signs of the configuration".to_owned();
+    assert_eq!(**notice, Notice::Refused { id: ID, from: addr(1), reason });
+    bench.wait(SECOND);
+    bench.login(ID, addr(1), &NONE);
+    let mut other = rptc(ID);
+    other[8..14].copy_from_slice(b"M0CALL");
+    assert_eq!(words(&bench.send(addr(1), &other))[2..], ["up 0", "told Up"]);
+}

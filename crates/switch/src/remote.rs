@@ -1,0 +1,90 @@
+//! Sessions of sibling workers, as their rings tell of them.
+
+use std::time::Duration;
+
+use stack::Now;
+
+use crate::call::{Call, Target};
+use crate::io::Ended;
+use crate::session::{Origin, Session};
+use crate::{Forward, HEADER, Output, Switch, TERMINATOR};
+
+/// So long after a worker has taken over from another, what comes is the rest of calls that were heard before.
+const RESUMING: Duration = Duration::from_secs(1);
+
+impl Switch {
+    /// A burst came from a sibling.
+    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
+        let id = forward.session(node);
+        let (peer, number) = (usize::from(peer & 0x7f), usize::from(forward.index));
+        let known = self.remote.get(peer).and_then(|numbers| numbers.get(number)).copied();
+        let is_same = |index: &u16| {
+            let session = self.sessions.get(*index);
+            session.is_some_and(|session| session.id == id && session.origin == Origin::Remote)
+        };
+        let index = match known.filter(is_same) {
+            Some(index) => index,
+            None => {
+                let Some(index) = self.find_or_open(now, node, forward) else { return };
+                self.remember(peer, number, index);
+                index
+            }
+        };
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        let is_end = forward.frame.kind == TERMINATOR;
+        let call = Call::of(&forward.frame);
+        if !session.call.is_same(if is_end { Call { kind: session.call.kind, ..call } } else { call }) {
+            // No burst of this session, whatever the sibling says.
+            return;
+        }
+        session.voice.follow(&forward.frame);
+        self.carry(now, index, &forward.frame);
+        if is_end {
+            self.end(now, index, Ended::Terminator);
+        }
+    }
+
+    /// The session that a sibling means; `None` where nobody here wants it.
+    fn find_or_open(&mut self, now: Now, node: u32, forward: &Forward) -> Option<u16> {
+        let (id, call) = (forward.session(node), Call::of(&forward.frame));
+        let target = call.target();
+        match target {
+            Target::Talkgroup if self.groups.is_wanted(call.destination) => {}
+            Target::Radio => {}
+            _ => return None,
+        }
+        match self.sessions.find(id) {
+            // A sibling that had to start again goes on with a session under another number.
+            Some((index, Origin::Remote)) => return Some(index),
+            // Its context is here now: this is what its last owner still had to say.
+            Some(_) => return None,
+            // What has ended here by its time-out may still end there.
+            None if forward.frame.kind == TERMINATOR => return None,
+            None => {}
+        }
+        let mut session = Session::new(id, Origin::Remote, forward.slot, call, forward.options, now.mono);
+        session.is_resumed = forward.frame.kind != HEADER && now.mono.since(self.resumed) < RESUMING;
+        let index = self.sessions.insert(session)?;
+        self.watch(index);
+        if target == Target::Talkgroup {
+            self.enter_group(index);
+        } else {
+            // Until it is known where the radio is, nothing is carried.
+            self.out(Output::Locate { index, radio: call.destination });
+        }
+        Some(index)
+    }
+
+    /// Notes which session here a sibling means by its number.
+    fn remember(&mut self, peer: usize, number: usize, index: u16) {
+        if self.remote.len() <= peer {
+            self.remote.resize_with(peer + 1, Vec::new);
+        }
+        let numbers = &mut self.remote[peer];
+        if numbers.len() <= number {
+            // No session ever has this number.
+            numbers.resize(number + 1, u16::MAX);
+        }
+        numbers[number] = index;
+    }
+}

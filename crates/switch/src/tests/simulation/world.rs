@@ -1,0 +1,308 @@
+//! The simulation's workers, contexts, radios and rings, and what each switch may say after a step.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, ServiceOptions, Sync};
+use stack::{CallType, ContextKey, Frame, LinkType, Now, Profile, Slot, Slots, Time};
+
+use super::TALKGROUPS;
+use super::ears::Ears;
+use crate::{Forward, Input, Output, Place, SessionId, Settings, Switch};
+
+/// Marsaglia's xorshift64.
+pub(super) struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 11) % n
+    }
+
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// A call that some radio makes, whatever the switch thinks of it.
+#[derive(Clone, Copy)]
+pub(super) struct Talk {
+    pub(super) context: ContextKey,
+    pub(super) slot: Slot,
+    pub(super) stream: u32,
+    pub(super) frame: Frame,
+    /// The next voice burst's place in its superframe.
+    pub(super) place: u8,
+    pub(super) wrong_lc: bool,
+    pub(super) options: u8,
+}
+
+pub(super) struct Worker {
+    node: u32,
+    pub(super) switch: Switch,
+    /// Talkgroups that it said it wants.
+    pub(super) wanted: BTreeSet<u32>,
+    /// Sessions that it said run.
+    pub(super) running: BTreeMap<u16, SessionId>,
+    last: Option<SessionId>,
+    /// What siblings have published and it has not read yet, with their place.
+    pub(super) inbox: VecDeque<(usize, Forward)>,
+    took_over: Time,
+}
+
+pub(super) struct World {
+    pub(super) random: Random,
+    pub(super) now: Now,
+    pub(super) workers: Vec<Worker>,
+    /// The worker that has each context, and the context's profile.
+    contexts: BTreeMap<ContextKey, (usize, Profile)>,
+    count: u16,
+    pub(super) talks: Vec<Talk>,
+    pub(super) streams: u32,
+    marks: u64,
+    /// Where each radio was heard: the worker, the context's ID, the slot.
+    heard_at: BTreeMap<u32, (usize, u32, Slot)>,
+    /// Rings run over, and some siblings are mad.
+    pub(super) is_lossy: bool,
+    is_restoring: bool,
+    pub(super) ears: Ears,
+    pub(super) ended: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, workers: usize, count: u16, is_lossy: bool) -> Self {
+        let settings = Settings { call_timeout: Some(Duration::from_secs(20)), ..Settings::default() };
+        let worker = |node| Worker {
+            node,
+            switch: Switch::new(node, settings.clone()),
+            wanted: BTreeSet::new(),
+            running: BTreeMap::new(),
+            last: None,
+            inbox: VecDeque::new(),
+            took_over: Time::default(),
+        };
+        Self {
+            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            now: Now { mono: Time(5_000_000_000), wall_us: 1_790_000_000_000_000 },
+            workers: (25_011..).take(workers).map(worker).collect(),
+            contexts: BTreeMap::new(),
+            count,
+            talks: Vec::new(),
+            streams: 0,
+            marks: 0,
+            heard_at: BTreeMap::new(),
+            is_lossy,
+            is_restoring: false,
+            ears: Ears::default(),
+            ended: 0,
+        }
+    }
+
+    pub(super) fn any_worker(&mut self) -> usize {
+        self.random.below(self.workers.len() as u64) as usize
+    }
+
+    pub(super) fn any_context(&mut self) -> ContextKey {
+        let number = self.random.below(self.count.into()) as u16;
+        ContextKey { shard: number % 3, index: number / 3 }
+    }
+
+    pub(super) fn any_slot(&mut self) -> Slot {
+        self.random.pick(&Slot::ALL)
+    }
+
+    pub(super) fn id(&self, context: ContextKey) -> u32 {
+        1 + u32::from(context.index) * 3 + u32::from(context.shard)
+    }
+
+    fn any_talkgroups(&mut self) -> Vec<u32> {
+        (0..self.random.below(5)).map(|_| self.random.pick(&TALKGROUPS)).collect()
+    }
+
+    fn any_profile(&mut self, context: ContextKey) -> Profile {
+        let slots = [Slots::Both, Slots::Both, Slots::Both, Slots::Simplex, Slots::Only(Slot::One)];
+        let slots = self.random.pick(&slots);
+        let statics = [self.any_talkgroups(), self.any_talkgroups()];
+        Profile {
+            link: self.random.pick(&[LinkType::Repeater, LinkType::Repeater, LinkType::Application]),
+            blocked: if self.random.one_in(5) { self.any_talkgroups() } else { Vec::new() },
+            single: self.random.one_in(4),
+            dynamic_minutes: self.random.pick(&[None, None, Some(1)]),
+            colour_code: self.random.below(16) as u8,
+            ..Profile::repeater(self.id(context), slots, statics)
+        }
+    }
+
+    /// A context comes, changes or goes.
+    pub(super) fn log_in(&mut self) {
+        let context = self.any_context();
+        let profile = self.any_profile(context);
+        let known = self.contexts.get(&context).map(|(worker, old)| (*worker, old.slots != profile.slots));
+        let worker = known.map_or_else(|| self.any_worker(), |(worker, _)| worker);
+        if known.is_some_and(|(_, is_other)| is_other) {
+            self.ears.forget(context);
+        }
+        self.contexts.insert(context, (worker, profile.clone()));
+        self.input(worker, Input::Up { context, profile });
+    }
+
+    /// A context goes, and may come again with its record, here or on another worker.
+    pub(super) fn move_context(&mut self) {
+        let (to, context) = (self.any_worker(), self.any_context());
+        let Some((from, profile)) = self.contexts.remove(&context) else { return };
+        let mut record = [0; 448];
+        let len = self.workers[from].switch.encode_record(context, &mut record);
+        self.ears.forget(context);
+        self.input(from, Input::Down(context));
+        if let Some(len) = len
+            && self.random.one_in(2)
+        {
+            self.contexts.insert(context, (to, profile.clone()));
+            self.workers[to].took_over = self.now.mono;
+            self.input(to, Input::Up { context, profile });
+            self.is_restoring = true;
+            self.input(to, Input::Restore { context, bytes: &record[..len] });
+            self.is_restoring = false;
+        }
+    }
+
+    /// A burst of a call as its repeater sends it.
+    pub(super) fn say(&mut self, talk: &Talk) {
+        let Some(&(worker, _)) = self.contexts.get(&talk.context) else { return };
+        let mut frame = talk.frame;
+        let lc = match frame.call {
+            CallType::Group => FullLc::group(frame.source, frame.destination),
+            CallType::Private => FullLc::private(frame.source, frame.destination),
+        };
+        let lc = lc.with_service_options(ServiceOptions(talk.options));
+        let lc = if talk.wrong_lc { lc.with_source(1) } else { lc };
+        frame.burst = match frame.kind {
+            BurstKind::Voice(place) => {
+                self.marks += 1;
+                let mut ambe = AMBE_SILENCE;
+                ambe[..8].copy_from_slice(&self.marks.to_be_bytes());
+                let mut burst = dmr::voice_burst(place, &ambe, 9, &lc.to_embedded(), Sync::MsVoice);
+                // An EMB that nobody can read.
+                if self.random.one_in(20) {
+                    (burst[13], burst[14]) = (burst[13] ^ 0x0F, burst[14] ^ 0xF0);
+                }
+                burst
+            }
+            BurstKind::Data(DataType::TERMINATOR) => dmr::terminator(&lc, 9, Sync::MsVoice),
+            BurstKind::Data(_) => dmr::voice_header(&lc, 9, Sync::MsVoice),
+        };
+        let Talk { context, slot, stream, .. } = *talk;
+        self.input(worker, Input::Frame { context, slot, stream, frame: &frame });
+    }
+
+    pub(super) fn read_ring(&mut self) {
+        let worker = self.any_worker();
+        for _ in 0..self.random.below(60) {
+            let Some((from, forward)) = self.workers[worker].inbox.pop_front() else { return };
+            let node = self.workers[from].node;
+            self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
+        }
+    }
+
+    pub(super) fn input(&mut self, worker: usize, input: Input<'_>) {
+        let source = match input {
+            Input::Frame { context, .. } => Some(context),
+            _ => None,
+        };
+        self.workers[worker].switch.handle_input(self.now, input);
+        self.settle(worker, source);
+    }
+
+    /// Checks a worker and what it says after one step.
+    fn settle(&mut self, worker: usize, source: Option<ContextKey>) {
+        self.workers[worker].switch.check_invariants();
+        while let Some(output) = self.workers[worker].switch.poll_output() {
+            let this = &mut self.workers[worker];
+            match output {
+                Output::Deliver { context, slot, stream, frame } => {
+                    let (at, profile) = self.contexts.get(&context).expect("delivered to nobody");
+                    assert_eq!(*at, worker, "delivered to a context of another worker");
+                    let is_parrot = frame.source == crate::PARROT;
+                    let ends = frame.kind == crate::TERMINATOR;
+                    assert!(Some(context) != source || is_parrot || ends, "the talker hears itself");
+                    let is_taken_over = self.now.mono.since(this.took_over) < Duration::from_secs(4);
+                    self.ears.hear(profile, (context, slot), stream, &frame, is_taken_over);
+                }
+                Output::Forward(forward) => self.publish(worker, &forward),
+                Output::Interest { talkgroup, wanted } => {
+                    let is_new =
+                        if wanted { this.wanted.insert(talkgroup) } else { this.wanted.remove(&talkgroup) };
+                    assert!(is_new, "said twice: {talkgroup} wanted: {wanted}");
+                }
+                Output::Started { index, report } => {
+                    let is_new = report.session.node == this.node && Some(report.session) > this.last;
+                    assert!(is_new || self.is_restoring, "an ID given twice");
+                    assert!(this.running.insert(index, report.session).is_none(), "a number given twice");
+                    if is_new {
+                        this.last = Some(report.session);
+                    }
+                }
+                Output::Stopped { index, report, .. } => {
+                    assert_eq!(this.running.remove(&index), Some(report.session));
+                    self.ended += 1;
+                }
+                Output::Heard { radio, context, slot } => {
+                    self.heard_at.insert(radio, (worker, context, slot));
+                }
+                Output::Home { id, slot } => {
+                    self.heard_at.entry(id).or_insert((worker, id, slot));
+                }
+                Output::Locate { index, radio } => {
+                    let place = match self.heard_at.get(&radio) {
+                        Some(&(at, context, slot)) if at == worker => Place::Here { context, slot },
+                        Some(_) => Place::Elsewhere,
+                        None => Place::Nowhere,
+                    };
+                    this.switch.handle_input(self.now, Input::Located { index, place });
+                    this.switch.check_invariants();
+                }
+                Output::Changed(_)
+                | Output::Refused { .. }
+                | Output::Alias { .. }
+                | Output::Blocked { .. }
+                | Output::Dropped(_) => {}
+            }
+        }
+    }
+
+    fn publish(&mut self, worker: usize, forward: &Forward) {
+        let running = &self.workers[worker].running;
+        assert!(running.get(&forward.index).is_some_and(|id| id.key == forward.key));
+        for other in (0..self.workers.len()).filter(|&other| other != worker) {
+            // The ring of one that sleeps runs over.
+            if !self.is_lossy || !self.random.one_in(50) {
+                self.workers[other].inbox.push_back((worker, *forward));
+            }
+        }
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        loop {
+            let timeouts =
+                (0..).zip(&self.workers).filter_map(|(w, worker)| Some((worker.switch.poll_timeout()?, w)));
+            let Some((at, worker)) = timeouts.min().filter(|&(at, _)| at <= end.mono) else { break };
+            self.now = self.now.after(at.since(self.now.mono));
+            self.workers[worker].switch.handle_timeout(self.now);
+            let switch = &self.workers[worker].switch;
+            assert!(switch.poll_timeout().is_none_or(|next| next > at), "due for ever");
+            self.settle(worker, None);
+        }
+        self.now = end;
+    }
+}
