@@ -3,9 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+mod live;
 mod repeater;
 mod watch;
 
+pub use live::Live;
 pub use repeater::Repeater;
 pub use watch::Watch;
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::{Count, Drop, Expect, Hears, Mark, Moment, Parts, Reason, Scenario, Talker, What, Who};
+use crate::expected::{Count, Dropped, Expect, Hears, Mark, Moment, Parts, Reason, What, Who};
+use crate::model::{Scenario, Talker};
 use crate::steps;
 use crate::words::{Error, Words};
 
@@ -63,7 +64,7 @@ pub(crate) fn read(
         return words.end();
     }
     let what = if words.eat("dropped as") {
-        let why = words.one_of(&Drop::ALL)?;
+        let why = words.one_of(&Dropped::ALL)?;
         words.expect(":")?;
         What::Dropped(why, words.count()?)
     } else if let Some(hears) = hears(scenario, silences, words, line)? {
@@ -168,9 +169,10 @@ fn part(words: &mut Words, is_data: bool, parts: &mut Parts) -> Result<(), Error
         let count = words.count().map_err(|_| words.unknown(valid))?;
         if is_data && words.eat("CSBK") {
             parts.csbks = count;
-        } else if is_data && (words.eat("blocks") || words.eat("block")) {
-            parts.body = count;
-        } else if !is_data && words.eat("voice") {
+        } else if match is_data {
+            true => words.eat("blocks") || words.eat("block"),
+            false => words.eat("voice"),
+        } {
             parts.body = count;
         } else if !is_data && words.eat("lost") {
             parts.lost = count;

@@ -4,8 +4,9 @@
 use dmr::{BurstKind, DataType, Emb, EmbeddedLc, FullLc, SlotType, Sync};
 use stack::Slots;
 
+use crate::expected::{Count, Hears, Parts};
 use crate::heard::{Call, count_words};
-use crate::model::{Count, Device, Hears, Parts, Target};
+use crate::model::{Device, Target};
 use crate::play::{Content, Talk};
 use crate::voice::{self, Voice};
 use crate::world::Heard;
@@ -134,6 +135,8 @@ fn check_colour(found: u8, device: &Device) -> Result<(), String> {
 fn check_lcs(call: &Call<'_>, device: &Device, said: Option<&Voice>, lc: FullLc) -> Result<(), String> {
     let mut embedded = EmbeddedLc::new();
     let mut next = None;
+    // How many of the superframe's bursts B to E have come without a gap.
+    let mut fragments = 0;
     for heard in &call.bursts {
         let burst = &heard.frame.burst;
         match heard.frame.kind {
@@ -147,17 +150,17 @@ fn check_lcs(call: &Call<'_>, device: &Device, said: Option<&Voice>, lc: FullLc)
             }
             BurstKind::Voice(letter) => {
                 let index = voice::read_payload(burst).map(|(_, index)| index);
-                if index != next {
-                    embedded = EmbeddedLc::new();
+                if index != next || letter == 0 {
+                    (embedded, fragments) = (EmbeddedLc::new(), 0);
                 }
                 next = index.map(|index| index + 1);
                 let Some((said, index)) = said.zip(index).filter(|_| (1..=4).contains(&letter)) else {
                     continue;
                 };
-                let fragment = dmr::embedded_fragment(burst);
-                let done = embedded.push(voice::lcss_of(letter), fragment);
+                fragments += 1;
+                let done = embedded.push(voice::lcss_of(letter), dmr::embedded_fragment(burst));
                 let wanted = said.superframe(index, lc);
-                if letter == 4 && done.is_some_and(|found| found != wanted) {
+                if fragments == 4 && done != Some(wanted) {
                     return Err(format!("the embedded LC is {}", words_of(done, wanted)));
                 }
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use dmr::{BurstKind, DataType, FullLc};
 use stack::{CallType, Slot};
 
-use crate::model::{Count, Scenario};
+use crate::expected::Count;
+use crate::model::Scenario;
 use crate::world::Heard;
 
 /// Bursts of one call that a device heard on one slot, in order.

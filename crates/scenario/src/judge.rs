@@ -6,9 +6,10 @@ use std::time::Duration;
 use dmr::{BurstKind, DataType};
 use stack::Slot;
 
+use crate::expected::{Dropped, Expect, Hears, Mark, Moment, Reason, What, Who};
 use crate::form;
 use crate::heard::{Call, calls, count_words};
-use crate::model::{Drop, Expect, Hears, Mark, Moment, Reason, Scenario, Talker, What, Who};
+use crate::model::{Scenario, Talker};
 use crate::play::Played;
 use crate::world::Refusal;
 
@@ -68,7 +69,7 @@ impl Judge<'_> {
                     }
                 }
                 What::Dropped(drop, count) => {
-                    let place = Drop::ALL.iter().position(|(other, _)| other == drop);
+                    let place = Dropped::ALL.iter().position(|(other, _)| other == drop);
                     let number = place.map_or(0, |place| self.played.told.dropped[place]);
                     if !count.admits(number) {
                         wrong.push(format!("line {line}: {number} were dropped: {words}"));
@@ -260,7 +261,7 @@ impl Judge<'_> {
         for (at, line) in lines {
             let _ = writeln!(report, "  {:8.3} s  {line}", at.as_secs_f64());
         }
-        let dropped = Drop::ALL.iter().zip(self.played.told.dropped).filter(|(_, number)| *number > 0);
+        let dropped = Dropped::ALL.iter().zip(self.played.told.dropped).filter(|(_, number)| *number > 0);
         for ((_, name), number) in dropped {
             let _ = writeln!(report, "  dropped as {name}: {number}");
         }
@@ -268,7 +269,7 @@ impl Judge<'_> {
     }
 }
 
-fn check_count(number: u32, count: crate::model::Count, what: &str) -> Result<(), String> {
+fn check_count(number: u32, count: crate::expected::Count, what: &str) -> Result<(), String> {
     if count.admits(number) { Ok(()) } else { Err(format!("{number} {what}, not {}", count_words(count))) }
 }
 

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod data;
+mod expected;
 mod expects;
 mod form;
 mod heard;
@@ -21,12 +22,13 @@ mod voice;
 mod words;
 mod world;
 
+pub use expected::{Count, Dropped, Expect, Hears, Mark, Moment, Parts, Reason, What, Who};
 pub use judge::judge;
-pub use model::{
-    Action, Count, Data, Device, Drop, Expect, Hears, How, Lists, Mark, Moment, Order, Parts, Radio, Reason,
-    Rules, Scenario, Step, Talker, Target, What, Who,
-};
+pub use model::{Action, Data, Device, How, Lists, Order, Radio, Rules, Scenario, Step, Talker, Target};
 pub use play::{Played, play};
 pub use read::read_all;
 pub use words::{BURST_TIME, Error};
 pub use world::{Heard, Refusal, Told, World};
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,12 @@ impl Scenario {
         }
     }
 
+    /// Whether it is one of those wanted: `wanted` has parts of names with commas between them, or nothing.
+    #[must_use]
+    pub fn is_one_of(&self, wanted: &str) -> bool {
+        wanted.split(',').any(|part| self.name.contains(part))
+    }
+
     /// The name of the radio with this ID, or the ID.
     #[must_use]
     pub fn radio_name(&self, id: u32) -> String {
@@ -197,5 +203,16 @@ mod tests {
         }
         let error = Scenario::parse("x", "x.scn", "repeater A").unwrap_err().to_string();
         assert!(error.starts_with("x.scn:1: begin with a comment of one sentence"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_answer(text in "(\\PC|\n){0,60}", cut in 0..200_usize) {
+            const LINE: &str = "L hears data to group 5 from A on TS1: 2 CSBK, header, about 4 blocks, between 1 s and 2 s \
+                                after A ends";
+            let _ = Scenario::parse("x", "x.scn", &text);
+            let line: String = LINE.chars().take(cut).collect();
+            let _ = Scenario::parse("x", "x.scn", &format!("{SETUP}{line}{text}"));
+        }
     }
 }

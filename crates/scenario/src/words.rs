@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stack::Slot;
 
-use crate::model::Count;
+use crate::expected::Count;
 
 /// What is wrong with a scenario, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

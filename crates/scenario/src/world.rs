@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stack::{Frame, Slot};
 
-use crate::model::{Order, Reason};
+use crate::expected::Reason;
+use crate::model::Order;
 
 /// A master with devices: a simulated one or real processes. Time is that since the beginning; it never goes
 /// back.

@@ -49,6 +49,19 @@ impl std::fmt::Display for Step {
     }
 }
 
+/// The slots of a client's carrier, as its configuration says them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slots {
+    /// Both: a duplex repeater.
+    Both,
+    /// TS1 alone.
+    One,
+    /// TS2 alone.
+    Two,
+    /// A simplex hotspot.
+    Simplex,
+}
+
 /// The state of one client.
 ///
 /// After each call that changes it, the caller sends what [`Client::poll_output`] gives and asks
@@ -57,6 +70,8 @@ pub struct Client {
     id: u32,
     password: Arc<str>,
     options: String,
+    colour_code: u8,
+    slots: Slots,
     step: Step,
     salt: [u8; 4],
     due: bool,
@@ -83,6 +98,8 @@ impl Client {
             id,
             password,
             options,
+            colour_code: COLOUR_CODE,
+            slots: Slots::Both,
             step: Step::Closed,
             salt: [0; 4],
             due: false,
@@ -93,6 +110,12 @@ impl Client {
             naks: 0,
             refused: None,
         }
+    }
+
+    /// The same with this colour code (0..=15) and these slots.
+    #[must_use]
+    pub fn with_carrier(self, colour_code: u8, slots: Slots) -> Self {
+        Self { colour_code, slots, ..self }
     }
 
     /// Its ID.
@@ -203,7 +226,9 @@ impl Client {
                 let digest = Sha256::new().chain_update(self.salt).chain_update(self.password.as_bytes());
                 out.extend_from_slice(&digest.finalize());
             }
-            Step::Config => out.extend_from_slice(configuration(self.id).as_bytes()),
+            Step::Config => {
+                out.extend_from_slice(configuration(self.id, self.colour_code, self.slots).as_bytes());
+            }
             Step::Options => out.extend_from_slice(self.options.as_bytes()),
             _ => {}
         }
@@ -260,21 +285,27 @@ impl Client {
     }
 }
 
-/// What follows the ID in `RPTC`: 294 bytes of a duplex repeater.
-fn configuration(id: u32) -> String {
+/// What follows the ID in `RPTC`: 294 bytes.
+fn configuration(id: u32, colour_code: u8, slots: Slots) -> String {
+    let (tx_frequency, slots) = match slots {
+        Slots::Both => (438_600_000, 3),
+        Slots::One => (438_600_000, 1),
+        Slots::Two => (438_600_000, 2),
+        Slots::Simplex => (431_000_000, 4),
+    };
     format!(
         "{:<8}{:09}{:09}{:02}{:02}{:>8}{:>9}{:03}{:<20.20}{:<19.19}{}{:<124}{:<40}{:<40}",
         format!("S{:07}", id % 10_000_000),
         431_000_000,
-        438_600_000,
+        tx_frequency,
         10,
-        COLOUR_CODE,
+        colour_code,
         "55.75000",
         "037.61000",
         100,
         "Nowhere",
         "Simulated repeater",
-        3,
+        slots,
         "",
         concat!("sim-", env!("CARGO_PKG_VERSION")),
         "MMDVM_Simulated",
@@ -336,6 +367,16 @@ mod tests {
         client.handle_timeout(5_000 + PING_US);
         assert_eq!(sent(&mut client), with_id(b"RPTPING"));
         assert_eq!((client.relogins(), client.naks()), (0, 0));
+    }
+
+    #[test]
+    fn says_what_its_carrier_is() {
+        let simplex = configuration(ID, 7, Slots::Simplex);
+        assert_eq!((simplex.len(), &simplex[28..30], &simplex[89..90]), (294, "07", "4"));
+        assert_eq!(simplex[8..17], simplex[17..26]);
+        let one = configuration(ID, 15, Slots::One);
+        assert_eq!((one.len(), &one[28..30], &one[89..90]), (294, "15", "1"));
+        assert_ne!(one[8..17], one[17..26]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! All scenarios of `tests/scenarios` on two switches in simulated time. `SCENARIO=slots` runs those alone
-//! that have this in their name.
+//! All scenarios of `tests/scenarios` on two switches in simulated time. `SCENARIO=slots,parrot` runs
+//! those alone that have one of these in their name.
 
 mod simulated;
 
@@ -17,7 +17,7 @@ fn all_scenarios() {
     #[expect(clippy::disallowed_methods, reason = "a choice of whoever runs the test")]
     let wanted = std::env::var("SCENARIO").unwrap_or_default();
     let mut wrong = Vec::new();
-    for scenario in scenarios.iter().filter(|scenario| scenario.name.contains(&wanted)) {
+    for scenario in scenarios.iter().filter(|scenario| scenario.is_one_of(&wanted)) {
         let played = play(scenario, &mut Simulated::new(scenario));
         if let Err(report) = judge(scenario, &played) {
             eprintln!("{report}");
