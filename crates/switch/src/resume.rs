@@ -8,7 +8,7 @@ use stack::{ContextKey, Now, Slot, Slots, Time};
 use crate::call::{Call, Target};
 use crate::contexts::Context;
 use crate::record::{Dynamic, Running, read_record};
-use crate::session::{Origin, Session, SessionId, Standing};
+use crate::session::{Member, Origin, Session, SessionId, Standing};
 use crate::{MAX_DYNAMICS, Switch};
 
 /// No dynamic talkgroup that was written down stays longer.
@@ -83,11 +83,16 @@ impl Switch {
     fn hear_on(&mut self, now: Now, key: ContextKey, slot: Slot, heard: &Running) {
         let Some(context) = self.contexts.get(key) else { return };
         let state = &context.slots[slot.index()];
+        let known = self.sessions.find(heard.id()).map(|(index, _)| index);
+        if state.outgoing.is_some() && state.outgoing == known {
+            // It has just joined as a subscriber.
+            return self.open_route(known, (key, slot));
+        }
         if state.incoming.is_some() || state.outgoing.is_some() {
             return;
         }
-        let index = match self.sessions.find(heard.id()) {
-            Some((index, _)) => index,
+        let index = match known {
+            Some(index) => index,
             None => {
                 let session = self.session_of(now, Origin::Remote, slot, heard);
                 let Some(index) = self.sessions.insert(session) else { return };
@@ -95,36 +100,55 @@ impl Switch {
                 index
             }
         };
-        if self.sessions.get(index).is_some_and(|session| session.call.target() == Target::Talkgroup) {
+        let Some(session) = self.sessions.get(index) else { return };
+        if session.call.target() == Target::Talkgroup {
             self.enter_group(index);
         }
-        let Some(session) = self.sessions.get(index) else { return };
-        let member = (session.call.destination, slot);
-        let is_subscribed = |context: &Context| context.subscribed.contains(&member);
-        if session.group.is_some() && !self.contexts.get(key).is_some_and(is_subscribed) {
-            return;
+        if self.may_hear_on(index, key, slot) && self.is_carried_on(now, index) {
+            self.route_only(index, (key, slot), true);
         }
-        let Some(session) = self.sessions.get_mut(index) else { return };
-        let is_own = session.origin.context() == Some(key);
-        if is_own || session.routes.iter().any(|route| route.to.0 == key) {
-            return;
+    }
+
+    /// Whether a context still may hear a session: one to a talkgroup as its subscriber, a private one as who is
+    /// called.
+    fn may_hear_on(&mut self, index: u16, key: ContextKey, slot: Slot) -> bool {
+        let (Some(session), Some(context)) = (self.sessions.get_mut(index), self.contexts.get(key)) else {
+            return false;
+        };
+        let hears_it = session.routes.iter().any(|route| route.to.0 == key);
+        if session.origin.context() == Some(key) || hears_it {
+            return false;
         }
-        if session.group.is_none() {
-            session.callee = Some((key, slot));
+        if session.group.is_some() {
+            return context.subscribed.contains(&(session.call.destination, slot));
         }
+        session.callee = Some((key, slot));
+        true
+    }
+
+    /// Whether a session is carried: one of which nothing was decided here yet was so at the worker before.
+    fn is_carried_on(&mut self, now: Now, index: u16) -> bool {
+        let Some(session) = self.sessions.get_mut(index) else { return false };
         if session.standing == Standing::New {
             let group = session.group.filter(|_| session.call.is_voice());
-            let is_taken = group.is_some_and(|group| self.groups.get(group).talker.is_some());
-            if is_taken {
-                return;
+            if group.is_some_and(|group| self.groups.get(group).talker.is_some()) {
+                return false;
             }
             session.standing = Standing::Carried;
             if let Some(group) = group {
                 self.groups.set_talker(group, Some((index, now.mono)));
             }
         }
-        if self.sessions.get(index).is_some_and(|session| session.standing == Standing::Carried) {
-            self.route_only(index, (key, slot), true);
+        session.standing == Standing::Carried
+    }
+
+    fn open_route(&mut self, index: Option<u16>, member: Member) {
+        if let Some(session) = index.and_then(|index| self.sessions.get_mut(index)) {
+            session
+                .routes
+                .iter_mut()
+                .filter(|route| route.to == member)
+                .for_each(|route| route.is_open = true);
         }
     }
 

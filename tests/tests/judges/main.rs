@@ -10,6 +10,7 @@ mod checks;
 mod codes;
 mod lcs;
 mod signalling;
+mod switched;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

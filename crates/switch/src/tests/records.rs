@@ -142,3 +142,20 @@ proptest! {
         prop_assert_eq!(bench.switch.sessions(), 0);
     }
 }
+
+#[test]
+fn listeners_that_come_back_one_by_one_hear_on_without_a_header() {
+    let mut bench = Bench::new();
+    for name in ["A", "B", "C"] {
+        bench.repeater(name, &[], &[91]);
+    }
+    bench.key("A", Slot::One, 91);
+    bench.talk(&["A"], 3);
+    bench.hears("B");
+    bench.hears("C");
+    bench.replace_switch(NODE, Slots::Both, [&[], &[91]]);
+    bench.talk(&["A"], 3);
+    bench.unkey("A");
+    assert_eq!(bench.hears("B"), ["TS2 91 by A: 4"]);
+    assert_eq!(bench.hears("C"), ["TS2 91 by A: 4"]);
+}
