@@ -79,11 +79,12 @@ impl Memory {
         })
     }
 
-    /// A segment for a new process in this slot; its siblings read what the old one has left until they get
+    /// A segment for a new process in this slot, which knows where radios were heard; its siblings read what the old one has left until they get
     /// the new one.
     pub(crate) fn renew(&mut self, slot: u8) -> Result<()> {
         self.epoch += 1;
-        self.workers[usize::from(slot)].segment = WorkerSegment::create(self.epoch)?;
+        let segment = &mut self.workers[usize::from(slot)].segment;
+        *segment = WorkerSegment::create_after(self.epoch, segment)?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use control::{ContextInfo, State};
 use nix::sys::signal::Signal;
 use sim::{Report, Settings};
-use tests::{Cluster, PASSWORD, signal};
+use tests::{Cluster, PASSWORD, Repeater, signal, wait_for};
 
 const REPEATERS: usize = 24;
 const CALLS: usize = 6;
@@ -77,4 +77,34 @@ fn services_killed_cost_nothing() {
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.relogins, 0, "{report}");
     assert_eq!(cluster.status().workers.iter().map(|worker| worker.restarts).sum::<u32>(), 0);
+}
+
+#[test]
+fn a_radio_is_called_where_it_was_heard_before_its_worker_died() {
+    const CALLER: u32 = 2_590_001;
+    const CALLED: u32 = 2_590_002;
+    let cluster = Cluster::start(2, "");
+    let log_in = |id| {
+        let mut repeater = Repeater::new(cluster.mmdvm(), id, PASSWORD, "");
+        assert!(repeater.log_in());
+        repeater
+    };
+    let (mut here, mut there) = (log_in(2_501_001), log_in(2_501_002));
+    // It is heard, on a talkgroup that stays where it is.
+    let call = there.group_call(CALLED, 9, 1);
+    there.talk(call.datagrams());
+    let worker = cluster.contexts().into_iter().find(|context| context.id == 2_501_002).unwrap().worker;
+    let victim = usize::from(worker);
+    signal(i32::try_from(cluster.status().workers[victim].pid.unwrap()).unwrap(), Signal::SIGKILL);
+    cluster.wait_until("the replacement", |status| {
+        status.workers[victim].restarts == 1 && status.workers[victim].state == State::Ready
+    });
+    let call = here.group_call(CALLER, CALLED, 1);
+    let private = |datagram: &[u8; sim::traffic::DMRD_LEN]| {
+        let mut datagram = *datagram;
+        datagram[15] |= 0x40;
+        datagram
+    };
+    here.talk(&call.datagrams().iter().map(private).collect::<Vec<_>>());
+    wait_for("the private call", || (there.bursts() == call.bursts()).then_some(()));
 }

@@ -29,6 +29,26 @@ impl WorkerSegment {
     pub fn create(epoch: u64) -> Result<Segment, Error> {
         Segment::create(LAYOUT, epoch)
     }
+
+    /// A segment for the next incarnation of a worker: it knows where its forerunner heard whom, and nothing else
+    /// of it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn create_after(epoch: u64, before: &Segment) -> Result<Segment, Error> {
+        let segment = Self::create(epoch)?;
+        let (new, _) = Map::open(segment.writable(), LAYOUT, true)?;
+        let (old, _) = Map::open(before.read_only(), LAYOUT, false)?;
+        let words = |map| -> &[_] { Map::body(map, LOCATIONS, LOCATION_WORDS) };
+        for (new, old) in words(&new).iter().zip(words(&old)) {
+            // A page that holds nothing takes no memory.
+            let word = old.load(Ordering::Relaxed);
+            if word != 0 {
+                new.store(word, Ordering::Relaxed);
+            }
+        }
+        Ok(segment)
+    }
 }
 
 /// The worker's own side.
@@ -175,6 +195,12 @@ mod tests {
         let location = Location { context: 250_101, slot: 1, heard_ms: 5 };
         writer.set_location(2_501_001, location);
         assert_eq!(reader.locations().get(2_501_001), Some(location));
+        // Its next incarnation knows that too, and nothing of its interest.
+        let next = WorkerSegment::create_after(8, &segment).unwrap();
+        let reader = WorkerReader::open(next.read_only(), (0, 0)).unwrap();
+        assert_eq!(reader.locations().get(2_501_001), Some(location));
+        assert!(!reader.interest().may_want(91));
+        assert!(WorkerWriter::open(next.writable()).is_ok());
     }
 
     #[test]
