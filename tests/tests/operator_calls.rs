@@ -118,7 +118,7 @@ fn a_radio_that_keys_up_too_often_is_banned_everywhere() {
         talker.talk(call.datagrams());
     }
     let line = watch.find(&["radio 2590001 banned until 20"]);
-    assert!(line.ends_with(": keyed up more than 5 times under 2 s within 60 s"), "{line}");
+    assert!(line.ends_with(": keyed up more than 5 times under 2 s within 60 s at 2501001"), "{line}");
     assert!(said(&cluster, &["bans"]).contains("2590001 "));
 }
 
