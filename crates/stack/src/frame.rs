@@ -25,6 +25,15 @@ impl Slot {
         }
     }
 
+    /// The one that this is not.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::One => Self::Two,
+            Self::Two => Self::One,
+        }
+    }
+
     /// 1 or 2, as people say it.
     #[must_use]
     pub const fn number(self) -> u8 {

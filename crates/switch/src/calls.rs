@@ -133,8 +133,11 @@ impl Switch {
     pub(crate) fn come_in(&mut self, now: Now, index: u16, key: ContextKey, slot: Slot) {
         self.unroute(now, key, slot);
         let Some(context) = self.contexts.get_mut(key) else { return };
-        context.slots[slot.index()].incoming = Some(index);
+        let state = &mut context.slots[slot.index()];
+        state.incoming = Some(index);
+        let awaited_by = state.awaited_by.take();
         self.out(Output::Changed(key));
+        self.disappoint(now, awaited_by, (key, slot));
         if let Some(session) = self.sessions.get(index) {
             let report = session.report();
             self.out(Output::Started { index, report });
@@ -193,13 +196,17 @@ impl Switch {
     /// A session is for a talkgroup.
     pub(crate) fn enter_group(&mut self, index: u16) {
         let Some(session) = self.sessions.get_mut(index) else { return };
-        if session.group.is_some() {
-            return;
-        }
         let talkgroup = session.call.destination;
+        let contended = session.contends;
         session.contends = session.origin.is_local() && session.call.is_voice();
-        let (group, is_new) = self.groups.enter(talkgroup, session.contends);
-        session.group = Some(group);
+        let is_new = match session.group {
+            Some(group) => session.contends && !contended && self.groups.contend(group),
+            None => {
+                let (group, is_new) = self.groups.enter(talkgroup, session.contends);
+                session.group = Some(group);
+                is_new
+            }
+        };
         if is_new {
             self.out(Output::Interest { talkgroup, wanted: true });
         }
@@ -245,8 +252,14 @@ impl Switch {
                     self.hold(index, frame);
                     return self.locate(now, index, None);
                 }
+                let (origin, call) = (session.origin, session.call);
                 if !self.contest(now, index) {
                     return;
+                }
+                if let Origin::Local { context, slot, .. } = origin
+                    && call.is_voice()
+                {
+                    self.keyed(now, context, slot, call.destination);
                 }
             }
             Standing::New | Standing::Waiting => {

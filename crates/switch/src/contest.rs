@@ -36,6 +36,10 @@ impl Switch {
                 let (first, second) = if wins { (id, rival.id) } else { (rival.id, id) };
                 let is_same = session.call.is_same(rival.call);
                 let loser = if wins { other } else { index };
+                if wins {
+                    // First, so that what the other one leaves is its own.
+                    self.take_the_talk(now, group, index);
+                }
                 match is_same {
                     true if is_copy(second, first) => self.refuse(now, loser, Refused::Loop),
                     true => self.wait(now, loser, Refused::Loop),
@@ -45,13 +49,19 @@ impl Switch {
                     return false;
                 }
             }
-            self.groups.set_talker(group, Some((index, now.mono)));
-        }
-        if let Some(session) = self.sessions.get_mut(index) {
+            self.take_the_talk(now, group, index);
+        } else if let Some(session) = self.sessions.get_mut(index) {
             (session.standing, session.is_echo) = (Standing::Carried, false);
         }
         self.make_routes(now, index);
         true
+    }
+
+    fn take_the_talk(&mut self, now: Now, group: u32, index: u16) {
+        self.groups.set_talker(group, Some((index, now.mono)));
+        if let Some(session) = self.sessions.get_mut(index) {
+            (session.standing, session.is_echo) = (Standing::Carried, false);
+        }
     }
 
     /// A session is not carried while another one is: another talker's, or the same call that came in elsewhere.

@@ -111,6 +111,15 @@ impl Groups {
         (index, !was_wanted && group.is_wanted())
     }
 
+    /// A session that is for the group already contends for it from now on. True where the talkgroup was not wanted
+    /// before.
+    pub(crate) fn contend(&mut self, index: u32) -> bool {
+        let group = &mut self.all[index as usize];
+        let was_wanted = group.is_wanted();
+        group.contenders += 1;
+        !was_wanted
+    }
+
     /// A session for the group has ended. Returns its talkgroup where that is not wanted any more.
     pub(crate) fn leave(&mut self, index: u32, contends: bool) -> Option<u32> {
         let group = &mut self.all[index as usize];

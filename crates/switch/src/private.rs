@@ -5,7 +5,7 @@ use stack::{Frame, Now, Slot};
 use crate::Switch;
 use crate::call::Target;
 use crate::io::{Ended, Output, Place, Refused};
-use crate::session::{Session, SessionId, Standing};
+use crate::session::{Member, Session, SessionId, Standing};
 
 impl Switch {
     /// Asks where the radio of a private call is, unless the worker that had the call before knew.
@@ -23,6 +23,14 @@ impl Switch {
     pub(crate) fn hold(&mut self, index: u16, frame: &Frame) {
         if let Some(session) = self.sessions.get_mut(index) {
             session.held = Some(*frame);
+        }
+    }
+
+    /// A slot has taken another call than the private one that waited for it: that one is not kept in the dark.
+    pub(crate) fn disappoint(&mut self, now: Now, awaited_by: Option<u16>, slot: Member) {
+        let Some(index) = awaited_by else { return };
+        if self.sessions.get(index).is_some_and(|session| session.callee == Some(slot)) {
+            self.refuse_unheard(now, index, Refused::Busy);
         }
     }
 
@@ -89,12 +97,14 @@ impl Switch {
             let Some(context) = self.contexts.get(key) else { return };
             if let Some(index) = context.slots[slot.index()].incoming {
                 self.end(now, index, Ended::Dropped);
+                // What it hears from now on is another call.
+                continue;
             }
             let heard = self.unroute(now, key, slot).and_then(|index| Some(self.sessions.get(index)?.id));
             if let Some(context) = self.contexts.get_mut(key)
                 && let Some(heard) = heard
             {
-                context.slots[slot.index()].be_deaf_to(heard);
+                context.slots.iter_mut().for_each(|state| state.be_deaf_to(heard));
                 self.offer(now, key, slot);
             }
         }

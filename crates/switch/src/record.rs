@@ -87,7 +87,10 @@ pub(crate) fn write_record(
         kind: session.call.kind,
         options: session.voice.lc.service_options().0,
         begun: session.begun,
-        callee: session.callee.and_then(|(key, slot)| Some((contexts.get(key)?.profile.id, slot))),
+        callee: match session.callee {
+            Some((key, slot)) => contexts.get(key).map(|context| (context.profile.id, slot)),
+            None => session.hint,
+        },
     };
     let running = |slot: Slot| {
         let session = sessions.get(context.slots[slot.index()].incoming?)?;

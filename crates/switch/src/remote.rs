@@ -35,7 +35,7 @@ impl Switch {
             // No burst of this session, whatever the sibling says.
             return;
         }
-        session.voice.follow(&forward.frame);
+        session.voice.follow(&forward.frame, forward.options);
         self.carry(now, index, &forward.frame);
         if is_end {
             self.end(now, index, Ended::Terminator);

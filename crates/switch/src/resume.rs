@@ -7,6 +7,7 @@ use stack::{ContextKey, Now, Slot, Slots, Time};
 
 use crate::call::{Call, Target};
 use crate::contexts::Context;
+use crate::io::Output;
 use crate::record::{Dynamic, Running, read_record};
 use crate::session::{Member, Origin, Session, SessionId, Standing};
 use crate::{MAX_DYNAMICS, Switch};
@@ -36,6 +37,8 @@ impl Switch {
                 self.hear_on(now, key, slot, heard);
             }
         }
+        // What came up with the context may have been written down before this.
+        self.out(Output::Changed(key));
     }
 
     /// A context goes on with what it was sending. What becomes of the call is decided with its next burst, when
@@ -64,6 +67,7 @@ impl Switch {
                     session.hint = running.callee;
                 }
                 self.come_in(now, index, key, slot);
+                self.offer_again(now, key);
             }
             Some(_) => {}
         }
@@ -88,8 +92,18 @@ impl Switch {
             // It has just joined as a subscriber.
             return self.open_route(known, (key, slot));
         }
-        if state.incoming.is_some() || state.outgoing.is_some() {
+        if state.incoming.is_some() {
             return;
+        }
+        if let Some(other) = state.outgoing {
+            // It joined that as a subscriber, and has heard nothing of it yet.
+            let is_open = |session: &Session| {
+                session.routes.iter().any(|route| route.to == (key, slot) && route.is_open)
+            };
+            if self.sessions.get(other).is_some_and(is_open) {
+                return;
+            }
+            self.take_off(key, slot);
         }
         let index = match known {
             Some(index) => index,
@@ -105,14 +119,30 @@ impl Switch {
             self.enter_group(index);
         }
         if self.may_hear_on(index, key, slot) && self.is_carried_on(now, index) {
+            if let Some(session) = self.sessions.get_mut(index)
+                && session.group.is_none()
+            {
+                session.callee = Some((key, slot));
+            }
             self.route_only(index, (key, slot), true);
+        }
+        self.offer_again(now, key);
+    }
+
+    /// Asks all calls that may go out on the slots of a context, turned away before or not.
+    fn offer_again(&mut self, now: Now, key: ContextKey) {
+        for slot in Slot::ALL {
+            if let Some(context) = self.contexts.get_mut(key) {
+                context.slots[slot.index()].has_turned_away = true;
+            }
+            self.offer(now, key, slot);
         }
     }
 
     /// Whether a context still may hear a session: one to a talkgroup as its subscriber, a private one as who is
     /// called.
-    fn may_hear_on(&mut self, index: u16, key: ContextKey, slot: Slot) -> bool {
-        let (Some(session), Some(context)) = (self.sessions.get_mut(index), self.contexts.get(key)) else {
+    fn may_hear_on(&self, index: u16, key: ContextKey, slot: Slot) -> bool {
+        let (Some(session), Some(context)) = (self.sessions.get(index), self.contexts.get(key)) else {
             return false;
         };
         let hears_it = session.routes.iter().any(|route| route.to.0 == key);
@@ -122,7 +152,6 @@ impl Switch {
         if session.group.is_some() {
             return context.subscribed.contains(&(session.call.destination, slot));
         }
-        session.callee = Some((key, slot));
         true
     }
 

@@ -44,6 +44,11 @@ impl Switch {
     /// A session goes out on a slot too, if that takes it. `None` where it is not for it: its own context, or one
     /// that hears it already.
     pub(crate) fn join(&mut self, now: Now, index: u16, (key, slot): Member) -> Option<Grant> {
+        let awaited_by = self.contexts.get(key)?.slots[slot.index()].awaited_by;
+        let is_awaited = awaited_by.is_some_and(|other| {
+            let waits = |session: &Session| session.callee == Some((key, slot)) && session.routes.is_empty();
+            other != index && self.sessions.get(other).is_some_and(waits)
+        });
         let session = self.sessions.get_mut(index)?;
         let context = self.contexts.get_mut(key)?;
         let hears_it = context.slots.iter().any(|state| state.outgoing == Some(index));
@@ -52,14 +57,20 @@ impl Switch {
         }
         let (air, is_voice) = (context.air(), session.call.is_voice());
         let state = &mut context.slots[slot.index()];
-        let grant = state.grant(session.id, session.call, now.mono);
+        let grant = match state.grant(session.id, session.call, now.mono) {
+            // One private call waits for a slot at a time.
+            Grant::Kept(_) if is_awaited && session.group.is_none() => Grant::Busy,
+            grant => grant,
+        };
         match grant {
             Grant::Free => {
                 state.outgoing = Some(index);
                 session.routes.push(Route { to: (key, slot), air, is_open: !is_voice });
+                let awaited_by = state.awaited_by.take();
                 if is_voice {
                     self.out(Output::Changed(key));
                 }
+                self.disappoint(now, awaited_by, (key, slot));
             }
             Grant::Busy | Grant::Kept(_) if !is_voice => {}
             Grant::Busy => state.has_turned_away = true,
@@ -97,7 +108,12 @@ impl Switch {
             (is_for_it && !hears_it).then_some((index, session))
         });
         let is_free = |session: &Session| state.grant(session.id, session.call, now.mono) == Grant::Free;
-        let first = candidates.clone().min_by_key(|(_, session)| session.id).map(|(index, _)| index);
+        let may_wait = |session: &Session| !state.is_deaf_to(session.id);
+        let first = candidates
+            .clone()
+            .filter(|(_, session)| may_wait(session))
+            .min_by_key(|(_, session)| session.id)
+            .map(|(index, _)| index);
         let best = candidates.filter(|(_, session)| is_free(session)).min_by_key(|(_, session)| session.id);
         let best = best.map(|(index, _)| index);
         if let Some(context) = self.contexts.get_mut(key) {
@@ -220,6 +236,12 @@ impl Switch {
             self.out(Output::Changed(key));
         }
         self.refuse_unheard(now, index, Refused::Busy);
+        // A talkgroup that it has on both slots goes on on the other.
+        let other = slot.other();
+        if let Some(context) = self.contexts.get_mut(key) {
+            context.slots[other.index()].has_turned_away = true;
+        }
+        self.offer(now, key, other);
         Some(index)
     }
 

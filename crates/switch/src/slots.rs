@@ -74,7 +74,7 @@ impl Kept {
 pub(crate) enum Grant {
     /// It may.
     Free,
-    /// Another call is on it: its end makes the routes again.
+    /// Another call is on it.
     Busy,
     /// It is kept for another call until then.
     Kept(Time),
@@ -83,7 +83,7 @@ pub(crate) enum Grant {
 impl SlotState {
     /// Whether a session that is not on the slot yet may go out on it.
     pub(crate) fn grant(&self, session: SessionId, call: Call, now: Time) -> Grant {
-        if self.deaf_to.contains(&Some(session)) {
+        if self.is_deaf_to(session) {
             return Grant::Busy;
         }
         self.grant_new(call, now)
@@ -98,6 +98,11 @@ impl SlotState {
             Some((kept, until)) if kept != Kept::after(call) && now < until => Grant::Kept(until),
             _ => Grant::Free,
         }
+    }
+
+    /// An operator did not want to hear this session here.
+    pub(crate) fn is_deaf_to(&self, session: SessionId) -> bool {
+        self.deaf_to.contains(&Some(session))
     }
 
     /// An operator does not want to hear this session here.

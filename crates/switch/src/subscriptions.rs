@@ -5,6 +5,7 @@ use stack::{ContextKey, Now, Profile, Slot};
 use crate::Switch;
 use crate::contexts::Context;
 use crate::io::{Ended, Output, Refused};
+use crate::session::Session;
 use crate::timers::Timer;
 
 /// The highest ID on the air: 24 bits.
@@ -59,6 +60,7 @@ impl Switch {
                 self.end(now, index, Ended::ContextGone);
             }
         }
+        self.lose_callee(now, key);
         let Some(context) = self.contexts.remove(key) else { return };
         self.out(Output::Changed(key));
         let id = context.profile.id;
@@ -67,6 +69,20 @@ impl Switch {
         }
         for (talkgroup, slot) in context.subscribed {
             self.remove_member(talkgroup, key, slot);
+        }
+    }
+
+    /// Private calls to a context that goes have no place any more.
+    fn lose_callee(&mut self, now: Now, key: ContextKey) {
+        let is_there = |session: &Session| session.callee.is_some_and(|(callee, _)| callee == key);
+        let lost = self.sessions.iter().filter(|(_, session)| is_there(session)).map(|(index, _)| index);
+        for index in lost.collect::<Vec<_>>() {
+            self.refuse_unheard(now, index, Refused::NoRoute);
+            let Some(session) = self.sessions.get_mut(index) else { continue };
+            (session.callee, session.hint) = (None, None);
+            if let Some(caller) = session.origin.context() {
+                self.out(Output::Changed(caller));
+            }
         }
     }
 
@@ -113,6 +129,7 @@ impl Switch {
     pub(crate) fn keyed(&mut self, now: Now, key: ContextKey, slot: Slot, talkgroup: u32) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         if context.key(talkgroup, slot, now.mono, self.settings.dynamic_time) {
+            self.out(Output::Changed(key));
             self.arm_expiry(key);
             self.resubscribe(now, key);
         }

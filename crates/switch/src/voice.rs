@@ -70,12 +70,13 @@ impl Voice {
     }
 
     /// Takes in a burst that somebody else has made right.
-    pub(crate) fn follow(&mut self, frame: &Frame) {
+    pub(crate) fn follow(&mut self, frame: &Frame, options: u8) {
         if let BurstKind::Data(data_type @ DataType::VOICE_HEADER) = frame.kind
             && let Some(lc) = FullLc::from_burst(&frame.burst, data_type)
         {
             self.lc = lc;
         }
+        self.lc = self.lc.with_service_options(ServiceOptions(options));
     }
 
     /// A header or terminator: what cannot be read, or says otherwise than the datagram, is written anew.

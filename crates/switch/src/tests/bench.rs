@@ -46,6 +46,8 @@ pub(super) struct Bench {
     /// Where each radio is.
     pub(super) places: BTreeMap<u32, Place>,
     pub(super) forwarded: Vec<Forward>,
+    /// What was written down of each context when it changed last.
+    pub(super) written: BTreeMap<&'static str, Vec<u8>>,
     streams: u32,
     sequence: u8,
 }
@@ -67,6 +69,7 @@ impl Bench {
             log: Vec::new(),
             places: BTreeMap::new(),
             forwarded: Vec::new(),
+            written: BTreeMap::new(),
             streams: 0,
             sequence: 0,
         }
@@ -214,7 +217,13 @@ impl Bench {
                 Output::Stopped { report, ended, .. } => {
                     format!("stopped {}: {ended:?}, {} bursts", report.destination, report.bursts)
                 }
-                Output::Changed(context) => format!("changed {}", self.names[usize::from(context.index)]),
+                Output::Changed(context) => {
+                    let name = self.names[usize::from(context.index)];
+                    let mut buffer = [0; 448];
+                    let len = self.switch.encode_record(context, &mut buffer).unwrap_or(0);
+                    self.written.insert(name, buffer[..len].to_vec());
+                    format!("changed {name}")
+                }
                 Output::Interest { talkgroup, wanted: true } => format!("wanted {talkgroup}"),
                 Output::Interest { talkgroup, wanted: false } => format!("unwanted {talkgroup}"),
                 Output::Heard { radio, context, slot } => {

@@ -1,9 +1,10 @@
 //! What is true of a switch after each step, whatever happened before.
 
-use stack::Slot;
+use stack::{Slot, Time};
 
 use crate::call::Target;
 use crate::session::{Origin, Route, Session, Standing};
+use crate::slots::Grant;
 use crate::{MAX_DYNAMICS, PARROT, Switch};
 
 impl Switch {
@@ -31,6 +32,41 @@ impl Switch {
         // A few more while the parrot has moved its alarm forward, or a record was restored.
         assert!(self.timers.len() <= numbers + places + 64, "{} timers", self.timers.len());
         assert!(self.remote.len() <= 128);
+    }
+
+    /// No free slot is passed by: after all that is due at `now`, nobody who may go out on a slot is kept off it, and
+    /// who waits for a hang time has a timer.
+    pub(crate) fn check_no_slot_is_passed_by(&mut self, now: Time) {
+        let mut waits = Vec::new();
+        for (key, context, _) in self.contexts.all().0 {
+            for slot in Slot::ALL {
+                let state = &context.slots[slot.index()];
+                let talkers = context.subscribed.iter().filter(|&&(_, on)| on == slot);
+                let talkers = talkers.filter_map(|&(talkgroup, _)| self.groups.talker(talkgroup));
+                let called = self.sessions.iter().filter(|(_, session)| session.callee == Some((key, slot)));
+                for index in talkers.chain(called.map(|(index, _)| index)) {
+                    let session = self.sessions.get(index).unwrap();
+                    // What goes on from another worker is decided with its next burst.
+                    let is_for_it = session.standing == Standing::Carried
+                        && session.call.is_voice()
+                        && session.is_placed
+                        && session.origin.context() != Some(key);
+                    let hears_it = context.slots.iter().any(|state| state.outgoing == Some(index));
+                    if !is_for_it || hears_it {
+                        continue;
+                    }
+                    match state.grant(session.id, session.call, now) {
+                        Grant::Free => panic!("{key:?} {slot:?} is free, and passed by for {session:?}"),
+                        Grant::Kept(until) => waits.push((key, slot, until)),
+                        Grant::Busy => {}
+                    }
+                }
+            }
+        }
+        for (key, slot, until) in waits {
+            let is_set = self.contexts.hang(key, slot).is_some_and(|alarm| alarm.is_set_until(until));
+            assert!(is_set, "nothing ends the hang time of {key:?} {slot:?} for who waits");
+        }
     }
 
     fn check_routes(&self, index: u16, session: &Session) {

@@ -120,7 +120,10 @@ fn it_is_written_down_before_anything_is_said() {
     let mut bench = pair();
     bench.log(&[]);
     bench.key("A", Slot::One, 91);
-    assert_eq!(bench.log(&[""]), ["changed A", "started 91", "heard 2500000 on TS1", "wanted 91"]);
+    assert_eq!(
+        bench.log(&[""]),
+        ["changed A", "started 91", "heard 2500000 on TS1", "wanted 91", "changed A"]
+    );
     bench.unkey("A");
     bench.log(&[]);
     bench.pass(DYNAMIC_TIME);

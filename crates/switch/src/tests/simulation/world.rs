@@ -8,7 +8,7 @@ use stack::{CallType, ContextKey, Frame, LinkType, Now, Profile, Slot, Slots, Ti
 
 use super::TALKGROUPS;
 use super::ears::Ears;
-use crate::{Forward, Input, Output, Place, SessionId, Settings, Switch};
+use crate::{Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
 
 /// Marsaglia's xorshift64.
 pub(super) struct Random(u64);
@@ -32,6 +32,31 @@ impl Random {
     pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
+}
+
+/// An invariant is checked, unless it was switched off: `SWITCH_SIMULATION_WITHOUT=SLOTS,RECORDS`.
+#[expect(clippy::disallowed_methods, reason = "which checks a test makes is no matter of the switch")]
+fn on(check: &str) -> bool {
+    static WITHOUT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    !WITHOUT.get_or_init(|| std::env::var("SWITCH_SIMULATION_WITHOUT").unwrap_or_default()).contains(check)
+}
+
+fn record(switch: &Switch, context: ContextKey) -> Vec<u8> {
+    let mut buffer = [0; 448];
+    let len = switch.encode_record(context, &mut buffer).unwrap_or(0);
+    buffer[..len].to_vec()
+}
+
+/// A record without what a restart does not need: the stream and kind of a data call, which change with each of its
+/// datagrams.
+fn essence(mut record: Record) -> Record {
+    for running in record.running.iter_mut().flatten().filter(|running| running.kind != Kind::Voice) {
+        (running.stream, running.kind) = (0, Kind::Data);
+    }
+    for heard in record.heard.iter_mut().flatten() {
+        (heard.stream, heard.begun, heard.options) = (0, Time(0), 0);
+    }
+    record
 }
 
 /// A call that some radio makes, whatever the switch thinks of it.
@@ -75,6 +100,9 @@ pub(super) struct World {
     /// Rings run over, and some siblings are mad.
     pub(super) is_lossy: bool,
     is_restoring: bool,
+    /// What was written down of each context last.
+    written: BTreeMap<ContextKey, Vec<u8>>,
+    checks: u64,
     pub(super) ears: Ears,
     pub(super) ended: u64,
 }
@@ -103,6 +131,8 @@ impl World {
             heard_at: BTreeMap::new(),
             is_lossy,
             is_restoring: false,
+            written: BTreeMap::new(),
+            checks: 0,
             ears: Ears::default(),
             ended: 0,
         }
@@ -272,12 +302,35 @@ impl World {
                     this.switch.check_invariants();
                 }
                 Output::Away { id } => self.heard_at.retain(|_, (_, context, _)| *context != id),
-                Output::Changed(_)
-                | Output::Refused { .. }
+                Output::Changed(context) => {
+                    let record = record(&this.switch, context);
+                    self.written.insert(context, record);
+                }
+                Output::Refused { .. }
                 | Output::Alias { .. }
                 | Output::Blocked { .. }
                 | Output::Dropped(_) => {}
             }
+        }
+        self.checks += 1;
+        if on("SLOTS") {
+            self.workers[worker].switch.check_no_slot_is_passed_by(self.now.mono);
+        }
+        if on("RECORDS") && self.checks % 8 == 0 {
+            self.check_records(worker);
+        }
+    }
+
+    /// What was written down of each context of a worker is what would be written down now.
+    fn check_records(&self, worker: usize) {
+        for (&context, (at, _)) in &self.contexts {
+            if *at != worker {
+                continue;
+            }
+            let switch = &self.workers[worker].switch;
+            let now = read_record(&record(switch, context)).unwrap_or_default();
+            let written = self.written.get(&context).and_then(|bytes| read_record(bytes)).unwrap_or_default();
+            assert_eq!(essence(written), essence(now), "the record of {context:?} is stale");
         }
     }
 
