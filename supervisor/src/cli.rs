@@ -105,7 +105,7 @@ pub(crate) enum Verb {
         /// The ID of a radio, repeater or hotspot
         id: u32,
         /// For how long, e.g. 30m, 1h or 2d [default: until it is lifted]
-        #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
         time: Option<Duration>,
         /// Why: shown by `bmctl bans`
         #[arg(long, value_name = "TEXT", default_value = "")]
@@ -128,6 +128,11 @@ pub(crate) enum Verb {
     /// took by the kernel's clock. Not for a cluster that serves real repeaters: devices of these IDs would lose their
     /// place, and listeners of these talkgroups, and of 91 with --demo, would hear it.
     Sim(Sim),
+}
+
+/// A time as it is written, e.g. 1h.
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "write a number and a unit, e.g. 30m, 1h or 2d".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -154,11 +154,14 @@ pub(crate) fn calls(paths: &Paths, json: bool) -> Result<()> {
     if json {
         return print_json(&calls);
     }
-    say::line("source    destination  kind     from       slot  worker  seconds  session");
+    say::line(
+        "source    destination  kind     from       slot  worker  seconds  session                               state",
+    );
     for call in calls {
+        let state = call.refused.map_or_else(|| "carried".to_owned(), |why| format!("refused: {why}"));
         let kind = if call.group { "group" } else { "private" };
         say::line(&format!(
-            "{:<9} {:<12} {kind:<8} {:<10} {:<5} {:<7} {:<8.1} {}",
+            "{:<9} {:<12} {kind:<8} {:<10} {:<5} {:<7} {:<8.1} {}  {state}",
             call.source, call.destination, call.context, call.slot, call.worker, call.seconds, call.session
         ));
     }
@@ -172,17 +175,22 @@ pub(crate) fn kick(paths: &Paths, id: u32) -> Result<()> {
 }
 
 pub(crate) fn drop_call(paths: &Paths, AnySlot { id, slot }: AnySlot) -> Result<()> {
-    request::<(), _>(paths, &ServicesRequest::DropCall { id, slot }, TIMEOUT)?;
-    say::line(&format!("calls of {id} dropped{}", on_slot(slot)));
+    let count: usize = request(paths, &ServicesRequest::DropCall { id, slot }, TIMEOUT)?;
+    dropped(id, slot, count, "call");
     Ok(())
 }
 
 pub(crate) fn drop_dynamic(paths: &Paths, AnySlot { id, slot }: AnySlot) -> Result<()> {
-    request::<(), _>(paths, &ServicesRequest::DropDynamic { id, slot }, TIMEOUT)?;
-    say::line(&format!("dynamic talkgroups of {id} dropped{}", on_slot(slot)));
+    let count: usize = request(paths, &ServicesRequest::DropDynamic { id, slot }, TIMEOUT)?;
+    dropped(id, slot, count, "dynamic talkgroup");
     Ok(())
 }
 
-fn on_slot(slot: Option<u8>) -> String {
-    slot.map(|slot| format!(" on TS{slot}")).unwrap_or_default()
+fn dropped(id: u32, slot: Option<u8>, count: usize, what: &str) {
+    let slot = slot.map(|slot| format!(" on TS{slot}")).unwrap_or_default();
+    say::line(&match count {
+        0 => format!("{id} has no {what}{slot}: nothing to drop"),
+        1 => format!("1 {what} of {id} dropped{slot}"),
+        _ => format!("{count} {what}s of {id} dropped{slot}"),
+    });
 }

@@ -2,7 +2,8 @@
 
 use control::{ContextInfo, HeardInfo, ServicesRequest};
 use events::{RefuseReason, StopReason};
-use tests::{Cluster, HANG, PASSWORD, Repeater, Watch, text, wait_for};
+use nix::sys::signal::Signal;
+use tests::{Cluster, HANG, PASSWORD, Repeater, Watch, signal, text, wait_for};
 
 const TALKER: u32 = 2_501_001;
 const LISTENER: u32 = 2_501_002;
@@ -41,7 +42,10 @@ fn a_dropped_call_ends_for_all() {
     let (first, rest) = call.datagrams().split_at(10);
     talker.talk(first);
     wait_for("the call", || (listener.bursts() > 0).then_some(()));
-    assert_eq!(said(&cluster, &["drop-call", "2501001", "--slot", "2"]), "calls of 2501001 dropped on TS2\n");
+    assert_eq!(
+        said(&cluster, &["drop-call", "2501001", "--slot", "2"]),
+        "1 call of 2501001 dropped on TS2\n"
+    );
     let _ = watch.find(&["TG 91 ", "2590001 ", "ends", "(dropped by operator)"]);
     listener.bursts();
     listener.heard.clear();
@@ -49,6 +53,55 @@ fn a_dropped_call_ends_for_all() {
     talker.talk(rest);
     assert_eq!(listener.bursts(), 0);
     assert_eq!(last_heard(&cluster).ended, Some(StopReason::Dropped));
+}
+
+#[test]
+fn who_has_to_wait_is_shown_when_he_is_heard() {
+    let cluster = Cluster::start(2, "");
+    let (mut first, mut second) = (repeater(&cluster, TALKER), repeater(&cluster, LISTENER));
+    let watch = Watch::monitor(&cluster);
+    let (short, long) = (first.group_call(RADIO, 91, 1), second.group_call(RADIO + 1, 91, 3));
+    let mut short = short.datagrams().iter();
+    let mut long = long.datagrams().iter();
+    first.talk(&[*short.next().unwrap()]);
+    let _ = watch.find(&["TG 91 ", "2590001 ", "starts"]);
+    second.talk(&[*long.next().unwrap()]);
+    let _ = watch.find(&["TG 91 ", "2590002 ", "REFUSED: somebody else talks on it"]);
+    let calls = said(&cluster, &["calls"]);
+    assert!(calls.contains("carried\n") && calls.contains("refused: somebody else talks on it\n"), "{calls}");
+    for (one, other) in short.zip(&mut long) {
+        first.talk(&[*one]);
+        second.talk(&[*other]);
+    }
+    long.for_each(|datagram| second.talk(&[*datagram]));
+    let _ = watch.find(&["2590002 ", "is heard from now on"]);
+    let _ = watch.find(&["2590002 ", "ends after 3."]);
+    let heard = last_heard(&cluster);
+    assert_eq!((heard.radio, heard.refused, heard.ended), (RADIO + 1, None, Some(StopReason::Terminator)));
+}
+
+#[test]
+fn a_call_is_shown_while_services_and_workers_are_started_again() {
+    let cluster = Cluster::start(2, "");
+    let mut talker = repeater(&cluster, TALKER);
+    let watch = Watch::monitor(&cluster);
+    let call = talker.group_call(RADIO, 91, 6);
+    let (early, late) = call.datagrams().split_at(30);
+    talker.talk(early);
+    let _ = watch.find(&["2590001 ", "starts"]);
+    let status = cluster.status();
+    let pids = status.workers.iter().map(|worker| worker.pid).chain([status.services.pid]);
+    pids.for_each(|pid| signal(i32::try_from(pid.unwrap()).unwrap(), Signal::SIGKILL));
+    talker.talk(late.split_last().unwrap().1);
+    let _ = watch.find(&["the services are GONE: events may be missing here"]);
+    let _ = watch.find(&["the services are back"]);
+    let _ = watch.find(&["TG 91 ", "2590001 ", "talks since "]);
+    assert!(said(&cluster, &["calls"]).contains("2590001   91"), "the call goes on");
+    talker.talk(&late[late.len() - 1..]);
+    // It ends once, by its terminator, and no burst of it is forgotten.
+    let end = watch.find(&["2590001 ", "ends"]);
+    let seconds = last_heard(&cluster).seconds;
+    assert!(end.contains("ends after") && (5.0..=7.0).contains(&seconds), "{end}: {seconds}");
 }
 
 #[test]
@@ -79,8 +132,9 @@ fn dropped_dynamic_talkgroups_are_gone() {
     talker.talk(call.datagrams());
     let dynamics = || context(&cluster, TALKER).map_or(0, |context| context.dynamics.ts2.len());
     wait_for("the dynamic talkgroup", || (dynamics() == 1).then_some(()));
-    said(&cluster, &["drop-dynamic", "2501001", "--slot", "1"]);
-    assert_eq!(said(&cluster, &["drop-dynamic", "2501001"]), "dynamic talkgroups of 2501001 dropped\n");
+    let none = "2501001 has no dynamic talkgroup on TS1: nothing to drop\n";
+    assert_eq!(said(&cluster, &["drop-dynamic", "2501001", "--slot", "1"]), none);
+    assert_eq!(said(&cluster, &["drop-dynamic", "2501001"]), "1 dynamic talkgroup of 2501001 dropped\n");
     wait_for("its end", || (dynamics() == 0).then_some(()));
     assert_eq!(context(&cluster, TALKER).unwrap().statics.ts2, [91], "static ones stay");
 }

@@ -39,6 +39,8 @@ pub enum Report {
         /// Why.
         why: Refused,
     },
+    /// One that was refused is carried after all.
+    Carried(SessionReport),
     /// A talker has said its alias.
     Alias {
         /// What it is saying it in.

@@ -143,7 +143,7 @@ pub enum ServicesRequest {
     },
     /// Who is banned? Answered by a list of [`BanInfo`](crate::BanInfo).
     Bans,
-    /// End the calls that a context sends or hears. Answered by `null`; an error if it is not logged in.
+    /// End the calls that a context sends or hears. Answered by their number; an error if it is not logged in.
     DropCall {
         /// The context's ID.
         id: u32,
@@ -151,7 +151,7 @@ pub enum ServicesRequest {
         #[serde(default)]
         slot: Option<u8>,
     },
-    /// End the dynamic talkgroups of a context. Answered by `null`; an error if it is not logged in.
+    /// End the dynamic talkgroups of a context. Answered by their number; an error if it is not logged in.
     DropDynamic {
         /// The context's ID.
         id: u32,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use events::RefuseReason;
 use schedule::Timed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -107,6 +108,8 @@ pub struct CallInfo {
     pub group: bool,
     /// Since its first burst.
     pub seconds: f64,
+    /// Why nobody hears it, while that is so.
+    pub refused: Option<RefuseReason>,
 }
 
 /// A device of the registry; never its password.
@@ -155,10 +158,11 @@ mod tests {
             destination: 91,
             group: true,
             seconds: 1.5,
+            refused: Some(RefuseReason::Taken),
         };
         let expected = concat!(
             r#"{"session":"00000000-0000-0000-0000-000000000000","worker":1,"node":25012,"context":262137001,"#,
-            r#""slot":2,"source":2621370,"destination":91,"group":true,"seconds":1.5}"#
+            r#""slot":2,"source":2621370,"destination":91,"group":true,"seconds":1.5,"refused":"taken"}"#
         );
         assert_eq!(serde_json::to_string(&call).unwrap(), expected);
         let context = ContextInfo {

@@ -37,7 +37,14 @@ pub enum Event {
         /// Why.
         reason: StopReason,
     },
-    /// A transmission that began is carried nowhere.
+    /// A transmission that was refused is carried after all: the other talker has ended.
+    #[serde(rename = "Session-Carried")]
+    SessionCarried {
+        /// Which.
+        #[serde(flatten)]
+        session: Session,
+    },
+    /// A transmission that began is carried nowhere, unless [`Self::SessionCarried`] follows.
     #[serde(rename = "Session-Refused")]
     SessionRefused {
         /// Which.
@@ -154,6 +161,7 @@ impl Event {
             Self::SessionStart { .. }
             | Self::SessionStop { .. }
             | Self::SessionRefused { .. }
+            | Self::SessionCarried { .. }
             | Self::TalkerAlias { .. } => "Session",
             Self::RepeaterConnected { .. }
             | Self::RepeaterDisconnected { .. }

@@ -50,8 +50,8 @@ impl Switch {
                 }
             }
             self.take_the_talk(now, group, index);
-        } else if let Some(session) = self.sessions.get_mut(index) {
-            (session.standing, session.is_echo) = (Standing::Carried, false);
+        } else {
+            self.be_carried(index);
         }
         self.make_routes(now, index);
         true
@@ -59,8 +59,16 @@ impl Switch {
 
     fn take_the_talk(&mut self, now: Now, group: u32, index: u16) {
         self.groups.set_talker(group, Some((index, now.mono)));
-        if let Some(session) = self.sessions.get_mut(index) {
-            (session.standing, session.is_echo) = (Standing::Carried, false);
+        self.be_carried(index);
+    }
+
+    /// A session is carried from now on, and who was told otherwise hears of it.
+    pub(crate) fn be_carried(&mut self, index: u16) {
+        let Some(session) = self.sessions.get_mut(index) else { return };
+        (session.standing, session.is_echo) = (Standing::Carried, false);
+        if std::mem::take(&mut session.is_told_to_wait) {
+            let report = session.report();
+            self.out(Output::Carried { report });
         }
     }
 
@@ -73,6 +81,7 @@ impl Switch {
             return;
         }
         let (report, is_local) = (session.report(), session.origin.is_local());
+        session.is_told_to_wait = is_local;
         if before == Standing::Carried {
             self.fall_silent(now, index);
         }

@@ -222,8 +222,13 @@ pub enum Output {
         /// The radio called.
         radio: u32,
     },
+    /// A session of a context here that was refused is carried after all, since the other talker has ended.
+    Carried {
+        /// What it is.
+        report: SessionReport,
+    },
     /// A session of a context here was refused, after its [`Output::Started`], or a private call of a sibling's
-    /// context to a radio here.
+    /// context to a radio here. What lost to another talker may be carried later.
     Refused {
         /// What it is.
         report: SessionReport,

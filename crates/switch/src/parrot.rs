@@ -174,12 +174,16 @@ impl Switch {
             // A call on its slot has taken the route away.
             let is_heard = !session.routes.is_empty();
             let Some(burst) = answer.recording.bursts.get(answer.next).filter(|_| is_heard) else {
-                let is_whole = answer.recording.bursts.last().is_some_and(|last| last.kind == TERMINATOR);
-                self.end(now, said.session, if is_whole { Ended::Terminator } else { Ended::Timeout });
+                self.end(now, said.session, Ended::Timeout);
                 return false;
             };
             let frame = said.frame(burst, answer.next);
             self.deliver(said.session, &frame);
+            if frame.kind == TERMINATOR {
+                // At once: who keys up next ends nothing twice.
+                self.end(now, said.session, Ended::Terminator);
+                return false;
+            }
             answer.next += 1;
             answer.due = answer.due + BURST_TIME;
         }

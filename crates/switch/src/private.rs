@@ -62,8 +62,12 @@ impl Switch {
         }
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.callee = callee;
-        session.standing = if is_local || callee.is_some() { Standing::Carried } else { Standing::Local };
         let held = session.held.take();
+        match is_local || callee.is_some() {
+            true => self.be_carried(index),
+            false => session.standing = Standing::Local,
+        }
+        let Some(session) = self.sessions.get(index) else { return };
         if is_local && let Some(key) = session.origin.context() {
             self.out(Output::Changed(key));
         }

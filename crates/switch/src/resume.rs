@@ -7,10 +7,10 @@ use stack::{ContextKey, Now, Slot, Slots, Time};
 
 use crate::call::{Call, Target};
 use crate::contexts::Context;
-use crate::io::Output;
+use crate::io::{Kind, Output};
 use crate::record::{Dynamic, Running, read_record};
 use crate::session::{Member, Origin, Session, SessionId, Standing};
-use crate::{MAX_DYNAMICS, Switch};
+use crate::{BURST_TIME, MAX_DYNAMICS, Switch};
 
 /// No dynamic talkgroup that was written down stays longer.
 const MAX_DYNAMIC_TIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,6 +64,7 @@ impl Switch {
                 if let Some(session) = self.sessions.get_mut(index) {
                     (session.context, session.slot, session.is_placed) = (id, slot, false);
                     session.begun = running.begun.min(now.mono);
+                    session.bursts = bursts_since(session.begun, now, running.kind);
                     session.hint = running.callee;
                 }
                 self.come_in(now, index, key, slot);
@@ -123,6 +124,9 @@ impl Switch {
                 && session.group.is_none()
             {
                 session.callee = Some((key, slot));
+                if let Some(caller) = session.origin.context() {
+                    self.out(Output::Changed(caller));
+                }
             }
             self.route_only(index, (key, slot), true);
         }
@@ -187,9 +191,16 @@ impl Switch {
         let mut session = Session::new(running.id(), origin, slot, call, options, now.mono);
         session.is_placed = false;
         session.begun = running.begun.min(now.mono);
+        session.bursts = bursts_since(session.begun, now, kind);
         session.hint = running.callee;
         session
     }
+}
+
+/// How many bursts a call has had that nobody here has counted: speech comes steadily, data does not.
+fn bursts_since(begun: Time, now: Now, kind: Kind) -> u32 {
+    let count = now.mono.since(begun).as_millis() / BURST_TIME.as_millis();
+    if kind == Kind::Voice { u32::try_from(count).unwrap_or(u32::MAX) } else { 0 }
 }
 
 impl Running {

@@ -112,6 +112,8 @@ pub(crate) struct Session {
     pub(crate) is_placed: bool,
     /// It waits since it is a call that runs already, come back another way.
     pub(crate) is_echo: bool,
+    /// The outside was told that it waits, and not yet that it is carried.
+    pub(crate) is_told_to_wait: bool,
     /// Where the radio of a private call was for the worker that had it before: context ID and slot.
     pub(crate) hint: Option<(u32, Slot)>,
     /// The first burst of a private call, until it is known where the radio is.
@@ -146,6 +148,7 @@ impl Session {
             number: 0,
             is_placed: true,
             is_echo: false,
+            is_told_to_wait: false,
             hint: None,
             held: None,
             begun: now,

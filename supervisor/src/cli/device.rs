@@ -1,6 +1,6 @@
 //! What can be said about devices and their talkgroups.
 
-use clap::builder::BoolishValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Subcommand};
 use schedule::{Date, Day, Schedule};
 
@@ -60,7 +60,11 @@ pub(crate) enum Device {
         /// The device's ID
         id: u32,
         /// on: keying a talkgroup ends the one that was keyed before
-        #[arg(value_name = "on|off", action = ArgAction::Set, value_parser = BoolishValueParser::new())]
+        #[arg(
+            value_name = "on|off",
+            action = ArgAction::Set,
+            value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"),
+        )]
         on: bool,
     },
     /// Give a device another password, read from standard input; it is asked for it at its next login

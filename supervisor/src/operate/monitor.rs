@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use control::{ContextInfo, HeardInfo, Paths, ServicesRequest, request};
+use anyhow::{Context, Result};
+use control::{CallInfo, ContextInfo, HeardInfo, Paths, ServicesRequest, request};
 use events::{Event, Record, Session, SessionKind, StopReason};
 use uuid::Uuid;
 
 use super::radios::called;
-use super::{TIMEOUT, word};
+use super::{TIMEOUT, ask_status, word};
 use crate::say::clean;
 
 /// The length of a burst of speech, seconds.
@@ -17,26 +18,59 @@ const BURST: f64 = 0.06;
 /// Names that are remembered; beyond, all are learnt anew.
 const MAX_NAMES: usize = 65_536;
 
+/// How long the services may take to come back, before it is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Until nobody reads any more, or the cluster has ended.
 pub(crate) fn monitor(paths: &Paths) -> Result<()> {
-    // First the stream: what is asked next is then never older than it.
-    let lines = control::events(paths, TIMEOUT)?;
-    let contexts: Vec<ContextInfo> = request(paths, &ServicesRequest::Contexts, TIMEOUT)?;
-    let heard: Vec<HeardInfo> = request(paths, &ServicesRequest::LastHeard { count: u32::MAX }, TIMEOUT)?;
+    let mut events = control::events(paths, TIMEOUT)?;
     let mut view = View::default();
-    view.calls.extend(contexts.into_iter().map(|context| (context.id, clean(&context.call))));
-    view.aliases.extend(heard.into_iter().filter_map(|info| Some((info.radio, clean(&info.alias?)))));
-    let head = format!("{:<9} {:<16} {:<8} {:<20} from", "UTC", "called", "radio", "alias");
-    if writeln!(io::stdout(), "{head}").is_err() {
+    if !say(&format!("{:<9} {:<16} {:<8} {:<20} from", "UTC", "called", "radio", "alias")) {
         return Ok(());
     }
-    for line in lines {
-        let Some(text) = view.line(&line.context("the services' events cannot be read")?) else { continue };
-        // Nobody reads any more: that is the usual end of a pipe.
-        if writeln!(io::stdout(), "{text}").is_err() {
+    loop {
+        for text in view.know(paths)? {
+            if !say(&text) {
+                return Ok(());
+            }
+        }
+        // Services that die break off in the middle of a line.
+        for line in events.map_while(Result::ok) {
+            if view.line(&line).is_some_and(|text| !say(&text)) {
+                return Ok(());
+            }
+        }
+        if !say(&now("the services are GONE: events may be missing here")) {
+            return Ok(());
+        }
+        events = loop {
+            std::thread::sleep(PAUSE);
+            // The supervisor starts them again; without it that was all.
+            ask_status(paths).context("the cluster has ended")?;
+            if let Ok(events) = control::events(paths, TIMEOUT) {
+                break events;
+            }
+        };
+        if !say(&now("the services are back")) {
             return Ok(());
         }
     }
-    bail!("the services have closed the connection: see `bmctl status`, and start the monitor again");
+}
+
+/// False where nobody reads any more: that is the usual end of a pipe.
+fn say(text: &str) -> bool {
+    writeln!(io::stdout(), "{text}").is_ok()
+}
+
+/// A line of our own.
+fn now(text: &str) -> String {
+    at(sys::Clocks::now().wall_us / 1000, text)
+}
+
+/// A line with its time.
+fn at(time_ms: u64, text: &str) -> String {
+    let time = events::utc(time_ms);
+    format!("{}  {text}", time.get(11..19).unwrap_or(&time))
 }
 
 /// What is known from earlier events.
@@ -57,8 +91,31 @@ impl View {
     fn line(&mut self, json: &str) -> Option<String> {
         let Ok(record) = serde_json::from_str::<Record>(json) else { return lost(json) };
         let text = self.text(record.event, record.worker)?;
-        let time = events::utc(record.time_us / 1000);
-        Some(format!("{}  {text}", time.get(11..19).unwrap_or(&time)))
+        Some(at(record.time_us / 1000, &text))
+    }
+
+    /// Learns what was before the stream, which must be there already, so that nothing falls between; the lines of
+    /// the calls that run.
+    fn know(&mut self, paths: &Paths) -> Result<Vec<String>> {
+        let contexts: Vec<ContextInfo> = request(paths, &ServicesRequest::Contexts, TIMEOUT)?;
+        let heard: Vec<HeardInfo> = request(paths, &ServicesRequest::LastHeard { count: u32::MAX }, TIMEOUT)?;
+        let running: Vec<CallInfo> = request(paths, &ServicesRequest::Calls, TIMEOUT)?;
+        self.calls.extend(contexts.into_iter().map(|context| (context.id, clean(&context.call))));
+        self.aliases.extend(heard.into_iter().filter_map(|info| Some((info.radio, clean(&info.alias?)))));
+        Ok(running.iter().map(|call| now(&self.running(call))).collect())
+    }
+
+    fn running(&mut self, call: &CallInfo) -> String {
+        let seconds = call.seconds;
+        let state = match call.refused {
+            Some(why) => {
+                self.refused.insert(call.session);
+                format!("REFUSED {seconds:.1} s ago: {why}")
+            }
+            None => format!("talks since {seconds:.1} s"),
+        };
+        let (called, whence) = (called(call.destination, call.group), (call.context, call.slot));
+        self.columns(&called, call.source, whence, &state)
     }
 
     fn text(&mut self, event: Event, worker: Option<u16>) -> Option<String> {
@@ -94,6 +151,10 @@ impl View {
                 }
                 self.refused.insert(session.session_id);
                 self.session(&session, &format!("REFUSED: {reason}"))
+            }
+            Event::SessionCarried { session } => {
+                self.refused.remove(&session.session_id);
+                self.session(&session, "is heard from now on")
             }
             Event::TalkerAlias { session_id, source_id, talker_alias } => {
                 let alias = clean(&talker_alias);
@@ -138,11 +199,14 @@ impl View {
 
     /// The columns of a session: whom it is for, who talks, where, and what is said of it.
     fn session(&self, session: &Session, what: &str) -> String {
-        let Session { context_id, slot, source_id, destination_id, .. } = *session;
-        let alias = self.aliases.get(&source_id).map_or("", String::as_str);
-        let call = self.calls.get(&context_id).map_or("", String::as_str);
-        let called = called(destination_id, session.is_group());
-        format!("{called:<16} {source_id:<8} {alias:<20.20} via {context_id:<9} {call:<8} TS{slot}  {what}")
+        let called = called(session.destination_id, session.is_group());
+        self.columns(&called, session.source_id, (session.context_id, session.slot), what)
+    }
+
+    fn columns(&self, called: &str, radio: u32, (context, slot): (u32, u8), what: &str) -> String {
+        let alias = self.aliases.get(&radio).map_or("", String::as_str);
+        let call = self.calls.get(&context).map_or("", String::as_str);
+        format!("{called:<16} {radio:<8} {alias:<20.20} via {context:<9} {call:<8} TS{slot}  {what}")
     }
 }
 
@@ -228,8 +292,12 @@ mod tests {
         let refused = Event::SessionRefused { session: session.clone(), reason: RefuseReason::Busy };
         assert!(line(&mut view, refused).unwrap().ends_with("TS2  REFUSED: the radio called is busy"));
         let (state, reason) = (SessionState::Final, StopReason::Timeout);
-        let stop = Event::SessionStop { session, state, data_count: 1, reason };
-        assert_eq!(line(&mut view, stop), None);
+        let stop = Event::SessionStop { session: session.clone(), state, data_count: 1, reason };
+        assert_eq!(line(&mut view, stop.clone()), None);
+        line(&mut view, Event::SessionRefused { session: session.clone(), reason: RefuseReason::Taken });
+        let carried = line(&mut view, Event::SessionCarried { session }).unwrap();
+        assert!(carried.ends_with("TS2  is heard from now on"), "{carried}");
+        assert!(line(&mut view, stop).unwrap().ends_with("ends (timeout)"));
     }
 
     #[test]

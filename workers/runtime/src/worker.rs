@@ -386,6 +386,9 @@ impl Worker {
                 self.stats.add(counter_of_refused(why), 1);
                 self.services.report(&self.stats, &Report::Refused { report, why });
             }
+            Output::Carried { report } => {
+                self.services.report(&self.stats, &Report::Carried(report));
+            }
             Output::Alias { report, alias } => {
                 let alias = alias.as_str().to_owned();
                 self.services.report(&self.stats, &Report::Alias { report, alias });

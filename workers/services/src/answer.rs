@@ -44,16 +44,14 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
         Request::Kick { id } => {
             reply(services.order_context(id, Order::Evict { id, keep: None, gone: Gone::Kicked }))
         }
-        Request::DropCall { id, slot } => reply(
-            slot.map(slot_of)
-                .transpose()
-                .and_then(|slot| services.order_context(id, Order::DropCall { id, slot })),
-        ),
-        Request::DropDynamic { id, slot } => reply(
-            slot.map(slot_of)
-                .transpose()
-                .and_then(|slot| services.order_context(id, Order::DropDynamic { id, slot })),
-        ),
+        Request::DropCall { id, slot } => reply(slot.map(slot_of).transpose().and_then(|slot| {
+            let count = contexts::calls_of(services.host.shards(), id, slot);
+            services.order_context(id, Order::DropCall { id, slot }).map(|()| count)
+        })),
+        Request::DropDynamic { id, slot } => reply(slot.map(slot_of).transpose().and_then(|slot| {
+            let count = contexts::dynamics_of(services.host.shards(), id, slot, Time(clocks.mono_us));
+            services.order_context(id, Order::DropDynamic { id, slot }).map(|()| count)
+        })),
         _ => reply(Err::<(), _>(Error::NoRequest("one that is not known here".to_owned()))),
     }
 }

@@ -20,6 +20,8 @@ const DOUBT_US: u64 = 2_000_000;
 struct Call {
     worker: u8,
     report: SessionReport,
+    /// Why nobody hears it, while that is so.
+    refused: Option<RefuseReason>,
     /// While in doubt: when it is dropped, monotonic microseconds.
     drop_at: Option<u64>,
 }
@@ -32,9 +34,16 @@ impl Calls {
     pub(crate) fn started(&mut self, worker: u8, report: SessionReport) -> bool {
         let known = self.0.contains_key(&report.session);
         if known || self.0.len() < MAX_CALLS {
-            self.0.insert(report.session, Call { worker, report, drop_at: None });
+            self.0.insert(report.session, Call { worker, report, refused: None, drop_at: None });
         }
         !known
+    }
+
+    /// A session is refused, or is carried after all.
+    pub(crate) fn refused(&mut self, session: SessionId, why: Option<RefuseReason>) {
+        if let Some(call) = self.0.get_mut(&session) {
+            call.refused = why;
+        }
     }
 
     pub(crate) fn stopped(&mut self, session: SessionId) {
@@ -58,9 +67,22 @@ impl Calls {
         }
     }
 
-    /// Takes out the sessions that were in doubt for too long, each with its worker.
-    pub(crate) fn expire(&mut self, now_us: u64) -> Vec<(u8, SessionReport)> {
+    /// Takes out the sessions that were in doubt for too long, each with its worker. Those that turn out to run
+    /// are asked for only if there are any.
+    pub(crate) fn expire(
+        &mut self,
+        now_us: u64,
+        running: impl FnOnce() -> BTreeSet<SessionId>,
+    ) -> Vec<(u8, SessionReport)> {
         let expired = |call: &Call| call.drop_at.is_some_and(|at| at <= now_us);
+        if !self.0.values().any(expired) {
+            return Vec::new();
+        }
+        for session in running() {
+            if let Some(call) = self.0.get_mut(&session) {
+                call.drop_at = None;
+            }
+        }
         let gone = self.0.values().filter(|call| expired(call));
         let gone = gone.map(|call| (call.worker, call.report)).collect();
         self.0.retain(|_, call| !expired(call));
@@ -87,6 +109,7 @@ fn call_info(call: &Call, wall_us: u64) -> CallInfo {
         destination: report.destination,
         group: report.call == CallType::Group,
         seconds: std::time::Duration::from_micros(since_us).as_secs_f64(),
+        refused: call.refused,
     }
 }
 
@@ -104,6 +127,11 @@ pub(crate) fn stop_event(report: &SessionReport, reason: StopReason) -> Event {
 /// The event of a session that is carried nowhere.
 pub(crate) fn refused_event(report: &SessionReport, reason: RefuseReason) -> Event {
     Event::SessionRefused { session: session(report), reason }
+}
+
+/// The event of a session that is carried after all.
+pub(crate) fn carried_event(report: &SessionReport) -> Event {
+    Event::SessionCarried { session: session(report) }
 }
 
 /// The event of a talker's alias.
@@ -196,10 +224,10 @@ pub(crate) mod tests {
         }
         calls.doubt_worker(0, 1_000_000);
         calls.doubt_worker(0, 2_000_000);
-        assert!(calls.expire(2_999_999).is_empty());
+        assert!(calls.expire(2_999_999, BTreeSet::new).is_empty());
         assert!(!calls.started(0, report(2)), "known all the time");
-        assert_eq!(calls.expire(3_000_000), [(0, report(1))]);
-        assert!(calls.expire(u64::MAX).is_empty());
+        assert_eq!(calls.expire(3_000_000, BTreeSet::new), [(0, report(1))]);
+        assert!(calls.expire(u64::MAX, BTreeSet::new).is_empty());
     }
 
     #[test]
@@ -208,7 +236,29 @@ pub(crate) mod tests {
         calls.started(0, report(1));
         calls.started(0, report(2));
         calls.doubt_others(&BTreeSet::from([report(2).session]), 0);
-        assert_eq!(calls.expire(DOUBT_US), [(0, report(1))]);
+        assert_eq!(calls.expire(DOUBT_US, BTreeSet::new), [(0, report(1))]);
+    }
+
+    #[test]
+    fn a_session_in_doubt_that_runs_stays() {
+        let mut calls = Calls::default();
+        calls.started(0, report(1));
+        calls.started(0, report(2));
+        calls.doubt_worker(0, 0);
+        let running = || BTreeSet::from([report(1).session]);
+        assert_eq!(calls.expire(DOUBT_US, running), [(0, report(2))]);
+        assert!(calls.expire(u64::MAX, BTreeSet::new).is_empty(), "it is in doubt no more");
+        assert_eq!(calls.list(0).len(), 1);
+    }
+
+    #[test]
+    fn a_refusal_is_said_as_long_as_it_holds() {
+        let mut calls = Calls::default();
+        calls.started(0, report(1));
+        calls.refused(report(1).session, Some(RefuseReason::Taken));
+        assert_eq!(calls.list(0)[0].refused, Some(RefuseReason::Taken));
+        calls.refused(report(1).session, None);
+        assert_eq!(calls.list(0)[0].refused, None);
     }
 
     #[test]

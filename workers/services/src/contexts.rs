@@ -73,6 +73,41 @@ pub(crate) fn any<'a>(mut shards: impl Iterator<Item = &'a Shard>, id: u32) -> b
     shards.any(|shard| shard.contexts().any(|(described, _)| described.id == id))
 }
 
+/// How many calls the contexts of an ID are sending and hearing, on this slot or on both.
+pub(crate) fn calls_of<'a>(shards: impl Iterator<Item = &'a Shard>, id: u32, on: Option<Slot>) -> usize {
+    let calls = |record: &Record, slot: Slot| {
+        let at = slot.index();
+        usize::from(record.running[at].is_some()) + usize::from(record.heard[at].is_some())
+    };
+    count(shards, id, on, calls)
+}
+
+/// How many dynamic talkgroups the contexts of an ID have, on this slot or on both.
+pub(crate) fn dynamics_of<'a>(
+    shards: impl Iterator<Item = &'a Shard>,
+    id: u32,
+    on: Option<Slot>,
+    now: Time,
+) -> usize {
+    count(shards, id, on, |record, slot| dynamics(record, slot, now).len())
+}
+
+fn count<'a>(
+    shards: impl Iterator<Item = &'a Shard>,
+    id: u32,
+    on: Option<Slot>,
+    what: impl Fn(&Record, Slot) -> usize,
+) -> usize {
+    let its = shards.flat_map(Shard::contexts).filter(|(described, _)| described.id == id);
+    its.map(|(described, record)| {
+        // One with one slot has it under either number.
+        let has_both = described.config.is_none_or(|config| config.slots == Slots::Both);
+        let meant = Slot::ALL.into_iter().filter(|&slot| !has_both || on.is_none_or(|on| on == slot));
+        meant.map(|slot| what(&record, slot)).sum::<usize>()
+    })
+    .sum()
+}
+
 /// The IDs of all contexts.
 pub(crate) fn ids<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<u32> {
     shards.flat_map(Shard::contexts).map(|(described, _)| described.id).collect()

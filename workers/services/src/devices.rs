@@ -43,6 +43,9 @@ impl Services {
     /// Blocks a talkgroup for a device.
     pub(crate) fn device_block(&mut self, id: u32, talkgroup: u32) -> Result<DeviceInfo, Error> {
         self.change(id, |device| {
+            if device.blocked.contains(&talkgroup) {
+                return Err(Error::Blocked { id, talkgroup });
+            }
             device.blocked.push(talkgroup);
             Ok(())
         })

@@ -39,10 +39,10 @@ pub(crate) enum Error {
     #[error("device {0} is in the registry already; remove it first, or give it another password")]
     DeviceExists(u32),
     /// A device that is not there.
-    #[error("device {0} is not in the registry; see the list of devices")]
+    #[error("device {0} is not in the registry; `bmctl device list` shows who is")]
     NoDevice(u32),
     /// Nobody is logged in under this ID.
-    #[error("no context has the ID {0}; see the list of contexts")]
+    #[error("no context has the ID {0}; `bmctl contexts` shows who is logged in")]
     NoContext(u32),
     /// A slot that does not exist.
     #[error("slot {0}: write 1 or 2")]
@@ -89,6 +89,14 @@ pub(crate) enum Error {
          `bmctl device unblock {id} {talkgroup}`"
     )]
     IsBlocked {
+        /// The device.
+        id: u32,
+        /// The talkgroup.
+        talkgroup: u32,
+    },
+    /// A talkgroup that is blocked already.
+    #[error("talkgroup {talkgroup} is blocked for device {id} already")]
+    Blocked {
         /// The device.
         id: u32,
         /// The talkgroup.

@@ -50,14 +50,17 @@ impl Heard {
         self.calls.insert(context, call.to_owned());
     }
 
-    pub(crate) fn started(&mut self, report: &SessionReport) {
-        let _ = self.entry(report);
+    /// Nobody hears it, for a reason or no longer.
+    pub(crate) fn refused(&mut self, report: &SessionReport, why: Option<RefuseReason>) {
+        if let Some(info) = self.entry(report) {
+            info.refused = why;
+        }
     }
 
-    pub(crate) fn refused(&mut self, report: &SessionReport, why: RefuseReason) {
-        if let Some(info) = self.entry(report) {
-            info.refused = Some(why);
-        }
+    /// Why nobody hears the newest session of its radio.
+    pub(crate) fn why_refused(&self, report: &SessionReport) -> Option<RefuseReason> {
+        let session = Uuid::from_u128(report.session.uuid());
+        self.by_radio.get(&report.source).filter(|info| info.session == session)?.refused
     }
 
     pub(crate) fn alias(&mut self, report: &SessionReport, alias: &str) {
@@ -159,12 +162,12 @@ mod tests {
     #[test]
     fn the_newest_session_of_each_radio() {
         let mut heard = Heard::default();
-        heard.started(&of(1, 1_000_000));
+        heard.refused(&of(1, 1_000_000), None);
         heard.alias(&of(1, 1_000_000), "N0CALL");
         heard.stopped(&of(1, 1_000_000), StopReason::Terminator, 9_000_000);
-        heard.started(&of(2, 2_000_000));
-        heard.started(&of(1, 3_000_000));
-        heard.refused(&of(1, 3_000_000), RefuseReason::Busy);
+        heard.refused(&of(2, 2_000_000), None);
+        heard.refused(&of(1, 3_000_000), None);
+        heard.refused(&of(1, 3_000_000), Some(RefuseReason::Busy));
         heard.stopped(&of(1, 1_000_000), StopReason::Timeout, 9_000_000);
         let list = heard.list(9, 4_500_000);
         let [first, second] = &list[..] else { panic!("{list:?}") };
@@ -182,12 +185,12 @@ mod tests {
     fn changes_are_told_once() {
         let mut heard = Heard::default();
         heard.named(262_137_001, "DB0ABC");
-        heard.started(&of(1, 1));
+        heard.refused(&of(1, 1), None);
         let changes = heard.take_changes();
         assert_eq!((changes.len(), changes[0].1.as_ref().map(|info| &*info.call)), (1, Some("DB0ABC")));
         assert!(heard.take_changes().is_empty());
         for radio in 2..=4097 {
-            heard.started(&of(radio, u64::from(radio) * 1000));
+            heard.refused(&of(radio, u64::from(radio) * 1000), None);
         }
         let changes = heard.take_changes();
         assert_eq!((changes.len(), &changes[0]), (4097, &(1, None)), "the oldest is forgotten");
@@ -196,8 +199,8 @@ mod tests {
     #[test]
     fn what_was_kept_is_known_again() {
         let mut heard = Heard::default();
-        heard.started(&of(1, 1_000_000));
-        heard.started(&of(2, 2_000_000));
+        heard.refused(&of(1, 1_000_000), None);
+        heard.refused(&of(2, 2_000_000), None);
         let kept: Vec<HeardInfo> = heard.take_changes().into_iter().filter_map(|(_, info)| info).collect();
         let running = BTreeSet::from([Uuid::from_u128(report(1_000_000).session.uuid())]);
         let mut heard = Heard::new(kept, &running, BTreeMap::new());

@@ -61,6 +61,9 @@ impl Services {
             }
         }
         let heard = Heard::new(registry.heard()?, &running, contexts::calls(host.shards()));
+        for report in host.served_shards().flat_map(contexts::Shard::running) {
+            calls.refused(report.session, heard.why_refused(&report));
+        }
         let (bans, unreadable) = registry.bans()?;
         for id in unreadable {
             log::line(format_args!(
@@ -121,7 +124,10 @@ impl Services {
             self.keep_heard();
         }
         self.look_after_timed(wall_us);
-        for (worker, report) in self.calls.expire(now_us) {
+        let host = &self.host;
+        let is_ready = |slot| host.info(slot).is_some_and(|info| info.state == State::Ready);
+        let running = || contexts::sessions(host.shards().filter(|shard| is_ready(shard.worker)));
+        for (worker, report) in self.calls.expire(now_us, running) {
             self.heard.stopped(&report, StopReason::Unknown, wall_us);
             self.bus.emit(Some(worker), calls::stop_event(&report, StopReason::Unknown));
         }
@@ -156,8 +162,10 @@ impl Services {
             Report::Ask { shard, ask: Ask::Login(login) } => self.login(slot, shard, &login),
             Report::Notice { notice, .. } => self.notice(slot, notice),
             Report::Started(report) => {
-                if self.calls.started(slot, report) {
-                    self.heard.started(&report);
+                let is_new = self.calls.started(slot, report);
+                // A worker that was started again has decided nothing of it yet.
+                self.heard.refused(&report, None);
+                if is_new {
                     self.bus.emit(Some(slot), calls::start_event(&report));
                 }
             }
@@ -169,8 +177,14 @@ impl Services {
             }
             Report::Refused { report, why } => {
                 let reason = calls::refuse_reason(why);
-                self.heard.refused(&report, reason);
+                self.calls.refused(report.session, Some(reason));
+                self.heard.refused(&report, Some(reason));
                 self.bus.emit(Some(slot), calls::refused_event(&report, reason));
+            }
+            Report::Carried(report) => {
+                self.calls.refused(report.session, None);
+                self.heard.refused(&report, None);
+                self.bus.emit(Some(slot), calls::carried_event(&report));
             }
             Report::Alias { report, alias } => {
                 let Some(alias) = clean_alias(&alias) else { return };

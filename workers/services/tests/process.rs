@@ -189,7 +189,9 @@ fn what_happens_is_told_to_whoever_listens() {
     expected.iter().for_each(|expected| expect(expected, Some(0)));
 
     // A worker dies during a call, and its successor does not know of it.
-    cluster.report(1, &Report::Started(report));
+    let mut lost = report;
+    lost.session.key += 1;
+    cluster.report(1, &Report::Started(lost));
     expect(r#"{"Event":"Session-Start"}"#, Some(1));
     services.tell(&Parent::WorkerInfo(info(1, None, State::Failed)));
     expect(r#"{"Event":"Worker-Died","Pid":100,"Reason":"signal SIGKILL"}"#, Some(1));

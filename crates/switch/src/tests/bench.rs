@@ -231,6 +231,7 @@ impl Bench {
                     format!("heard {radio} on TS{}", slot.number())
                 }
                 Output::Dropped(dropped) => format!("dropped: {dropped:?}"),
+                Output::Carried { report } => format!("carried {}", report.destination),
                 Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
                 Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),

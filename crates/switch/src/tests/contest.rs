@@ -33,6 +33,7 @@ struct Pair {
     /// What each listener heard: when, and from which talker.
     heard: BTreeMap<(usize, ContextKey), Vec<(Time, u32)>>,
     refused: Vec<(u32, Refused)>,
+    carried: Vec<u32>,
 }
 
 /// Radio at the worker with this number.
@@ -68,6 +69,7 @@ impl Pair {
             delay,
             heard: BTreeMap::new(),
             refused: Vec::new(),
+            carried: Vec::new(),
         };
         for worker in 0..2 {
             for index in 0..=LISTENERS {
@@ -102,6 +104,7 @@ impl Pair {
                     self.at(self.now.mono + self.delay, 1 - worker, Event::Hear(forward));
                 }
                 Output::Refused { report, why } => self.refused.push((report.source, why)),
+                Output::Carried { report } => self.carried.push(report.source),
                 _ => {}
             }
         }
@@ -178,5 +181,6 @@ proptest! {
             }
         }
         prop_assert_eq!(&pair.refused, &[(radio(second), Refused::Taken)]);
+        prop_assert_eq!(&pair.carried, &[radio(second)], "once the first has ended");
     }
 }

@@ -29,8 +29,9 @@ impl Switch {
         }
         let places = self.check_contexts();
         self.check_groups();
-        // A few more while the parrot has moved its alarm forward, or a record was restored.
-        assert!(self.timers.len() <= numbers + places + 64, "{} timers", self.timers.len());
+        // One for each session, and for each context one for its dynamics and two for its slots; a few more while the
+        // parrot has moved its alarm forward, or a record was restored.
+        assert!(self.timers.len() <= numbers + 3 * places + 64, "{} timers", self.timers.len());
         assert!(self.remote.len() <= 128);
     }
 

@@ -128,6 +128,19 @@ fn a_new_call_interrupts_it() {
 }
 
 #[test]
+fn who_keys_up_right_after_it_ended_ends_nothing_twice() {
+    let mut bench = one();
+    bench.over("A", Slot::One, PARROT);
+    let mut kinds = Vec::new();
+    while kinds.last() != Some(&TERMINATOR) {
+        bench.pass_ms(10);
+        kinds.extend(bench.bursts("A").iter().map(|heard| heard.frame.kind));
+    }
+    bench.over("A", Slot::One, 91);
+    assert_eq!(bench.bursts("A").len(), 0);
+}
+
+#[test]
 fn the_last_of_two_short_calls_is_answered() {
     let mut bench = one();
     bench.over("A", Slot::One, PARROT);

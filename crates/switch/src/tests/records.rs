@@ -33,7 +33,7 @@ fn a_running_call_and_its_subscription_go_on() {
     bench.unkey("A");
     assert_eq!(bench.forwarded.last().unwrap().key, before.1);
     assert_eq!(bench.hears("B"), ["TS2 91 by A: 4"]);
-    assert_eq!(bench.log(&["started", "stopped"]), ["stopped 91: Terminator, 3 bursts"]);
+    assert_eq!(bench.log(&["started", "stopped"]), ["stopped 91: Terminator, 6 bursts"]);
 
     // What B keyed 91 for ends when it would have ended.
     bench.pass(DYNAMIC_TIME);

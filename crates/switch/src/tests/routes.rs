@@ -1,12 +1,42 @@
-//! A second review: each a defect that was there when this was written.
+//! What once went wrong with routes, waits and restarts: each a small case of its own.
 
-use stack::{Slot, Slots};
+use stack::{Profile, Slot, Slots};
 
 use super::bench::{Bench, HEADER, NODE, SIBLING, TERMINATOR, frame};
 use crate::{ALL_CALL, Forward, Input, Place, Settings, Switch, read_record};
 use dmr::BurstKind;
 
 const VOICE: BurstKind = BurstKind::Voice(0);
+
+#[test]
+fn a_talkgroup_that_is_blocked_while_it_is_talked_to_is_heard_no_more() {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[]);
+    bench.repeater("B", &[], &[91]);
+    bench.key("A", Slot::Two, 91);
+    bench.talk(&["A"], 3);
+    assert_eq!(bench.bursts("B").len(), 4);
+    let mut profile = Profile::repeater(250_000, Slots::Both, Default::default());
+    profile.blocked = vec![91];
+    bench.input(Input::Up { context: bench.context("A"), profile });
+    bench.talk(&["A"], 3);
+    let rest = bench.bursts("B");
+    assert_eq!((rest.len(), rest[0].frame.kind), (1, TERMINATOR));
+    assert_eq!(bench.log(&["refused"]), ["refused 91: Blocked"]);
+}
+
+#[test]
+fn bursts_before_a_restart_are_counted_by_the_clock() {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[]);
+    bench.repeater("B", &[], &[91]);
+    bench.key("A", Slot::Two, 91);
+    bench.talk(&["A"], 48);
+    replace(&mut bench, &[("A", [&[], &[]]), ("B", [&[], &[91]])]);
+    bench.talk(&["A"], 6);
+    let (_, session) = bench.switch.sessions.iter().next().unwrap();
+    assert!((53..=55).contains(&session.bursts), "{}", session.bursts);
+}
 
 /// The worker is replaced: contexts come again one by one, each with its statics and then its record.
 fn replace(bench: &mut Bench, contexts: &[(&'static str, [&[u32]; 2])]) {
@@ -179,7 +209,7 @@ fn a_private_call_does_not_go_to_who_has_the_callees_place_after_a_restart() {
     // The callee goes, and another device gets its place in the shard.
     bench.down("L");
     bench.places.clear();
-    let profile = stack::Profile::repeater(777, Slots::Both, [vec![], vec![]]);
+    let profile = Profile::repeater(777, Slots::Both, [vec![], vec![]]);
     bench.input(Input::Up { context: bench.context("L"), profile: profile.clone() });
     // The caller's record is written anew: something happens on its other slot.
     bench.frame("A", Slot::Two, 99, &frame(8, 92, HEADER));

@@ -248,8 +248,9 @@ fn calls_and_dynamic_talkgroups_of_a_context_are_dropped() {
     let mut cluster = Cluster::new();
     device::with_a_call(&mut cluster.states[1], 25_012, ID, 91);
     let _services = cluster.start();
-    cluster.ask::<()>(&ServicesRequest::DropCall { id: ID, slot: Some(2) }).unwrap();
-    cluster.ask::<()>(&ServicesRequest::DropDynamic { id: ID, slot: None }).unwrap();
+    let calls: usize = cluster.ask(&ServicesRequest::DropCall { id: ID, slot: Some(2) }).unwrap();
+    let dynamics: usize = cluster.ask(&ServicesRequest::DropDynamic { id: ID, slot: None }).unwrap();
+    assert_eq!((calls, dynamics), (1, 1), "the call and the talkgroup that it keyed");
     for worker in &mut cluster.workers {
         assert_eq!(worker.order(), Order::DropCall { id: ID, slot: Some(Slot::Two) });
         assert_eq!(worker.order(), Order::DropDynamic { id: ID, slot: None });

@@ -307,6 +307,7 @@ impl World {
                     self.written.insert(context, record);
                 }
                 Output::Refused { .. }
+                | Output::Carried { .. }
                 | Output::Alias { .. }
                 | Output::Blocked { .. }
                 | Output::Dropped(_) => {}
@@ -316,7 +317,7 @@ impl World {
         if on("SLOTS") {
             self.workers[worker].switch.check_no_slot_is_passed_by(self.now.mono);
         }
-        if on("RECORDS") && self.checks % 8 == 0 {
+        if on("RECORDS") && self.checks.is_multiple_of(8) {
             self.check_records(worker);
         }
     }
