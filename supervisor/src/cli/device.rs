@@ -12,7 +12,7 @@ pub(crate) enum Device {
     Add {
         /// Its ID as it sends it: usually 6 or 7 digits, 9 for a hotspot
         id: u32,
-        /// Its call sign
+        /// Its call sign: a note, not checked when it logs in
         #[arg(long)]
         call: Option<String>,
         /// Static talkgroups of TS1, with commas
