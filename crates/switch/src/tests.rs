@@ -9,6 +9,7 @@ mod parrot;
 mod private;
 mod records;
 mod regressions;
+mod restarts;
 mod routes;
 mod siblings;
 mod simulation;

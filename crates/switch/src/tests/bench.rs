@@ -256,6 +256,11 @@ impl Bench {
         self.heard.remove(name).unwrap_or_default()
     }
 
+    /// What each burst is that a repeater heard since it was last asked for, and for which talkgroup or radio.
+    pub(super) fn kinds(&mut self, name: &str) -> Vec<(u32, BurstKind)> {
+        self.bursts(name).iter().map(|heard| (heard.frame.destination, heard.frame.kind)).collect()
+    }
+
     /// The same in words, call by call: slot, talkgroup or radio called, who talks, how many bursts.
     pub(super) fn hears(&mut self, name: &str) -> Vec<String> {
         let bursts = self.bursts(name);
