@@ -7,6 +7,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use channel::{Child, Order, Parent, Report};
 use control::{CallInfo, ContextInfo, ContextState, DeviceInfo, DeviceList, Secret, ServicesRequest, State};
@@ -49,9 +50,18 @@ fn device_add(id: u32, password: Option<&str>, ts2: Vec<u32>) -> ServicesRequest
     ServicesRequest::DeviceAdd { id, password, call: None, ts1: vec![], ts2, blocked, single }
 }
 
+/// The stream of events, read by a thread so that none is waited for without end.
+fn events(cluster: &Cluster) -> Receiver<String> {
+    let lines = control::events(&cluster.paths, PATIENCE).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    receiver
+}
+
 /// The next event, with its time checked and taken out.
-fn next(lines: &mut control::Lines) -> Value {
-    let mut event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+fn next(lines: &Receiver<String>) -> Value {
+    let line = lines.recv_timeout(PATIENCE).expect("another event");
+    let mut event: Value = serde_json::from_str(&line).unwrap();
     assert!(event.as_object_mut().unwrap().remove("Time").is_some());
     event
 }
@@ -158,7 +168,7 @@ fn calls_are_known_again_after_a_restart() {
 fn what_happens_is_told_to_whoever_listens() {
     let mut cluster = Cluster::new();
     let services = cluster.start();
-    let mut lines = control::events(&cluster.paths, PATIENCE).unwrap();
+    let lines = events(&cluster);
     let report = device::with_a_call(&mut cluster.states[0], 25_011, ID, 91);
 
     let from = "192.0.2.7:1".parse().unwrap();
@@ -177,8 +187,8 @@ fn what_happens_is_told_to_whoever_listens() {
         r#"{"Event":"Repeater-Disconnected","ContextID":2501001,"Reason":"an operator threw it out"}"#,
         r#"{"Event":"Repeater-Refused","ContextID":2501001,"Reason":"wrong password"}"#,
     ];
-    let mut expect = |expected: &str, worker: Option<u8>| {
-        let event = next(&mut lines);
+    let expect = |expected: &str, worker: Option<u8>| {
+        let event = next(&lines);
         let expected: Value = serde_json::from_str(expected).unwrap();
         for (key, value) in expected.as_object().unwrap() {
             assert_eq!(&event[key], value, "{event}");
@@ -205,7 +215,7 @@ fn what_happens_is_told_to_whoever_listens() {
     expect(r#"{"Event":"System-Stopping"}"#, None);
     assert_eq!(services.said(), Child::Stopped);
     assert_eq!(services.ended(), Ended::Code(0));
-    assert!(lines.next().is_none());
+    assert_eq!(lines.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]

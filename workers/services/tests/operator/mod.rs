@@ -1,5 +1,7 @@
 //! What an operator asks of the services, and what workers report beside calls.
 
+use std::sync::mpsc::Receiver;
+
 use channel::{Order, Parent, Report};
 use control::{BanInfo, DeviceInfo, DeviceList, HeardInfo, ServicesRequest, State};
 use events::{RefuseReason, StopReason};
@@ -10,8 +12,8 @@ use stack::{DeviceSettings, Gone, Notice, Slot, Verdict};
 use switch::{Ended as CallEnded, Refused, SessionReport};
 use sys::Ended;
 
-use crate::support::{Cluster, PATIENCE, Worker, device, info};
-use crate::{ID, answer, ask, device_add, evict, login, next, registered};
+use crate::support::{Cluster, Worker, device, info};
+use crate::{ID, answer, ask, device_add, events, evict, login, next, registered};
 
 const RADIO: u32 = 2_621_370;
 
@@ -24,7 +26,7 @@ fn thrown_out(id: u32) -> Order {
 }
 
 /// The next event of this name.
-fn event(lines: &mut control::Lines, name: &str) -> Value {
+fn event(lines: &Receiver<String>, name: &str) -> Value {
     std::iter::repeat_with(|| next(lines)).find(|event| event["Event"] == name).unwrap()
 }
 
@@ -39,7 +41,7 @@ fn bans_reach_workers_logins_and_contexts_and_outlive_the_services() {
     let hotspot = RADIO * 100 + 1;
     device::with_a_call(&mut cluster.states[1], 25_012, hotspot, 91);
     let services = cluster.start();
-    let mut lines = control::events(&cluster.paths, PATIENCE).unwrap();
+    let lines = events(&cluster);
     let banned: BanInfo = cluster.ask(&ban(RADIO, None)).unwrap();
     assert_eq!(
         (banned.id, banned.until_ms, &*banned.by, &*banned.reason),
@@ -51,13 +53,13 @@ fn bans_reach_workers_logins_and_contexts_and_outlive_the_services() {
         assert_eq!(worker.order(), thrown_out(RADIO));
         assert_eq!(worker.order(), thrown_out(hotspot), "a hotspot of his");
     }
-    let told = event(&mut lines, "Radio-Banned");
+    let told = event(&lines, "Radio-Banned");
     assert_eq!((&told["RadioID"], &told["By"], told.get("Until")), (&RADIO.into(), &"operator".into(), None));
 
     let again = login(hotspot, 1, config::DEVELOPMENT_PASSWORD);
     cluster.report(0, &ask(again.clone()));
     assert_eq!(order(&mut cluster.workers[0]), answer(&again, Verdict::Refused { tell: true }));
-    let refused = event(&mut lines, "Repeater-Refused");
+    let refused = event(&lines, "Repeater-Refused");
     assert_eq!(refused["Reason"], "banned for ever: lift it with `bmctl unban 2621370`");
 
     // The next services know it, and so does each worker that is started anew.
@@ -86,9 +88,9 @@ fn bans_reach_workers_logins_and_contexts_and_outlive_the_services() {
 fn bans_end_by_themselves_and_radios_that_key_up_too_often_are_banned() {
     let mut cluster = Cluster::new();
     let _services = cluster.start();
-    let mut lines = control::events(&cluster.paths, PATIENCE).unwrap();
+    let lines = events(&cluster);
     cluster.report(1, &Report::Blocked { radio: RADIO, context: 262_137, seconds: 3600 });
-    let told = event(&mut lines, "Radio-Banned");
+    let told = event(&lines, "Radio-Banned");
     assert_eq!(told["Reason"], "keyed up more than 5 times under 2 s within 60 s at 262137");
     assert_eq!(told["By"], "keyed up too often");
     let [auto] = cluster.ask::<Vec<BanInfo>>(&ServicesRequest::Bans).unwrap().try_into().unwrap();
@@ -101,7 +103,7 @@ fn bans_end_by_themselves_and_radios_that_key_up_too_often_are_banned() {
         assert_eq!((order(worker), order(worker)), (until(&auto), until(&short)));
         assert_eq!(order(worker), Order::Ban { radio: RADIO, until_ms: 0 });
     }
-    let over = event(&mut lines, "Radio-Unbanned");
+    let over = event(&lines, "Radio-Unbanned");
     assert_eq!((&over["RadioID"], &over["Reason"]), (&RADIO.into(), &"its time is over".into()));
     assert!(cluster.ask::<Vec<BanInfo>>(&ServicesRequest::Bans).unwrap().is_empty());
     for (id, seconds, expected) in [
@@ -197,7 +199,7 @@ fn timed_talkgroups_are_told_again_at_the_start() {
 fn refusals_and_aliases_are_events_and_the_last_heard_outlive_the_services() {
     let mut cluster = Cluster::new();
     let services = cluster.start();
-    let mut lines = control::events(&cluster.paths, PATIENCE).unwrap();
+    let lines = events(&cluster);
     let report = device::with_a_call(&mut cluster.states[0], 25_011, ID, 91);
     let from = "192.0.2.7:1".parse().unwrap();
     let up = Notice::Up { id: ID, from, call: "N0CALL".to_owned(), software: String::new() };
@@ -207,14 +209,14 @@ fn refusals_and_aliases_are_events_and_the_last_heard_outlive_the_services() {
     cluster.report(0, &Report::Alias { report: distress, alias: "DL1ABC\u{1b}[2J\n".to_owned() });
     cluster.report(0, &Report::Refused { report: distress, why: Refused::NoRoute });
     cluster.report(0, &Report::Stopped { report: distress, ended: CallEnded::TooLong });
-    let start = event(&mut lines, "Session-Start");
+    let start = event(&lines, "Session-Start");
     assert_eq!(start["Emergency"], true);
-    let alias = event(&mut lines, "Talker-Alias");
+    let alias = event(&lines, "Talker-Alias");
     assert_eq!((&alias["TalkerAlias"], &alias["SourceID"]), (&"DL1ABC[2J".into(), &RADIO.into()));
     assert_eq!(alias["SessionID"], start["SessionID"]);
-    let refused = event(&mut lines, "Session-Refused");
+    let refused = event(&lines, "Session-Refused");
     assert_eq!((&refused["Reason"], &refused["DestinationID"]), (&"no_route".into(), &91.into()));
-    let stop = event(&mut lines, "Session-Stop");
+    let stop = event(&lines, "Session-Stop");
     assert_eq!((&stop["Reason"], &stop["DataCount"]), (&"too long".into(), &50.into()));
 
     let later = SessionReport { source: 7, emergency: false, ..report };
@@ -223,7 +225,7 @@ fn refusals_and_aliases_are_events_and_the_last_heard_outlive_the_services() {
         ..later
     };
     cluster.report(0, &Report::Started(later));
-    assert_eq!(event(&mut lines, "Session-Start").get("Emergency"), None);
+    assert_eq!(event(&lines, "Session-Start").get("Emergency"), None);
     let heard =
         |cluster: &Cluster| cluster.ask::<Vec<HeardInfo>>(&ServicesRequest::LastHeard { count: 20 }).unwrap();
     let check = |list: &[HeardInfo]| {
