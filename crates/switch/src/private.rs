@@ -63,13 +63,14 @@ impl Switch {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.callee = callee;
         let held = session.held.take();
-        match is_local || callee.is_some() {
-            true => self.be_carried(index),
-            false => session.standing = Standing::Local,
+        let caller = session.origin.context();
+        if is_local || callee.is_some() {
+            self.be_carried(index);
+        } else {
+            session.standing = Standing::Local;
         }
-        let Some(session) = self.sessions.get(index) else { return };
-        if is_local && let Some(key) = session.origin.context() {
-            self.out(Output::Changed(key));
+        if let Some(caller) = caller {
+            self.out(Output::Changed(caller));
         }
         self.make_routes(now, index);
         let is_carried = |session: &Session| session.standing == Standing::Carried;

@@ -40,15 +40,14 @@ impl Switch {
     /// What a context says to a talkgroup that is blocked for it is not carried on.
     fn stop_blocked(&mut self, now: Now, key: ContextKey) {
         let Some(context) = self.contexts.get(key) else { return };
-        let incoming = context.slots.each_ref().map(|state| state.incoming);
-        for index in incoming.into_iter().flatten() {
-            let is_blocked = |session: &Session| {
-                session.group.is_some() && context.profile.blocked.contains(&session.call.destination)
-            };
-            if self.sessions.get(index).is_some_and(is_blocked) {
-                return self.refuse(now, index, Refused::Blocked);
-            }
-        }
+        let is_blocked = |session: &Session| {
+            session.group.is_some() && context.profile.blocked.contains(&session.call.destination)
+        };
+        let blocked = context
+            .slots
+            .each_ref()
+            .map(|state| state.incoming.filter(|&index| self.sessions.get(index).is_some_and(is_blocked)));
+        blocked.into_iter().flatten().for_each(|index| self.refuse(now, index, Refused::Blocked));
     }
 
     /// Calls that a context hears go on with the colour code that it has now.

@@ -18,21 +18,19 @@ const BURST: f64 = 0.06;
 /// Names that are remembered; beyond, all are learnt anew.
 const MAX_NAMES: usize = 65_536;
 
-/// How long the services may take to come back, before it is tried again.
+/// Between two tries to reach services that are started again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Until nobody reads any more, or the cluster has ended.
 pub(crate) fn monitor(paths: &Paths) -> Result<()> {
-    let mut events = control::events(paths, TIMEOUT)?;
     let mut view = View::default();
+    let (mut events, mut running) = view.begin(paths)?;
     if !say(&format!("{:<9} {:<16} {:<8} {:<20} from", "UTC", "called", "radio", "alias")) {
         return Ok(());
     }
     loop {
-        for text in view.know(paths)? {
-            if !say(&text) {
-                return Ok(());
-            }
+        if !running.iter().all(|text| say(text)) {
+            return Ok(());
         }
         // Services that die break off in the middle of a line.
         for line in events.map_while(Result::ok) {
@@ -43,12 +41,12 @@ pub(crate) fn monitor(paths: &Paths) -> Result<()> {
         if !say(&now("the services are GONE: events may be missing here")) {
             return Ok(());
         }
-        events = loop {
+        (events, running) = loop {
             std::thread::sleep(PAUSE);
             // The supervisor starts them again; without it that was all.
             ask_status(paths).context("the cluster has ended")?;
-            if let Ok(events) = control::events(paths, TIMEOUT) {
-                break events;
+            if let Ok(begun) = view.begin(paths) {
+                break begun;
             }
         };
         if !say(&now("the services are back")) {
@@ -94,15 +92,18 @@ impl View {
         Some(at(record.time_us / 1000, &text))
     }
 
-    /// Learns what was before the stream, which must be there already, so that nothing falls between; the lines of
-    /// the calls that run.
-    fn know(&mut self, paths: &Paths) -> Result<Vec<String>> {
+    /// The stream, and the lines of the calls that run. What was before the stream is learnt after it has begun, so
+    /// that nothing falls between.
+    fn begin(&mut self, paths: &Paths) -> Result<(control::Lines, Vec<String>)> {
+        let events = control::events(paths, TIMEOUT)?;
         let contexts: Vec<ContextInfo> = request(paths, &ServicesRequest::Contexts, TIMEOUT)?;
         let heard: Vec<HeardInfo> = request(paths, &ServicesRequest::LastHeard { count: u32::MAX }, TIMEOUT)?;
         let running: Vec<CallInfo> = request(paths, &ServicesRequest::Calls, TIMEOUT)?;
         self.calls.extend(contexts.into_iter().map(|context| (context.id, clean(&context.call))));
         self.aliases.extend(heard.into_iter().filter_map(|info| Some((info.radio, clean(&info.alias?)))));
-        Ok(running.iter().map(|call| now(&self.running(call))).collect())
+        // Of those that have ended meanwhile nothing more will come.
+        self.refused.clear();
+        Ok((events, running.iter().map(|call| now(&self.running(call))).collect()))
     }
 
     fn running(&mut self, call: &CallInfo) -> String {

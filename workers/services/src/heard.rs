@@ -28,8 +28,8 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// From what an earlier process kept, and the call signs of those that are logged in. A session that goes on there and is not among those that run has
-    /// ended, nobody knows how.
+    /// From what an earlier process kept, and the call signs of those that are logged in. A session that goes on there
+    /// and is not among those that run has ended, nobody knows how.
     pub(crate) fn new(kept: Vec<HeardInfo>, running: &BTreeSet<Uuid>, calls: BTreeMap<u32, String>) -> Self {
         let mut heard = Self { calls, ..Self::default() };
         for mut info in kept {

@@ -2,7 +2,6 @@
 //! All of it is done at once; whoever waits is elsewhere.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -53,15 +52,14 @@ impl Services {
     /// Takes up the sessions that run already, and tells the workers what may have changed since they were last
     /// told. `password` is for devices that have none of their own.
     pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Result<Self, Error> {
-        let (mut calls, mut running) = (Calls::default(), BTreeSet::new());
-        for shard in host.served_shards() {
-            for report in shard.running() {
-                running.insert(Uuid::from_u128(report.session.uuid()));
-                calls.started(shard.worker, report);
-            }
-        }
-        let heard = Heard::new(registry.heard()?, &running, contexts::calls(host.shards()));
-        for report in host.served_shards().flat_map(contexts::Shard::running) {
+        let of_shard =
+            |shard: &contexts::Shard| shard.running().map(|r| (shard.worker, r)).collect::<Vec<_>>();
+        let running: Vec<_> = host.served_shards().flat_map(of_shard).collect();
+        let ids = running.iter().map(|(_, report)| Uuid::from_u128(report.session.uuid())).collect();
+        let heard = Heard::new(registry.heard()?, &ids, contexts::calls(host.shards()));
+        let mut calls = Calls::default();
+        for (worker, report) in running {
+            calls.started(worker, report);
             calls.refused(report.session, heard.why_refused(&report));
         }
         let (bans, unreadable) = registry.bans()?;

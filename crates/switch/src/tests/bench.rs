@@ -58,6 +58,16 @@ pub(super) fn frame(source: u32, talkgroup: u32, kind: BurstKind) -> Frame {
     Frame { source, destination: talkgroup, call, kind, sequence: 0, ber: 0, rssi: 0, burst }
 }
 
+/// The record of a repeater whose radio 7 has begun to talk on talkgroup 91 at a sibling, on TS1 and stream 5, and the
+/// key of that session.
+pub(super) fn call_at_a_sibling() -> (Vec<u8>, u64) {
+    let mut there = Bench::new();
+    there.switch = Switch::new(SIBLING, crate::Settings::default());
+    there.repeater("B", &[], &[]);
+    there.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
+    (there.record("B"), there.forwarded[0].key)
+}
+
 impl Bench {
     pub(super) fn new() -> Self {
         Self {

@@ -3,8 +3,8 @@
 use dmr::BurstKind;
 use stack::{CallType, Frame, Slot, Slots};
 
-use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, frame};
-use crate::{Forward, Input, Place, Settings, Switch};
+use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, call_at_a_sibling, frame};
+use crate::{Forward, Input, Place};
 
 const VOICE: BurstKind = BurstKind::Voice(0);
 const NONE: [&[u32]; 2] = [&[], &[]];
@@ -168,12 +168,7 @@ fn a_third_worker_hears_on_when_a_context_moves_to_another_node() {
 
 #[test]
 fn a_call_that_moves_here_after_its_copy_has_timed_out_goes_on() {
-    let mut there = Bench::new();
-    there.switch = Switch::new(SIBLING, Settings::default());
-    there.repeater("B", &[], &[]);
-    there.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
-    let record = there.record("B");
-    let key = there.forwarded[0].key;
+    let (record, key) = call_at_a_sibling();
 
     let mut here = Bench::new();
     here.repeater("A", &[], &[91]);

@@ -2,7 +2,7 @@
 
 use stack::{Profile, Slot, Slots};
 
-use super::bench::{Bench, HEADER, NODE, SIBLING, TERMINATOR, frame};
+use super::bench::{Bench, HEADER, NODE, SIBLING, TERMINATOR, call_at_a_sibling, frame};
 use crate::{ALL_CALL, Forward, Input, Place, Settings, Switch, read_record};
 use dmr::BurstKind;
 
@@ -26,6 +26,18 @@ fn a_talkgroup_that_is_blocked_while_it_is_talked_to_is_heard_no_more() {
 }
 
 #[test]
+fn talkgroups_that_are_blocked_on_both_slots_are_heard_no_more() {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[]);
+    bench.frame("A", Slot::One, 5, &frame(7, 91, HEADER));
+    bench.frame("A", Slot::Two, 6, &frame(8, 92, HEADER));
+    let mut profile = Profile::repeater(250_000, Slots::Both, Default::default());
+    profile.blocked = vec![91, 92];
+    bench.input(Input::Up { context: bench.context("A"), profile });
+    assert_eq!(bench.log(&["refused"]), ["refused 91: Blocked", "refused 92: Blocked"]);
+}
+
+#[test]
 fn bursts_before_a_restart_are_counted_by_the_clock() {
     let mut bench = Bench::new();
     bench.repeater("A", &[], &[]);
@@ -36,6 +48,18 @@ fn bursts_before_a_restart_are_counted_by_the_clock() {
     bench.talk(&["A"], 6);
     let (_, session) = bench.switch.sessions.iter().next().unwrap();
     assert!((53..=55).contains(&session.bursts), "{}", session.bursts);
+}
+
+/// TS2 of L, where the radio 50 is, is kept for talkgroup 91, on which C has just spoken; A and B are others.
+fn with_a_kept_slot() -> Bench {
+    let mut bench = Bench::new();
+    for name in ["L", "A", "B", "C"] {
+        bench.repeater(name, &[], &[]);
+    }
+    bench.repeater("L", &[], &[91]);
+    bench.places.insert(50, Place::Here { context: 250_000, slot: Slot::Two });
+    bench.over("C", Slot::One, 91);
+    bench
 }
 
 /// The worker is replaced: contexts come again one by one, each with its statics and then its record.
@@ -132,13 +156,7 @@ fn a_call_that_was_dropped_does_not_keep_others_off_after_a_hang_time() {
 
 #[test]
 fn of_two_private_calls_that_wait_for_a_slot_the_first_gets_it_and_the_other_is_refused() {
-    let mut bench = Bench::new();
-    for name in ["L", "A", "B", "C"] {
-        bench.repeater(name, &[], &[]);
-    }
-    bench.repeater("L", &[], &[91]);
-    bench.places.insert(50, Place::Here { context: 250_000, slot: Slot::Two });
-    bench.over("C", Slot::One, 91);
+    let mut bench = with_a_kept_slot();
     bench.hears("L");
     bench.key_private("A", Slot::One, 50);
     bench.key_private("B", Slot::One, 50);
@@ -150,13 +168,7 @@ fn of_two_private_calls_that_wait_for_a_slot_the_first_gets_it_and_the_other_is_
 
 #[test]
 fn of_two_private_calls_that_wait_for_a_slot_none_is_left_without_an_answer() {
-    let mut bench = Bench::new();
-    for name in ["L", "A", "B", "C"] {
-        bench.repeater(name, &[], &[]);
-    }
-    bench.repeater("L", &[], &[91]);
-    bench.places.insert(50, Place::Here { context: 250_000, slot: Slot::Two });
-    bench.over("C", Slot::One, 91);
+    let mut bench = with_a_kept_slot();
     bench.key_private("A", Slot::One, 50);
     bench.log(&[]);
     bench.key_private("B", Slot::One, 50);
@@ -166,13 +178,7 @@ fn of_two_private_calls_that_wait_for_a_slot_none_is_left_without_an_answer() {
 
 #[test]
 fn a_private_call_that_waits_is_refused_when_the_kept_slot_gets_another_call() {
-    let mut bench = Bench::new();
-    for name in ["L", "A", "C"] {
-        bench.repeater(name, &[], &[]);
-    }
-    bench.repeater("L", &[], &[91]);
-    bench.places.insert(50, Place::Here { context: 250_000, slot: Slot::Two });
-    bench.over("C", Slot::One, 91);
+    let mut bench = with_a_kept_slot();
     bench.key_private("A", Slot::One, 50);
     bench.log(&[]);
     // What the slot is kept for.
@@ -183,13 +189,7 @@ fn a_private_call_that_waits_is_refused_when_the_kept_slot_gets_another_call() {
 
 #[test]
 fn a_private_call_that_waits_is_refused_when_the_callee_goes() {
-    let mut bench = Bench::new();
-    for name in ["L", "A", "C"] {
-        bench.repeater(name, &[], &[]);
-    }
-    bench.repeater("L", &[], &[91]);
-    bench.places.insert(50, Place::Here { context: 250_000, slot: Slot::Two });
-    bench.over("C", Slot::One, 91);
+    let mut bench = with_a_kept_slot();
     bench.key_private("A", Slot::One, 50);
     bench.log(&[]);
     bench.down("L");
@@ -243,12 +243,7 @@ fn a_record_keeps_its_dynamics_when_a_context_comes_up_within_a_call() {
 
 #[test]
 fn a_slot_that_a_context_heard_itself_on_is_offered_when_its_own_call_is_known() {
-    let mut there = Bench::new();
-    there.switch = Switch::new(SIBLING, Settings::default());
-    there.repeater("B", &[], &[]);
-    there.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
-    let record = there.record("B");
-    let key = there.forwarded[0].key;
+    let (record, key) = call_at_a_sibling();
 
     let mut here = Bench::new();
     here.repeater("M", &[], &[91, 92]);
