@@ -59,6 +59,7 @@ fn load(args: &Sim, server: std::net::SocketAddr, password: &str, status: Option
         talkgroups: args.talkgroups,
         calls: args.calls,
         seconds: args.seconds,
+        in_flight: args.in_flight,
         seed: args.seed,
         pids: pids.filter_map(|pid| i32::try_from(pid).ok()).collect(),
         ..Settings::new(server, password)

@@ -11,7 +11,7 @@ use crate::Error;
 ///
 /// # Errors
 /// Where there is no such process, or the kernel keeps no counters (`/proc/PID/schedstat`).
-pub(crate) fn used_us(ids: &[i32]) -> Result<u64, Error> {
+pub fn used_us(ids: &[i32]) -> Result<u64, Error> {
     let mut sum_ns = 0;
     for id in ids {
         sum_ns += used_ns(*id).map_err(Error::io("read the CPU time of a measured process"))?;

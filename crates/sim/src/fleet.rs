@@ -15,8 +15,6 @@ use crate::Error;
 use crate::client::Client;
 use crate::timers::Timers;
 
-/// Time between the first packets of two logins: 500 a second.
-const LOGIN_SPACING_US: u64 = 2_000;
 /// How many logins may wait for an answer at once.
 const LOGIN_WINDOW: usize = 100;
 /// When no login has succeeded for so long, the rest is given up: one repeat of a client and some more.
@@ -106,7 +104,6 @@ impl Fleet {
     pub(crate) fn log_in(&mut self, first: usize, heard: Heard<'_>) -> Result<(), Error> {
         let mut waiting = Vec::with_capacity(LOGIN_WINDOW);
         let mut next = first;
-        let mut next_us = 0;
         let mut progress_us = Clocks::now().mono_us;
         loop {
             let now_us = Clocks::now().mono_us;
@@ -115,20 +112,18 @@ impl Fleet {
             if waiting.len() < before {
                 progress_us = now_us;
             }
-            if next < self.members.len() && waiting.len() < LOGIN_WINDOW && now_us >= next_us {
+            while next < self.members.len() && waiting.len() < LOGIN_WINDOW {
                 self.members[next].client.start(now_us);
                 self.flush(next);
                 waiting.push(next);
                 next += 1;
-                next_us = now_us + LOGIN_SPACING_US;
             }
             if waiting.is_empty() && next == self.members.len() {
                 return Ok(());
             }
             let gives_up_us = progress_us + LOGIN_PATIENCE_US;
             self.check_login(&waiting, next, now_us >= gives_up_us)?;
-            let may_start = next < self.members.len() && waiting.len() < LOGIN_WINDOW;
-            self.round(if may_start { next_us } else { gives_up_us }, heard)?;
+            self.round(gives_up_us, heard)?;
         }
     }
 

@@ -9,11 +9,13 @@
 //! clock that is set meanwhile spoils it.
 
 pub mod client;
-mod cpu;
+pub mod cpu;
 mod demo;
 mod error;
 mod fleet;
+mod flood;
 mod floor;
+mod idle;
 pub mod judge;
 mod report;
 mod run;
@@ -23,5 +25,6 @@ pub mod traffic;
 pub use demo::{Place, Story, WhereIs, demo};
 pub use error::Error;
 pub use floor::Floor;
+pub use idle::Idle;
 pub use report::{Report, Table};
 pub use run::{Settings, run, run_floor};

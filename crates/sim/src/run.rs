@@ -8,6 +8,7 @@ use sys::Clocks;
 
 use crate::client::{Client, options};
 use crate::fleet::{Fleet, allow_files};
+use crate::flood::{self, flood};
 use crate::floor::Floor;
 use crate::judge::{Judge, Listener, Times};
 use crate::traffic::{BURST_US, Call, Plan, Seed, bursts_in};
@@ -36,6 +37,9 @@ pub struct Settings {
     pub calls: usize,
     /// How long each call is, in seconds.
     pub seconds: u32,
+    /// `None`: a burst each 60 ms, as on the air. Else as fast as the server carries with so many bursts under way;
+    /// it must not limit the rate of a call.
+    pub in_flight: Option<usize>,
     /// ID of the first repeater.
     pub first_id: u32,
     /// The first talkgroup.
@@ -57,6 +61,7 @@ impl Settings {
             talkgroups: 1,
             calls: 1,
             seconds: 60,
+            in_flight: None,
             first_id: 2_501_001,
             first_talkgroup: 25_001,
             seed: 1,
@@ -64,11 +69,14 @@ impl Settings {
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let Self { repeaters, talkgroups, calls, seconds, first_id, first_talkgroup, .. } = *self;
         let wrong = |text: String| Err(Error::Settings(text));
         if calls == 0 || seconds == 0 || seconds > 3_600 {
             return wrong(format!("{calls} calls of {seconds} s: at least one call of 1..=3600 s is needed"));
+        }
+        if self.in_flight == Some(0) {
+            return wrong("0 bursts under way: at least one is needed".to_owned());
         }
         if calls > talkgroups {
             return wrong(format!("{calls} calls at once need {calls} talkgroups, not {talkgroups}"));
@@ -92,7 +100,7 @@ impl Settings {
         Ok(())
     }
 
-    fn listeners(&self) -> Vec<Listener> {
+    pub(crate) fn listeners(&self) -> Vec<Listener> {
         let talkgroups = u32::try_from(self.talkgroups).unwrap_or(u32::MAX);
         let repeaters = u32::try_from(self.repeaters).unwrap_or(u32::MAX);
         let listener =
@@ -125,15 +133,18 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
     let listeners = settings.listeners();
     let calls = make_calls(settings, &listeners);
     let mut judge = Judge::new(&calls, &listeners);
-    let mut fleet = Fleet::new(settings.server)?;
-    let password: Arc<str> = settings.password.as_str().into();
-    for listener in &listeners {
-        fleet.add(Client::new(listener.id, password.clone(), options(&[], &[listener.talkgroup])))?;
-    }
+    let mut fleet = make_fleet(settings, &listeners)?;
     fleet.log_in(0, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
 
     let (server_before, own_before) = (cpu::used_us(&settings.pids)?, cpu::own_us()?);
-    let pace = talk(&mut fleet, &mut judge, 0, &calls)?;
+    let pace = match settings.in_flight {
+        None => talk(&mut fleet, &mut judge, 0, &calls)?,
+        Some(in_flight) => {
+            let lead_us = Clocks::now().mono_us + LEAD_US;
+            fleet.serve(lead_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
+            flood(&mut fleet, &mut judge, &calls, &listeners, in_flight, settings.seconds)?
+        }
+    };
     let until_us = Clocks::now().mono_us + DRAIN_US;
     fleet.serve(until_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
     // A measured process may have ended meanwhile, as when its restart is what is looked at.
@@ -176,8 +187,22 @@ pub fn run_floor(settings: &Settings, cpu: Option<usize>) -> Result<Report, Erro
     run(&Settings { server: floor.address(), pids: vec![floor.thread_id()], ..settings.clone() })
 }
 
+/// A fleet of these listeners, not logged in.
+pub(crate) fn make_fleet(settings: &Settings, listeners: &[Listener]) -> Result<Fleet, Error> {
+    let mut fleet = Fleet::new(settings.server)?;
+    let password: Arc<str> = settings.password.as_str().into();
+    for listener in listeners {
+        fleet.add(Client::new(listener.id, password.clone(), options(&[], &[listener.talkgroup])))?;
+    }
+    Ok(fleet)
+}
+
 fn make_calls(settings: &Settings, listeners: &[Listener]) -> Vec<Call> {
     let mut seed = Seed(settings.seed);
+    let bursts = match settings.in_flight {
+        None => bursts_in(settings.seconds),
+        Some(_) => flood::bursts_in(settings.seconds, settings.calls),
+    };
     let talkers = listeners.iter().take(settings.calls).zip(0..);
     let plan = |(talker, number): (&Listener, u32)| Plan {
         number,
@@ -185,7 +210,7 @@ fn make_calls(settings: &Settings, listeners: &[Listener]) -> Vec<Call> {
         source: FIRST_SOURCE + number,
         talkgroup: talker.talkgroup,
         ts2: true,
-        bursts: bursts_in(settings.seconds),
+        bursts,
     };
     talkers.map(|talker| Call::new(plan(talker), &mut seed)).collect()
 }
@@ -196,6 +221,23 @@ pub(crate) struct Pace {
     pub(crate) unsent: u64,
     pub(crate) late: Times,
     pub(crate) duration_us: u64,
+}
+
+impl Pace {
+    /// Client `client` says burst `index` of call `number`.
+    pub(crate) fn send(
+        &mut self,
+        fleet: &Fleet,
+        judge: &mut Judge<'_>,
+        client: usize,
+        (number, index): (usize, usize),
+        datagram: &[u8],
+        wall_us: u64,
+    ) {
+        judge.sent(number, index, wall_us);
+        self.sent += 1;
+        self.unsent += u64::from(!fleet.send(client, datagram));
+    }
 }
 
 /// Sends `calls`, all of one length, at once: call `k` is made by client `first + k`. The calls are spread
@@ -215,10 +257,7 @@ pub(crate) fn talk(
             let due_us = start_us + index as u64 * BURST_US + number as u64 * BURST_US / calls.len() as u64;
             fleet.serve(due_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
             let now = Clocks::now();
-            judge.sent(number, index, now.wall_us);
-            let sent = fleet.send(first + number, datagram);
-            pace.sent += 1;
-            pace.unsent += u64::from(!sent);
+            pace.send(fleet, judge, first + number, (number, index), datagram, now.wall_us);
             pace.late.record(now.mono_us.saturating_sub(due_us));
         }
     }

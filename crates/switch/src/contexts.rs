@@ -103,6 +103,9 @@ impl Context {
     }
 }
 
+/// Places are added so many at a time.
+const GROWTH: usize = 16;
+
 #[derive(Debug, Default)]
 struct Entry {
     context: Option<Box<Context>>,
@@ -160,6 +163,10 @@ impl Contexts {
         }
         let shard = &mut self.shards[shard];
         if shard.len() <= index {
+            // Twice as many, as is usual, would be much memory for nothing in each of many shards.
+            if index >= shard.capacity() {
+                shard.reserve_exact((index + 1 - shard.len()).next_multiple_of(GROWTH));
+            }
             shard.resize_with(index + 1, Entry::default);
         }
         self.count += usize::from(shard[index].context.is_none());

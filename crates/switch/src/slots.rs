@@ -14,6 +14,8 @@ const LATE_HEADER: Duration = Duration::from_millis(200);
 /// How many bursts may come at once where the rate is limited: about what waits in a socket while a worker is
 /// replaced.
 const MAX_AT_ONCE: u64 = 18;
+/// Calls on a talkgroup end one after the other: of those taken off, few can run still.
+const MAX_DEAF: usize = 4;
 const SECOND_US: u64 = 1_000_000;
 
 #[derive(Debug, Default)]
@@ -26,8 +28,8 @@ pub(crate) struct SlotState {
     pub(crate) has_turned_away: bool,
     /// The private call among them.
     pub(crate) awaited_by: Option<u16>,
-    /// Sessions that an operator took off the slot: they do not come back.
-    deaf_to: [Option<SessionId>; 4],
+    /// The last sessions that an operator took off the slot, at most [`MAX_DEAF`]: they do not come back.
+    deaf_to: Vec<SessionId>,
     /// Whom the slot is kept for, and until when.
     hang: Option<(Kept, Time)>,
     ended: Option<EndedStream>,
@@ -102,13 +104,15 @@ impl SlotState {
 
     /// An operator did not want to hear this session here.
     pub(crate) fn is_deaf_to(&self, session: SessionId) -> bool {
-        self.deaf_to.contains(&Some(session))
+        self.deaf_to.contains(&session)
     }
 
     /// An operator does not want to hear this session here.
     pub(crate) fn be_deaf_to(&mut self, session: SessionId) {
-        self.deaf_to.rotate_right(1);
-        self.deaf_to[0] = Some(session);
+        if self.deaf_to.len() == MAX_DEAF {
+            self.deaf_to.remove(0);
+        }
+        self.deaf_to.push(session);
     }
 
     /// A call has ended on the slot.

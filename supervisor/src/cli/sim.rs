@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Sim {
     /// One call from a worker to another and one to the parrot, told in words
-    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "seed"])]
+    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "in_flight", "seed"])]
     pub(crate) demo: bool,
     /// How many repeaters
     #[arg(long, default_value_t = 50)]
@@ -22,6 +22,10 @@ pub(crate) struct Sim {
     /// How long each call is
     #[arg(long, default_value_t = 10)]
     pub(crate) seconds: u32,
+    /// As fast as the server carries them with so many bursts under way, instead of one each 60 ms; the cluster needs
+    /// `max_burst_rate = 0` in `[protection]`
+    #[arg(long, value_name = "N")]
+    pub(crate) in_flight: Option<usize>,
     /// Also run the same load through a bare `sendto` loop: the kernel's own cost
     #[arg(long)]
     pub(crate) floor: bool,

@@ -3,6 +3,7 @@
 //! What the switch or the log depends on is checked; what is only shown (power, height, position, texts) is
 //! taken as well as it can be read. The URL is not kept.
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 use stack::{Slot, Slots};
 
@@ -24,11 +25,12 @@ impl Position {
     }
 }
 
-/// What a device is.
+/// What a device is. The texts lie in it: a shard has many of them, and each piece of memory of its own costs as
+/// much again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Call sign: 1..=8 letters, digits, `-` and `/`.
-    pub call: String,
+    pub call: ArrayString<8>,
     /// The frequency on which it listens, Hz; 0 where it has none.
     pub rx_frequency: u32,
     /// The frequency on which it sends, Hz; 0 where it has none.
@@ -41,16 +43,16 @@ pub struct Config {
     pub position: Option<Position>,
     /// Height above ground, m; 0 where unknown.
     pub height: i16,
-    /// Name of the place, at most 20 bytes.
-    pub location: String,
-    /// A description, at most 20 bytes.
-    pub description: String,
+    /// Name of the place.
+    pub location: ArrayString<20>,
+    /// A description.
+    pub description: ArrayString<20>,
     /// The timeslots that it serves.
     pub slots: Slots,
-    /// Its software, at most 32 bytes.
-    pub software: String,
-    /// The package or modem it runs with, at most 32 bytes.
-    pub package: String,
+    /// Its software.
+    pub software: ArrayString<MAX_SOFTWARE>,
+    /// The package or modem it runs with.
+    pub package: ArrayString<MAX_SOFTWARE>,
 }
 
 /// How much of the texts of software and package is kept, in bytes: a record has no room for all 40.
@@ -90,11 +92,11 @@ impl Config {
             colour_code: colour_code(&rest[20..22])?,
             position: Position::parse(&rest[22..30], &rest[30..39]),
             height: number(&rest[39..42]).unwrap_or(0),
-            location: text(&rest[42..62], 20),
-            description: text(description, 20),
+            location: text(&rest[42..62]),
+            description: text(description),
             slots: if simplex { Slots::Simplex } else { slots_of(slots)? },
-            software: text(&rest[206..246], MAX_SOFTWARE),
-            package: text(&rest[246..286], MAX_SOFTWARE),
+            software: text(&rest[206..246]),
+            package: text(&rest[246..286]),
         })
     }
 }
@@ -105,13 +107,13 @@ fn wrong(field: &'static str, value: &[u8], valid: &'static str) -> Error {
     Error::Field { field, value, valid }
 }
 
-fn call_sign(bytes: &[u8]) -> Result<String, Error> {
+fn call_sign(bytes: &[u8; 8]) -> Result<ArrayString<8>, Error> {
     let call = trim(bytes);
     let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'/');
     if call.is_empty() || !call.iter().all(legal) {
         return Err(wrong("call sign", bytes, "letters, digits, - and /, and not empty"));
     }
-    Ok(text(call, bytes.len()))
+    Ok(text(call))
 }
 
 fn frequency(field: &'static str, bytes: &[u8]) -> Result<u32, Error> {
@@ -173,17 +175,16 @@ fn is_deceptive(c: char) -> bool {
     c.is_control() || c == '\u{feff}' || invisible.iter().any(|range| range.contains(&c))
 }
 
-/// A text as UTF-8, or else as Latin-1, without control characters; never longer than `most` bytes.
-fn text(bytes: &[u8], most: usize) -> String {
+/// A text as UTF-8, or else as Latin-1, without control characters; what is over the room for it is cut off.
+fn text<const ROOM: usize>(bytes: &[u8]) -> ArrayString<ROOM> {
     let field = trim(bytes);
     let latin_1 = || field.iter().copied().map(char::from).collect();
     let decoded = std::str::from_utf8(field).map_or_else(|_| latin_1(), str::to_owned);
-    let mut text = String::with_capacity(most);
+    let mut text = ArrayString::new();
     for c in decoded.chars().map(|c| if is_deceptive(c) { '?' } else { c }) {
-        if text.len() + c.len_utf8() > most {
+        if text.try_push(c).is_err() {
             break;
         }
-        text.push(c);
     }
     text
 }
@@ -232,18 +233,18 @@ mod tests {
         let config = Config::parse(fields(&body())).unwrap();
         let position = Some(Position { latitude: 50_123_450, longitude: 8_678_900 });
         let expected = Config {
-            call: "N0CALL".into(),
+            call: text("N0CALL".as_bytes()),
             rx_frequency: 435_000_000,
             tx_frequency: 431_000_000,
             power: 10,
             colour_code: 1,
             position,
             height: 75,
-            location: "Here".into(),
-            description: "A hill".into(),
+            location: text("Here".as_bytes()),
+            description: text("A hill".as_bytes()),
             slots: Slots::Both,
-            software: "v1".into(),
-            package: "MMDVM".into(),
+            software: text("v1".as_bytes()),
+            package: text("MMDVM".as_bytes()),
         };
         assert_eq!(config, expected);
     }
@@ -275,10 +276,10 @@ mod tests {
         assert_eq!(with(47, b"abc").unwrap().height, 0);
         assert_eq!(with(26, b"xx").unwrap().power, 0);
         assert_eq!(with(28, b" 1").unwrap().colour_code, 1);
-        assert_eq!(with(50, b"M\xfcnchen\0\x01x").unwrap().location, "München??x");
-        assert_eq!(with(50, "Zürich".as_bytes()).unwrap().location, "Zürich");
-        assert_eq!(with(50, &[0xFC; 20]).unwrap().location, "ü".repeat(10));
-        assert_eq!(with(0, b"m0abc/p\0").unwrap().call, "m0abc/p");
+        assert_eq!(with(50, b"M\xfcnchen\0\x01x").unwrap().location.as_str(), "München??x");
+        assert_eq!(with(50, "Zürich".as_bytes()).unwrap().location.as_str(), "Zürich");
+        assert_eq!(with(50, &[0xFC; 20]).unwrap().location.as_str(), "ü".repeat(10));
+        assert_eq!(with(0, b"m0abc/p\0").unwrap().call.as_str(), "m0abc/p");
     }
 
     #[test]
@@ -312,11 +313,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_stay_within_their_fields(
-            bytes in proptest::collection::vec(any::<u8>(), 0..60),
-            most in 0_usize..60,
-        ) {
-            prop_assert!(text(&bytes, most).len() <= most);
+        fn texts_stay_within_their_fields(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert!(text::<7>(&bytes).chars().all(|c| !is_deceptive(c)));
         }
     }
 }

@@ -132,6 +132,7 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
+    use arrayvec::ArrayString;
     use stack::{MAX_BLOCKED, Slot, Slots};
 
     use super::*;
@@ -148,18 +149,18 @@ mod tests {
         let mut context = Context::new(Time(5), u32::MAX, path, &settings);
         context.set_options(&Options { statics, single: true, dynamic_minutes: Some(1440) });
         context.config = Some(Box::new(Config {
-            call: "X".repeat(8),
+            call: ArrayString::from("XXXXXXXX").unwrap(),
             rx_frequency: 999_999_999,
             tx_frequency: 999_999_999,
             power: 99,
             colour_code: 15,
             position: Some(Position { latitude: -90_000_000, longitude: -180_000_000 }),
             height: i16::MIN,
-            location: "ü".repeat(10),
-            description: "ü".repeat(10),
+            location: ArrayString::from(&"ü".repeat(10)).unwrap(),
+            description: ArrayString::from(&"ü".repeat(10)).unwrap(),
             slots: Slots::Only(Slot::Two),
-            software: "ü".repeat(16),
-            package: "ü".repeat(16),
+            software: ArrayString::from(&"ü".repeat(16)).unwrap(),
+            package: ArrayString::from(&"ü".repeat(16)).unwrap(),
         }));
         context
     }

@@ -99,7 +99,7 @@ impl Mmdvm {
             }
         };
         context.heard = now;
-        let call = config.call.clone();
+        let call = config.call.to_string();
         let software = format!("{} {}", config.software, config.package).trim().to_owned();
         let ((), profile) = self.change(index, |context| context.config = Some(Box::new(config)));
         self.push(Output::Send(answer::ack(path, id)));

@@ -6,6 +6,9 @@ use rustc_hash::FxHashMap;
 
 use crate::context::Context;
 
+/// Records are added so many at a time.
+const GROWTH: usize = 16;
+
 /// The contexts of a shard.
 pub(crate) struct Table {
     capacity: u16,
@@ -60,6 +63,10 @@ impl Table {
         }
         let place = usize::from(index);
         if place >= self.records.len() {
+            // Twice as many, as is usual, would be much memory for nothing in each of many shards.
+            if place >= self.records.capacity() {
+                self.records.reserve_exact((place + 1 - self.records.len()).next_multiple_of(GROWTH));
+            }
             self.records.resize(place + 1, None);
         }
         self.by_address.insert(context.path.remote, index);

@@ -73,7 +73,7 @@ fn dmrhost() {
     assert_eq!((config.rx_frequency, config.tx_frequency), (435_000_000, 431_000_000));
     assert_eq!((config.power, config.colour_code, config.height), (1, 1, 0));
     assert_eq!(config.position, Some(Position { latitude: 0, longitude: 0 }));
-    assert_eq!(config.description, "DMR Repeater");
+    assert_eq!(config.description.as_str(), "DMR Repeater");
     assert_eq!((config.software.as_str(), config.package.as_str()), ("20240225-DMRHost", "MMDVM_Unknown"));
     assert_eq!(last, ["changed 0", "down 0", "told Down Closed", "MSTNAK to 1"]);
 }
@@ -98,7 +98,7 @@ fn hblink3_peer() {
     assert_eq!((config.rx_frequency, config.tx_frequency), (449_000_000, 444_000_000));
     assert_eq!((config.power, config.colour_code, config.height), (25, 1, 75));
     assert_eq!(config.position, Some(Position { latitude: 38_000_000, longitude: -95_000_000 }));
-    assert_eq!(config.description, "loopback test peer");
+    assert_eq!(config.description.as_str(), "loopback test peer");
     assert_eq!((config.software.as_str(), config.package.as_str()), ("20170620", "MMDVM_HBlink"));
     assert_eq!(last, ["MSTPONG to 1"]);
 }
