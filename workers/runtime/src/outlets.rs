@@ -11,7 +11,7 @@ use stack::{Datagram, MAX_DATAGRAM};
 use sys::SendBatch;
 
 /// Datagrams that go out by one system call.
-const BATCH: usize = 512;
+const BATCH: usize = 24;
 
 struct Outlet {
     socket: UdpSocket,

@@ -115,7 +115,7 @@ pub(crate) fn ids<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeSet<u32> 
 
 /// The call signs of all contexts that have told them, by ID.
 pub(crate) fn calls<'a>(shards: impl Iterator<Item = &'a Shard>) -> BTreeMap<u32, String> {
-    let call = |described: Described| Some((described.id, described.config?.call));
+    let call = |described: Described| Some((described.id, described.config?.call.to_string()));
     shards.flat_map(Shard::contexts).filter_map(|(described, _)| call(described)).collect()
 }
 
@@ -153,7 +153,7 @@ fn context_info(shard: &Shard, described: Described, record: &Record, now: Time)
         Slots::Simplex => SlotsServed::Simplex,
     };
     info.software = format!("{} {}", config.software, config.package).trim().to_owned();
-    info.call = config.call;
+    info.call = config.call.to_string();
     (info.rx_hz, info.tx_hz) = (config.rx_frequency, config.tx_frequency);
     info.colour_code = config.colour_code;
     info

@@ -1,0 +1,123 @@
+//! The packet path beside a bare `sendto` loop under the same load: CPU time per forward, forwards a second, latency;
+//! and what a cluster takes at rest.
+//!
+//! Floor, one worker and two workers take turns at each load, round after round; what counts is the ratio within a
+//! round, since the machine's pace changes from minute to minute. It reports and judges nothing.
+//!
+//! `cargo bench -p tests --bench packets [-- --rounds N] [-- --svg FILE]`
+
+mod capacity;
+mod chart;
+mod load;
+mod rest;
+mod server;
+
+use std::path::PathBuf;
+
+use tests::measure::Quartiles;
+
+use crate::load::{LOADS, Load, Outcome};
+use crate::server::Server;
+
+/// Rounds by default.
+const ROUNDS: usize = 9;
+
+/// What one load did to each server: outcomes by round.
+struct Series {
+    load: Load,
+    floor: Vec<Outcome>,
+    one: Vec<Outcome>,
+    two: Vec<Outcome>,
+}
+
+impl Series {
+    fn of(&self, server: Server) -> &[Outcome] {
+        match server {
+            Server::Floor => &self.floor,
+            Server::Workers(1) => &self.one,
+            Server::Workers(_) => &self.two,
+        }
+    }
+
+    /// A figure of a server.
+    fn value(&self, server: Server, figure: fn(&Outcome) -> f64) -> Quartiles {
+        Quartiles::of(self.of(server).iter().map(figure))
+    }
+
+    /// A figure of a server by that of the floor in the same round.
+    fn ratio(&self, server: Server, figure: fn(&Outcome) -> f64) -> Quartiles {
+        let pairs = self.of(server).iter().zip(&self.floor);
+        Quartiles::of(pairs.map(|(ours, floor)| figure(ours) / figure(floor)))
+    }
+}
+
+fn main() {
+    let (rounds, svg) = arguments();
+    println!("{}", tests::measure::machine());
+    println!(
+        "{rounds} rounds; median [quartiles] of the rounds' ratios to a bare sendto loop under the same load\n"
+    );
+    let mut all: Vec<Series> = LOADS
+        .iter()
+        .map(|&load| Series { load, floor: Vec::new(), one: Vec::new(), two: Vec::new() })
+        .collect();
+    for round in 0..rounds {
+        for series in &mut all {
+            let mut servers = [Server::Floor, Server::Workers(1), Server::Workers(2)];
+            servers.rotate_left(round % 3);
+            for server in servers {
+                let outcome = server.run(&series.load);
+                match server {
+                    Server::Floor => &mut series.floor,
+                    Server::Workers(1) => &mut series.one,
+                    Server::Workers(_) => &mut series.two,
+                }
+                .push(outcome);
+            }
+        }
+        eprintln!("round {} of {rounds} done", round + 1);
+    }
+    all.iter().for_each(print);
+    rest::report(rounds);
+    capacity::report();
+    if let Some(file) = svg {
+        chart::draw(&file, &all).unwrap();
+        println!("\nchart: {}", file.display());
+    }
+}
+
+fn print(series: &Series) {
+    println!("{}", series.load);
+    println!(
+        "  {:<10} {:>9} {:>24} {:>12} {:>24} {:>8} {:>24} {:>8} {:>24}  faults",
+        "", "CPU us/fw", "", "forwards/s", "", "p50 us", "", "p99 us", ""
+    );
+    for server in [Server::Floor, Server::Workers(1), Server::Workers(2)] {
+        let columns = Outcome::FIGURES.map(|(width, precision, figure)| {
+            let value = series.value(server, figure).median;
+            let ratio = match server {
+                Server::Floor => String::new(),
+                Server::Workers(_) => series.ratio(server, figure).to_string(),
+            };
+            format!("{value:>width$.precision$} {ratio:>24}")
+        });
+        let faults: u64 = series.of(server).iter().map(|outcome| outcome.faults).sum();
+        println!("  {:<10} {}  {faults}", server.to_string(), columns.join(" "));
+    }
+    println!();
+}
+
+fn arguments() -> (usize, Option<PathBuf>) {
+    let mut arguments = std::env::args().skip(1);
+    let (mut rounds, mut svg) = (ROUNDS, None);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--rounds" => rounds = arguments.next().and_then(|n| n.parse().ok()).expect("--rounds N"),
+            "--svg" => svg = Some(arguments.next().expect("--svg FILE").into()),
+            // Cargo says so to each benchmark.
+            "--bench" => {}
+            other => panic!("unknown argument {other}: --rounds N and --svg FILE are known"),
+        }
+    }
+    (rounds.max(1), svg)
+}
