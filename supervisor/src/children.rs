@@ -58,6 +58,8 @@ pub(crate) struct Nursery {
     /// Core of each worker.
     pub(crate) cpus: Vec<usize>,
     pub(crate) salt_key: [u8; 32],
+    /// What it costs to wake a process of another core, microseconds; 0 where that cannot be told.
+    pub(crate) wake_us: u32,
 }
 
 impl Nursery {
@@ -89,6 +91,7 @@ impl Nursery {
             node: worker.node,
             stacks: self.stacks.clone(),
             salt_key: self.salt_key,
+            wake_us: self.wake_us,
             calls: call_rules(&self.config),
             devices: self.config.access.devices.clone(),
             call_signs: self.config.access.calls.clone(),
@@ -198,6 +201,7 @@ mod tests {
             node: 1,
             stacks: vec![],
             salt_key: [255; 32],
+            wake_us: u32::MAX,
             calls: call_rules(&config),
             devices: config.access.devices.clone(),
             call_signs: config.access.calls.clone(),

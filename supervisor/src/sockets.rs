@@ -47,7 +47,7 @@ fn bind_group(address: SocketAddr, shards: u16) -> io::Result<(SocketAddr, Vec<U
     // Without the group's option first: with it, we would join the group of another cluster of this user and
     // take half of its datagrams.
     let bound = sys::bind(address, Bind::default())?.local_addr()?;
-    let how = Bind { group: true, buffer: BUFFER, timestamps: false };
+    let how = Bind { group: true, buffer: BUFFER, unfragmented: true, ..Bind::default() };
     let sockets: io::Result<Vec<_>> = (0..shards).map(|_| sys::bind(bound, how)).collect();
     Ok((bound, sockets?))
 }

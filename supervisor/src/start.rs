@@ -13,7 +13,7 @@ use crate::children::{Nursery, Programs};
 use crate::memory::Memory;
 use crate::requests::Requests;
 use crate::supervisor::Supervisor;
-use crate::{dirs, requests, say, sockets, supervisor};
+use crate::{dirs, requests, say, sockets, supervisor, wake};
 
 /// Starts a cluster and returns when it has ended.
 pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBuf>) -> Result<()> {
@@ -50,6 +50,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let shards = shards.map(|(sockets, &worker)| ("mmdvm".to_owned(), worker, sockets)).collect();
     let mut salt_key = [0; 32];
     getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
+    let wake = wake::measure(&cores);
     let nursery = Nursery {
         programs: Programs::open()?,
         memory: Memory::create(&nodes, shards)?,
@@ -59,6 +60,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         requests: requests::listen(&paths.services())?,
         cpus: cores.into_iter().cycle().take(usize::from(count)).collect(),
         salt_key,
+        wake_us: u32::try_from(wake.as_micros()).unwrap_or(0),
     };
     let requests = Requests::new(requests::listen(&paths.control())?);
     let hint = match file {

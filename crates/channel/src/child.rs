@@ -28,6 +28,8 @@ pub struct WorkerSetup {
     pub stacks: Vec<StackSetup>,
     /// Random bytes that are the same for all workers while the cluster runs: for salts.
     pub salt_key: [u8; 32],
+    /// What it costs to be woken on this machine, microseconds; 0 where that is not known.
+    pub wake_us: u32,
     /// The rules of its switch.
     pub calls: switch::Settings,
     /// Which devices may log in.

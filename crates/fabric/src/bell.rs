@@ -97,6 +97,13 @@ impl Bell {
         }
     }
 
+    /// Whether others have left something for us: one look at one line, for who looks again and again.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        let bell = self.of(self.me);
+        bell[0].load(Ordering::Relaxed) | bell[1].load(Ordering::Relaxed) != 0
+    }
+
     /// Takes what others have left for us.
     #[must_use]
     pub fn take(&self) -> Wake {

@@ -277,10 +277,11 @@ impl Switch {
 
     /// A burst of a session that is carried goes to its routes, and to siblings if it began here.
     pub(crate) fn pass_on(&mut self, index: u16, frame: &Frame) {
-        self.deliver(index, frame);
+        // Siblings first: they have the longer way.
         if self.sessions.get(index).is_some_and(|session| session.origin.is_local()) {
             self.forward(index, frame);
         }
+        self.deliver(index, frame);
     }
 
     /// A session ends.

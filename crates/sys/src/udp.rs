@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, setsockopt, socket, sockopt,
@@ -21,6 +21,9 @@ pub struct Bind {
     pub buffer: usize,
     /// Datagrams come with the kernel's time of their arrival.
     pub timestamps: bool,
+    /// What is sent over IPv4 says that it may not be fragmented (DF), whatever is known of the path: for datagrams that
+    /// every path takes whole. The kernel need not number them then (RFC 6864, section 4.1), which it does at some cost.
+    pub unfragmented: bool,
 }
 
 /// Makes a socket that does not block, bound to `address`; one bound to a wildcard tells the address that was
@@ -47,6 +50,9 @@ pub fn bind(address: SocketAddr, how: Bind) -> io::Result<UdpSocket> {
     if how.timestamps {
         setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
     }
+    if how.unfragmented && address.is_ipv4() {
+        set_option(&fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+    }
     if how.buffer > 0 {
         // The forced variant passes net.core.rmem_max where we have the right; the other is the fallback.
         setsockopt(&fd, sockopt::RcvBufForce, &how.buffer)
@@ -59,6 +65,15 @@ pub fn bind(address: SocketAddr, how: Bind) -> io::Result<UdpSocket> {
         SocketAddr::V6(v6) => nix::sys::socket::bind(fd.as_raw_fd(), &SockaddrIn6::from(v6))?,
     }
     Ok(UdpSocket::from(fd))
+}
+
+/// Sets an option of type int, for those that nix does not know.
+fn set_option(fd: &OwnedFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the option's value is an int that lives through the call, and its length is given.
+    let set = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), socklen::<libc::c_int>())
+    };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A datagram that came in.

@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use tests::measure::Quartiles;
 
 use crate::Series;
-use crate::load::{Load, Outcome};
+use crate::load::{Figure, Load};
 use crate::server::Server;
 
 /// Draws both figures at saturation, by fan-out, as parts of the floor's.
@@ -33,7 +33,7 @@ fn panel(
     area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
     title: &str,
     saturated: &[(usize, &Series)],
-    figure: fn(&Outcome) -> f64,
+    figure: Figure,
 ) -> Result<(), Box<dyn Error>> {
     let groups = i32::try_from(saturated.len())?;
     let mut chart = ChartBuilder::on(area)

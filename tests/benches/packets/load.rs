@@ -59,6 +59,9 @@ impl fmt::Display for Load {
     }
 }
 
+/// One figure of an outcome.
+pub(crate) type Figure = fn(&Outcome) -> f64;
+
 /// What came of a load.
 #[derive(Clone, Copy)]
 pub(crate) struct Outcome {
@@ -72,7 +75,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Width, precision and source of each figure that is printed.
-    pub(crate) const FIGURES: [(usize, usize, fn(&Self) -> f64); 4] = [
+    pub(crate) const FIGURES: [(usize, usize, Figure); 4] = [
         (9, 2, |outcome| outcome.cpu_us),
         (12, 0, |outcome| outcome.forwards),
         (8, 0, |outcome| outcome.p50_us),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use tests::measure::Quartiles;
 
-use crate::load::{LOADS, Load, Outcome};
+use crate::load::{Figure, LOADS, Load, Outcome};
 use crate::server::Server;
 
 /// Rounds by default.
@@ -40,12 +40,12 @@ impl Series {
     }
 
     /// A figure of a server.
-    fn value(&self, server: Server, figure: fn(&Outcome) -> f64) -> Quartiles {
+    fn value(&self, server: Server, figure: Figure) -> Quartiles {
         Quartiles::of(self.of(server).iter().map(figure))
     }
 
     /// A figure of a server by that of the floor in the same round.
-    fn ratio(&self, server: Server, figure: fn(&Outcome) -> f64) -> Quartiles {
+    fn ratio(&self, server: Server, figure: Figure) -> Quartiles {
         let pairs = self.of(server).iter().zip(&self.floor);
         Quartiles::of(pairs.map(|(ours, floor)| figure(ours) / figure(floor)))
     }

@@ -7,11 +7,18 @@
 
 #![forbid(unsafe_code)]
 
+mod carry;
+mod counters;
+mod deadlines;
+mod orders;
 mod outlets;
 mod services;
 mod setup;
 mod shard;
 mod siblings;
+mod spin;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::process::ExitCode;
@@ -46,7 +53,10 @@ pub struct StackFactory {
 /// the reason on standard error.
 #[must_use]
 pub fn run(stacks: &[StackFactory]) -> ExitCode {
-    let result = setup::receive(stacks).and_then(|mut worker| worker.run());
+    let result = channel::Socket::of_child()
+        .map_err(Error::from)
+        .and_then(|socket| setup::receive(socket, stacks))
+        .and_then(|mut worker| worker.run());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use channel::{Parent, ShardSetup, Socket, WorkerSetup};
 use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
@@ -11,12 +12,12 @@ use switch::Switch;
 use crate::services::Services;
 use crate::shard::Shard;
 use crate::siblings::Siblings;
+use crate::spin::Spin;
 use crate::worker::Worker;
 use crate::{Error, StackFactory, StackOptions};
 
-/// Receives everything and makes the worker of it.
-pub(crate) fn receive(stacks: &[StackFactory]) -> Result<Worker, Error> {
-    let socket = Socket::of_child()?;
+/// Receives everything from the supervisor at the other end of `socket` and makes the worker of it.
+pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Worker, Error> {
     let (Parent::Worker(setup), fds) = socket.wait()? else {
         return Err(Error::Orders("the first was no worker's set-up".into()));
     };
@@ -47,7 +48,8 @@ fn begin(socket: Socket, setup: &WorkerSetup, fds: Vec<OwnedFd>) -> Result<Worke
         ring: false,
     };
     let switch = Switch::new(setup.node, setup.calls.clone());
-    Worker::new(socket, switch, bell, wake, Stats::writer(stats.as_fd())?, siblings, services)
+    let spin = Spin::new(Duration::from_micros(setup.wake_us.into()));
+    Worker::new(socket, switch, (bell, wake), Stats::writer(stats.as_fd())?, siblings, services, spin)
 }
 
 fn make_shard(
@@ -95,7 +97,6 @@ fn make_shard(
         sockets,
         state: StateWriter::open(state.as_fd())?,
         outlet,
-        deadline: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 
 use fabric::{CELL_LEN, Cell, StateWriter};
-use stack::{Stack, Time};
+use stack::Stack;
 
 pub(crate) struct Shard {
     /// Its number, unique over all stacks.
@@ -14,8 +14,6 @@ pub(crate) struct Shard {
     pub(crate) state: StateWriter,
     /// Number of the outlet for the first listen address; the others follow.
     pub(crate) outlet: usize,
-    /// When the stack wants to be called, as it said last.
-    pub(crate) deadline: Option<Time>,
 }
 
 impl Shard {

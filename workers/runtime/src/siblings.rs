@@ -12,7 +12,6 @@ const BATCH: usize = 256;
 const PRIVATE: u32 = u32::MAX;
 
 pub(crate) struct Sibling {
-    slot: u8,
     node: u32,
     wake: OwnedFd,
     reader: WorkerReader,
@@ -31,7 +30,10 @@ struct Call {
 pub(crate) struct Siblings {
     /// Our own place among them.
     slot: u8,
-    all: Vec<Sibling>,
+    /// By slot.
+    all: Vec<Option<Sibling>>,
+    /// Who is there.
+    everybody: Wake,
     /// What this worker publishes.
     writer: WorkerWriter,
     /// By the session's number; `None` where none runs.
@@ -42,44 +44,42 @@ pub(crate) struct Siblings {
 
 impl Siblings {
     pub(crate) fn new(slot: u8, writer: WorkerWriter) -> Self {
-        Self { slot, all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
+        Self { slot, all: Vec::new(), everybody: 0, writer, calls: Vec::new(), ring: 0 }
     }
 
     /// A sibling is there, or there again.
     pub(crate) fn add(&mut self, slot: u8, node: u32, reader: WorkerReader, wake: OwnedFd) {
-        match self.all.iter_mut().find(|sibling| sibling.slot == slot) {
-            Some(sibling) if sibling.reader.epoch() == reader.epoch() => {}
-            Some(sibling) => {
-                sibling.old.push(std::mem::replace(&mut sibling.reader, reader));
-                (sibling.node, sibling.interest_version) = (node, u64::MAX);
-            }
-            None => {
-                self.all.push(Sibling {
-                    slot,
-                    node,
-                    wake,
-                    reader,
-                    old: Vec::new(),
-                    interest_version: u64::MAX,
-                });
-            }
+        let place = usize::from(slot);
+        if self.all.len() <= place {
+            self.all.resize_with(place + 1, || None);
         }
+        self.everybody |= 1 << slot;
+        let old = match self.all[place].take() {
+            Some(known) if known.reader.epoch() == reader.epoch() => {
+                self.all[place] = Some(known);
+                return;
+            }
+            Some(known) => known.old.into_iter().chain([known.reader]).collect(),
+            None => Vec::new(),
+        };
+        self.all[place] = Some(Sibling { node, wake, reader, old, interest_version: u64::MAX });
         self.refresh(slot);
     }
 
     /// All siblings are to look at our interest: it was filled before we knew them.
     pub(crate) fn announce(&mut self) {
-        self.ring |= self.everybody();
+        self.ring |= self.everybody;
     }
 
-    fn everybody(&self) -> Wake {
-        self.all.iter().fold(0, |set, sibling| set | 1 << sibling.slot)
+    /// Those who are there, with their slots.
+    fn iter(&self) -> impl Iterator<Item = (u8, &Sibling)> {
+        (0..).zip(&self.all).filter_map(|(slot, sibling)| Some((slot, sibling.as_ref()?)))
     }
 
     /// Who would want a call to this talkgroup.
     fn wanted(&self, talkgroup: u32) -> Wake {
-        let wants = |sibling: &&Sibling| sibling.reader.interest().may_want(talkgroup);
-        self.all.iter().filter(wants).fold(0, |set, sibling| set | 1 << sibling.slot)
+        let wants = |(_, sibling): &(u8, &Sibling)| sibling.reader.interest().may_want(talkgroup);
+        self.iter().filter(wants).fold(0, |set, (slot, _)| set | 1 << slot)
     }
 
     /// A call began here: asks, once, who wants it.
@@ -98,9 +98,9 @@ impl Siblings {
     /// began here, it alone wants it.
     pub(crate) fn locate(&mut self, index: u16, radio: u32) -> Place {
         let here = self.writer.locations().get(radio).map(|location| (location, None));
-        let there = self.all.iter().filter_map(|sibling| {
+        let there = self.iter().filter_map(|(slot, sibling)| {
             let location = sibling.reader.locations().get(radio)?;
-            Some((location, Some(sibling.slot)))
+            Some((location, Some(slot)))
         });
         // Of equals all take the same.
         let slot = |sibling: Option<u8>| sibling.unwrap_or(self.slot);
@@ -167,7 +167,7 @@ impl Siblings {
 
     /// Looks whether a sibling's interest has changed, and if so who wants the running calls.
     fn refresh(&mut self, slot: u8) {
-        let Some(sibling) = self.all.iter_mut().find(|sibling| sibling.slot == slot) else { return };
+        let Some(Some(sibling)) = self.all.get_mut(usize::from(slot)) else { return };
         let version = sibling.reader.interest_version();
         if sibling.interest_version == version {
             return;
@@ -184,13 +184,10 @@ impl Siblings {
     /// returns those that have more.
     pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
         let mut more = 0;
-        for i in 0..self.all.len() {
-            let slot = self.all[i].slot;
-            if set >> slot & 1 == 0 {
-                continue;
-            }
+        for slot in slots(set & self.everybody) {
             self.refresh(slot);
-            let Sibling { node, reader, old, .. } = &mut self.all[i];
+            let Some(Some(sibling)) = self.all.get_mut(usize::from(slot)) else { continue };
+            let Sibling { node, reader, old, .. } = sibling;
             for mut old in old.drain(..) {
                 // One ring's worth, whatever it claims: it has no writer any more.
                 for _ in 0..SLOTS / BATCH {
@@ -211,12 +208,22 @@ impl Siblings {
     /// Wakes those for whom there is something new.
     pub(crate) fn flush(&mut self, stats: &Stats, bell: &Bell) {
         let ring = std::mem::take(&mut self.ring);
-        for sibling in self.all.iter().filter(|sibling| ring >> sibling.slot & 1 == 1) {
-            if bell.ring(usize::from(sibling.slot), sibling.wake.as_fd()) {
+        for slot in slots(ring) {
+            let Some(Some(sibling)) = self.all.get(usize::from(slot)) else { continue };
+            if bell.ring(usize::from(slot), sibling.wake.as_fd()) {
                 stats.add(Counter::Doorbells, 1);
             }
         }
     }
+}
+
+/// The slots in a set.
+fn slots(mut set: Wake) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let slot = (set != 0).then(|| set.trailing_zeros() as u8)?;
+        set &= set - 1;
+        Some(slot)
+    })
 }
 
 /// Takes a batch of frames. True where there are more.

@@ -1,0 +1,129 @@
+//! How what comes out of one core goes into the next, until nothing comes.
+
+use channel::Report;
+use fabric::{CELL_LEN, Cell, Counter, Location};
+use stack::{ContextKey, Input, Now, Output};
+
+use crate::counters;
+use crate::worker::Worker;
+
+impl Worker {
+    /// Carries outputs to where they belong until there are none.
+    pub(crate) fn settle(&mut self, now: Now) {
+        loop {
+            if let Some(place) = self.touched.pop() {
+                self.drain_stack(now, place);
+            } else if let Some(output) = self.switch.poll_output() {
+                self.on_switch(now, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn drain_stack(&mut self, now: Now, place: u16) {
+        while let Some(output) = self.shards[usize::from(place)].stack.poll_output() {
+            self.on_stack(now, place, output);
+        }
+        self.deadlines.set(place, self.shards[usize::from(place)].stack.poll_timeout());
+    }
+
+    fn on_stack(&mut self, now: Now, place: u16, output: Output) {
+        let shard = &mut self.shards[usize::from(place)];
+        let key = |index| ContextKey { shard: shard.number, index };
+        match output {
+            Output::Send(datagram) => {
+                let outlet = shard.outlet + usize::from(datagram.listener);
+                if !self.outlets.push(outlet, &datagram) {
+                    // Siblings are woken first: they can work while our own datagrams go out.
+                    self.siblings.flush(&self.stats, &self.bell);
+                    self.outlets.flush(&self.stats);
+                    self.outlets.push(outlet, &datagram);
+                }
+            }
+            Output::Frame { context, slot, stream, frame } => {
+                self.stats.add(Counter::Frames, 1);
+                let context = key(context);
+                self.switch.handle_input(now, switch::Input::Frame { context, slot, stream, frame: &frame });
+            }
+            Output::Changed(index) => shard.save_stack(index),
+            Output::Up { context, profile } => {
+                let context = key(context);
+                self.switch.handle_input(now, switch::Input::Up { context, profile: *profile });
+            }
+            Output::Down(index) => {
+                let context = key(index);
+                self.switch.handle_input(now, switch::Input::Down(context));
+            }
+            Output::Ask(ask) => {
+                let report = Report::Ask { shard: shard.number, ask: *ask };
+                self.services.report(&self.stats, &report);
+            }
+            Output::Interrupt { id, slot } => {
+                self.switch.handle_input(now, switch::Input::DropCall { id, slot: Some(slot) });
+            }
+            Output::Refused(refusal) => self.stats.add(counters::of(refusal), 1),
+            Output::Notice(notice) => {
+                let report = Report::Notice { shard: shard.number, notice: *notice };
+                self.services.report(&self.stats, &report);
+            }
+        }
+    }
+
+    fn on_switch(&mut self, now: Now, output: switch::Output) {
+        use switch::Output;
+        match output {
+            Output::Deliver { context, slot, stream, frame } => {
+                let Some(place) = self.place(context.shard) else { return };
+                self.stats.add(Counter::Delivered, 1);
+                let input = Input::Deliver { context: context.index, slot, stream, frame: &frame };
+                self.shards[usize::from(place)].stack.handle_input(now, input);
+                self.touched.push(place);
+            }
+            Output::Forward(forward) => self.siblings.forward(&self.stats, &forward),
+            Output::Started { index, report } => {
+                self.siblings.started(index, &report);
+                self.services.report(&self.stats, &Report::Started(report));
+            }
+            Output::Stopped { index, report, ended } => {
+                self.siblings.stopped(index);
+                self.services.report(&self.stats, &Report::Stopped { report, ended });
+            }
+            Output::Changed(context) => self.save_switch(context),
+            Output::Interest { talkgroup, wanted } => self.siblings.set_interest(talkgroup, wanted),
+            Output::Heard { radio, context, slot } => {
+                let heard_ms = now.wall_us / 1000;
+                self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
+            }
+            Output::Home { id, slot } => self.siblings.home(id, slot, now.wall_us),
+            Output::Away { id } => self.siblings.away(id),
+            Output::Locate { index, session, radio } => {
+                let place = self.siblings.locate(index, radio);
+                self.switch.handle_input(now, switch::Input::Located { index, session, place });
+            }
+            Output::Refused { report, why } => {
+                self.stats.add(counters::of_refused(why), 1);
+                self.services.report(&self.stats, &Report::Refused { report, why });
+            }
+            Output::Carried { report } => {
+                self.services.report(&self.stats, &Report::Carried(report));
+            }
+            Output::Alias { report, alias } => {
+                let alias = alias.as_str().to_owned();
+                self.services.report(&self.stats, &Report::Alias { report, alias });
+            }
+            Output::Blocked { radio, context, time } => {
+                let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+                self.services.report(&self.stats, &Report::Blocked { radio, context, seconds });
+            }
+            Output::Dropped(dropped) => self.stats.add(counters::of_dropped(dropped), 1),
+        }
+    }
+
+    fn save_switch(&mut self, context: ContextKey) {
+        let Some(place) = self.place(context.shard) else { return };
+        let mut buffer = [0; CELL_LEN];
+        let len = self.switch.encode_record(context, &mut buffer).unwrap_or(0);
+        self.shards[usize::from(place)].state.write(context.index, Cell::Switch, &buffer[..len]);
+    }
+}
