@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod live;
+pub mod measure;
 mod repeater;
 mod watch;
 
