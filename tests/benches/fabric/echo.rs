@@ -1,6 +1,6 @@
 //! The other thread: sends back what it receives.
 
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::time::Instant;
 
 use fabric::FRAME_LEN;
@@ -20,7 +20,9 @@ pub(crate) fn with_echo<E: End, T>(
             pin(machine.far);
             let mut frame = Frame([0; FRAME_LEN]);
             for _ in 0..trips {
-                while !far.receive(&mut frame) {}
+                while !far.receive(&mut frame) {
+                    spin_loop();
+                }
                 far.send(black_box(&frame));
             }
         });
@@ -31,7 +33,9 @@ pub(crate) fn with_echo<E: End, T>(
 /// One round trip.
 pub(crate) fn trip(near: &mut impl End, frame: &mut Frame) {
     near.send(black_box(frame));
-    while !near.receive(frame) {}
+    while !near.receive(frame) {
+        spin_loop();
+    }
 }
 
 /// The time of one act in each of `count` batches of `batch`, in nanoseconds.

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use fabric::{Bell, BellSegment, FRAME_LEN, MAX_PROCESSES, Segment, WorkerSegment, WorkerWriter};
@@ -12,11 +12,11 @@ use tests::measure::{Spread, median};
 use crate::echo::{timed, with_echo};
 use crate::machine::{Machine, pin};
 use crate::table::Table;
-use crate::ways::{End, Frame, Ring, RingAndBell};
+use crate::ways::{End, Frame, Line, Ring, RingAndBell};
 
 const CHUNKS: usize = 25;
 const TRIPS: usize = 2_000;
-const ROUNDS: usize = 200;
+const ROUNDS: u64 = 200;
 /// Acts between two looks at the clock where nobody else is there.
 const BATCH: usize = 64;
 const FAN_OUTS: [usize; 4] = [1, 8, 32, 127];
@@ -48,11 +48,13 @@ pub(crate) fn run(machine: &Machine) {
         add("ring write, a reader polls", 1, sending(machine, &mut ring));
         add("ring write and bell, a reader polls the bell", 1, sending(machine, &mut bell));
         for count in FAN_OUTS {
-            let name = format!("ring write and {count} bells, hints lie there");
+            let plural = if count == 1 { "" } else { "s" };
+            let name = format!("ring write and {count} bell{plural}, hints lie there");
             add(&name, count, alone(machine, || sender.fan_out(count)));
         }
         for count in FAN_OUTS {
-            let name = format!("ring write and {count} bells, hints were taken");
+            let plural = if count == 1 { "" } else { "s" };
+            let name = format!("ring write and {count} bell{plural}, hints were taken");
             add(&name, count, fan_out(machine, &segments[1], &mut sender, count));
         }
     }
@@ -133,22 +135,22 @@ fn sending<E: End>(machine: &Machine, pair: &mut [E; 2]) -> f64 {
 
 /// Of a frame for `count` workers, each of which has taken the hint of the frame before, on the other core.
 fn fan_out(machine: &Machine, bells: &Segment, sender: &mut Sender, count: usize) -> f64 {
-    let (asked, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (asked, done) = (Line::default(), Line::default());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             pin(machine.far);
             let open = |process| Bell::open(bells.writable(), process).unwrap();
             let owners: Vec<Bell> = (1..MAX_PROCESSES).map(open).collect();
             for round in 1..=ROUNDS {
-                while asked.load(Ordering::Acquire) < round {}
+                while asked.0.load(Ordering::Acquire) < round {}
                 owners.iter().for_each(|owner| _ = black_box(owner.take()));
-                done.store(round, Ordering::Release);
+                done.0.store(round, Ordering::Release);
             }
         });
-        let mut times = Vec::with_capacity(ROUNDS);
+        let mut times = Vec::new();
         for round in 1..=ROUNDS {
-            asked.store(round, Ordering::Release);
-            while done.load(Ordering::Acquire) < round {}
+            asked.0.store(round, Ordering::Release);
+            while done.0.load(Ordering::Acquire) < round {}
             let before = Instant::now();
             sender.fan_out(count);
             times.push(machine.ns_between(before, Instant::now()));

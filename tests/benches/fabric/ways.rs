@@ -14,7 +14,7 @@ use fabric::{Bell, BellSegment, FRAME_LEN, Read, SLOTS, WorkerReader, WorkerSegm
 #[repr(align(8))]
 pub(crate) struct Frame(pub(crate) [u8; FRAME_LEN]);
 
-/// One end of a way there and back.
+/// One end of a way there and back. The two lie apart, so that what one notes for itself is no news to the other.
 pub(crate) trait End: Send {
     /// Waits where a queue is full.
     fn send(&mut self, frame: &Frame);
@@ -26,6 +26,7 @@ pub(crate) trait End: Send {
 ///
 /// What a line costs depends on where it lies in memory, by half as much again: a way through a ring is a mean over
 /// thousands of lines, so this goes on to other lines every few messages, over as much memory.
+#[repr(align(128))]
 pub(crate) struct RawLine {
     lines: Arc<[Line]>,
     mine: usize,
@@ -33,9 +34,10 @@ pub(crate) struct RawLine {
     received: u64,
 }
 
+/// A word on a line of its own.
 #[derive(Default)]
 #[repr(align(64))]
-struct Line(AtomicU64);
+pub(crate) struct Line(pub(crate) AtomicU64);
 
 impl RawLine {
     const LINES: usize = 2 * SLOTS;
@@ -69,6 +71,7 @@ impl End for RawLine {
 }
 
 /// Our ring, polled.
+#[repr(align(128))]
 pub(crate) struct Ring {
     writer: WorkerWriter,
     reader: WorkerReader,
@@ -99,6 +102,7 @@ impl End for Ring {
 }
 
 /// Our ring with a writer that does not lap its reader, which it never waits for by itself.
+#[repr(align(128))]
 pub(crate) struct PacedRing {
     ring: Ring,
     places: Arc<[Line; 2]>,
@@ -142,6 +146,7 @@ impl End for PacedRing {
 }
 
 /// Our ring as a worker uses it that is awake: the bell says when to look.
+#[repr(align(128))]
 pub(crate) struct RingAndBell {
     ring: Ring,
     bell: Bell,
@@ -179,6 +184,7 @@ impl End for RingAndBell {
 }
 
 /// The crate `rtrb`: one producer, one consumer.
+#[repr(align(128))]
 pub(crate) struct Rtrb {
     producer: rtrb::Producer<Frame>,
     consumer: rtrb::Consumer<Frame>,
@@ -202,6 +208,7 @@ impl End for Rtrb {
 }
 
 /// The bounded queue of crossbeam: any number of both.
+#[repr(align(128))]
 pub(crate) struct Array {
     queues: [Arc<ArrayQueue<Frame>>; 2],
 }
