@@ -12,8 +12,9 @@ use tests::measure::{Spread, median, percentile};
 use crate::Gate;
 use crate::echo::{timed, trip, with_echo};
 use crate::machine::Machine;
+use crate::ours::{Ring, RingAndBell};
 use crate::table::Table;
-use crate::ways::{Array, End, Frame, RawLine, Ring, RingAndBell, Rtrb, Udp, Unix};
+use crate::ways::{Array, End, Frame, RawLine, Rtrb, Udp, Unix};
 
 const CHUNKS: usize = 25;
 /// Each chunk has other memory than the one before: where a queue's words lie decides what they cost.
@@ -92,7 +93,7 @@ pub(crate) fn run(machine: &Machine) -> Vec<Gate> {
     report(&found);
     let ends = || sets.iter().flat_map(|set| &set.bell);
     let rung: u64 = ends().map(|end| end.rung).sum();
-    let written: u64 = ends().map(|end| end.woken + counter(&end.wake)).sum();
+    let written: u64 = ends().map(|end| counter(&end.wake)).sum();
     crate::say(format_args!("{written} writes to an eventfd in {rung} rings of a bell whose owner is awake"));
     let ratio = |of: fn(&Latency) -> &Vec<f64>| Spread::of_ratios(of(&found[1]), of(&found[0])).middle;
     vec![

@@ -11,6 +11,7 @@ mod awake;
 mod echo;
 mod idle;
 mod machine;
+mod ours;
 mod producer;
 mod sleeping;
 mod table;

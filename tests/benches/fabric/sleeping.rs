@@ -2,6 +2,7 @@
 //! thread out of epoll_wait. The two take turns, one by one, after pauses as long as each other's.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fabric::{Bell, BellSegment, FRAME_LEN, Read, WorkerReader, WorkerSegment, WorkerWriter};
@@ -23,11 +24,15 @@ const TICK_MS: u16 = 250;
 struct Pauses(u64);
 
 impl Pauses {
-    fn pause(&mut self) {
+    /// Ends not before the receiver has all that was sent: two wakes in a row may be one.
+    fn pause(&mut self, all: impl Fn() -> bool) {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         std::thread::sleep(Duration::from_micros(1000 + self.0 % 2000));
+        while !all() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 }
 
@@ -90,6 +95,7 @@ pub(crate) fn run(machine: &Machine) -> Vec<Gate> {
     let (bare, wake) = (Wake::new(), Wake::new());
     let mut pauses = Pauses(0x9E37_79B9_7F4A_7C15);
     let mut sent = Vec::with_capacity(2 * CHUNKS * WAKES);
+    let arrived = AtomicUsize::new(0);
     let received = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             pin(machine.far);
@@ -97,17 +103,19 @@ pub(crate) fn run(machine: &Machine) -> Vec<Gate> {
             for _ in 0..CHUNKS * WAKES {
                 bare.wait(EpollTimeout::NONE);
                 received.push(Instant::now());
+                arrived.fetch_add(1, Ordering::Release);
                 sleeper.next(&wake);
                 received.push(Instant::now());
+                arrived.fetch_add(1, Ordering::Release);
             }
             received
         });
         for _ in 0..CHUNKS * WAKES {
-            pauses.pause();
+            pauses.pause(|| arrived.load(Ordering::Acquire) == sent.len());
             let before = Instant::now();
             nix::unistd::write(&bare.fd, &1_u64.to_ne_bytes()).unwrap();
             sent.push((before, Instant::now()));
-            pauses.pause();
+            pauses.pause(|| arrived.load(Ordering::Acquire) == sent.len());
             let before = Instant::now();
             writer.write(&[7; FRAME_LEN]);
             // Where the receiver was kept from its core all the pause, it is not asleep yet: as with the other.

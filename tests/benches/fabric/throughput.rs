@@ -7,8 +7,9 @@ use fabric::FRAME_LEN;
 use tests::measure::{Spread, median};
 
 use crate::machine::{Machine, pin};
+use crate::ours::PacedRing;
 use crate::table::Table;
-use crate::ways::{Array, End, Frame, PacedRing, Rtrb};
+use crate::ways::{Array, End, Frame, Rtrb};
 
 /// Many and short: a thread that loses its core meanwhile spoils one.
 const CHUNKS: usize = 100;
