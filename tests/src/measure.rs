@@ -1,53 +1,77 @@
-//! What benchmarks have in common: medians with their spread, and what machine it was.
+//! The statistics of the measurements: a figure is a median over chunks with its quartiles, and a ratio is taken
+//! within each chunk, since a machine changes its pace from one to the next. It measures nothing itself.
 
 use std::fmt;
 
-/// The median of some values, and the quartiles below and above it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quartiles {
-    /// A quarter of the values are at most this.
+/// The middle of some values and how far they spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// A quarter of the values are below.
     pub low: f64,
-    /// Half of them are.
-    pub median: f64,
-    /// Three quarters are.
+    /// The median.
+    pub middle: f64,
+    /// A quarter of the values are above.
     pub high: f64,
 }
 
-impl Quartiles {
-    /// Those of `values`; NaN where there are none.
+impl Spread {
+    /// That of `values`, which it sorts.
+    ///
+    /// # Panics
+    /// Where there is none.
     #[must_use]
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_by(f64::total_cmp);
-        let at = |part: f64| percentile(&values, part);
-        Self { low: at(0.25), median: at(0.5), high: at(0.75) }
+    pub fn of(values: &mut [f64]) -> Self {
+        let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| percentile(values, part));
+        Self { low, middle, high }
+    }
+
+    /// That of `values` to `base`, chunk by chunk.
+    ///
+    /// # Panics
+    /// Where there is no chunk.
+    #[must_use]
+    pub fn of_ratios(values: &[f64], base: &[f64]) -> Self {
+        let mut ratios: Vec<f64> = values.iter().zip(base).map(|(value, base)| value / base).collect();
+        Self::of(&mut ratios)
     }
 }
 
-/// The value below which `part` (0 to 1) of the sorted `values` lie; NaN where there are none.
-#[must_use]
-pub fn percentile(values: &[f64], part: f64) -> f64 {
-    let place = part * (values.len().max(1) - 1) as f64;
-    let at = |place: f64| values.get(place as usize).copied().unwrap_or(f64::NAN);
-    let (below, above) = (at(place.floor()), at(place.ceil()));
-    below + (above - below) * place.fract()
-}
-
-impl fmt::Display for Quartiles {
+/// As a ratio with its quartiles.
+impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.2} [{:.2}..{:.2}]", self.median, self.low, self.high))
+        write!(f, "{:.2} [{:.2} {:.2}]", self.middle, self.low, self.high)
     }
 }
 
-/// A line that says what machine this is.
+/// The value that this part (0 to 1) of `values`, which it sorts, does not exceed.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn percentile(values: &mut [f64], part: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let last = values.len().checked_sub(1).expect("nothing was measured");
+    values[(last as f64 * part).round() as usize]
+}
+
+/// The median of `values`, which it sorts.
+///
+/// # Panics
+/// Where there is none.
+#[must_use]
+pub fn median(values: &mut [f64]) -> f64 {
+    percentile(values, 0.5)
+}
+
+/// What the machine is, in a line.
 #[must_use]
 pub fn machine() -> String {
-    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{cores} cores of {}, Linux {}", model.unwrap_or("an unknown model"), kernel.trim())
+    format!("{cores} cores, Linux {}, {model}", kernel.trim())
 }
 
 #[cfg(test)]
@@ -55,11 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_lie_between_the_values() {
-        let quartiles = Quartiles::of([5.0, 1.0, 3.0, 2.0, 4.0]);
-        assert_eq!(quartiles, Quartiles { low: 2.0, median: 3.0, high: 4.0 });
-        assert_eq!(Quartiles::of([1.0, 2.0]).median, 1.5);
-        assert!(Quartiles::of([]).median.is_nan());
-        assert_eq!(quartiles.to_string(), "3.00 [2.00..4.00]");
+    fn a_ratio_is_that_of_its_chunk() {
+        let mut values = [5.0, 1.0, 4.0, 2.0, 3.0];
+        assert_eq!(Spread::of(&mut values), Spread { low: 2.0, middle: 3.0, high: 4.0 });
+        assert_eq!((percentile(&mut values, 0.99), median(&mut values)), (5.0, 3.0));
+        // The machine runs at half its pace in the second chunk.
+        let ratios = Spread::of_ratios(&[110.0, 220.0], &[100.0, 200.0]);
+        assert_eq!(ratios.to_string(), "1.10 [1.10 1.10]");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use plotters::coord::ranged1d::SegmentedCoord;
 use plotters::prelude::*;
-use tests::measure::Quartiles;
+use tests::measure::Spread;
 
 use crate::Series;
 use crate::load::{Figure, Load};
@@ -64,10 +64,10 @@ fn panel(
         let bars = saturated.iter().zip(0..).map(|((_, series), group)| {
             (group * 3 + count, series.ratio(Server::Workers(usize::try_from(count).unwrap_or(1)), figure))
         });
-        let bars: Vec<(i32, Quartiles)> = bars.collect();
+        let bars: Vec<(i32, Spread)> = bars.collect();
         let name = if count == 1 { "1 worker" } else { "2 workers" };
         chart
-            .draw_series(bars.iter().map(|(x, ratio)| bar(*x, ratio.median, colour)))?
+            .draw_series(bars.iter().map(|(x, ratio)| bar(*x, ratio.middle, colour)))?
             .label(name)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
         chart.draw_series(bars.iter().map(|(x, ratio)| {

@@ -14,7 +14,7 @@ mod server;
 
 use std::path::PathBuf;
 
-use tests::measure::Quartiles;
+use tests::measure::Spread;
 
 use crate::load::{Figure, LOADS, Load, Outcome};
 use crate::server::Server;
@@ -40,14 +40,17 @@ impl Series {
     }
 
     /// A figure of a server.
-    fn value(&self, server: Server, figure: Figure) -> Quartiles {
-        Quartiles::of(self.of(server).iter().map(figure))
+    fn value(&self, server: Server, figure: Figure) -> Spread {
+        Spread::of(&mut self.figures(server, figure))
     }
 
     /// A figure of a server by that of the floor in the same round.
-    fn ratio(&self, server: Server, figure: Figure) -> Quartiles {
-        let pairs = self.of(server).iter().zip(&self.floor);
-        Quartiles::of(pairs.map(|(ours, floor)| figure(ours) / figure(floor)))
+    fn ratio(&self, server: Server, figure: Figure) -> Spread {
+        Spread::of_ratios(&self.figures(server, figure), &self.figures(Server::Floor, figure))
+    }
+
+    fn figures(&self, server: Server, figure: Figure) -> Vec<f64> {
+        self.of(server).iter().map(figure).collect()
     }
 }
 
@@ -94,7 +97,7 @@ fn print(series: &Series) {
     );
     for server in [Server::Floor, Server::Workers(1), Server::Workers(2)] {
         let columns = Outcome::FIGURES.map(|(width, precision, figure)| {
-            let value = series.value(server, figure).median;
+            let value = series.value(server, figure).middle;
             let ratio = match server {
                 Server::Floor => String::new(),
                 Server::Workers(_) => series.ratio(server, figure).to_string(),

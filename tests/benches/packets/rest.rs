@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sim::{Idle, Settings};
-use tests::measure::Quartiles;
+use tests::measure::Spread;
 use tests::{Cluster, PASSWORD};
 
 use crate::server::{keep_to, workers};
@@ -13,14 +13,15 @@ const WATCH: Duration = Duration::from_secs(10);
 
 pub(crate) fn report(rounds: usize) {
     keep_to(None);
-    let starts = (0..rounds).map(|_| {
+    let start = |_| {
         let since = Instant::now();
         let cluster = Cluster::start(2, "");
         let ms = since.elapsed().as_secs_f64() * 1e3;
         drop(cluster);
         ms
-    });
-    println!("start to ready, 2 workers              {} ms", Quartiles::of(starts));
+    };
+    let mut starts: Vec<f64> = (0..rounds).map(start).collect();
+    println!("start to ready, 2 workers              {} ms", Spread::of(&mut starts));
     for count in [1, 2] {
         let cluster = Cluster::start(count, "");
         let rest_kib = memory_kib(&cluster) / count as f64;
