@@ -90,13 +90,7 @@ impl QueueReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::{AtomicU64, Ordering};
-
-    /// A word of a queue, as somebody who breaks the rules reaches it.
-    fn segment_word(segment: &Segment, word: usize) -> &'static AtomicU64 {
-        let map = Box::leak(Box::new(Map::open(segment.writable(), LAYOUT, true).unwrap().0));
-        &map.body(word, 1)[0]
-    }
+    use crate::sync::Ordering;
 
     #[test]
     fn messages_come_in_order_until_full_and_survive_a_restart() {
@@ -120,7 +114,8 @@ mod tests {
         assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None);
         let mut writer = QueueWriter::open(segment.writable()).unwrap();
         assert!(!writer.push(&[0; MAX_MESSAGE + 1]));
-        segment_word(&segment, TAKEN).store(u64::MAX / 2, Ordering::Relaxed);
+        let (map, _) = Map::open(segment.writable(), LAYOUT, true).unwrap();
+        map.body(TAKEN, 1)[0].store(u64::MAX / 2, Ordering::Relaxed);
         assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None, "damaged");
         assert!(writer.push(&[9; MAX_MESSAGE]));
         let reader = QueueReader::open(segment.writable()).unwrap();

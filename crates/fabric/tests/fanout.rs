@@ -1,5 +1,6 @@
 //! What a frame costs its sender: one write, however many read it, and no system call while they are awake.
 
+#![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
 
 mod support;

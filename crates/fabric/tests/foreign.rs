@@ -1,6 +1,7 @@
 //! What is no segment, or not the one that was expected, is refused; and a worker's segment that its owner has
 //! taken is written by nobody else.
 
+#![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
 
 mod support;

@@ -1,6 +1,7 @@
 //! Segments full of garbage, and a hostile writer that goes on scribbling while others read: nobody faults,
 //! hangs or panics. What is read is worth nothing then, and is not looked at.
 
+#![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
 
 mod support;

@@ -9,12 +9,13 @@ use crate::cell::{CELL_LEN, COPY_WORDS, read, write};
 fn a_cell_once_written_is_never_torn_nor_empty_and_only_grows_newer() {
     check(|| {
         let [a, b] = [words(COPY_WORDS), words(COPY_WORDS)];
-        write([&a, &b], &bytes::<CELL_LEN>(1));
+        // Both copies hold something: while a reader looks from one to the other, each may be gone in turn.
+        (1..3).for_each(|n| write([&a, &b], &bytes::<CELL_LEN>(n)));
         let writing = thread::spawn({
             let (a, b) = (a.clone(), b.clone());
-            move || (2..4).for_each(|n| write([&a, &b], &bytes::<CELL_LEN>(n)))
+            move || (3..5).for_each(|n| write([&a, &b], &bytes::<CELL_LEN>(n)))
         });
-        let mut newest = 1;
+        let mut newest = 2;
         for _ in 0..2 {
             // Two writes cannot overtake a reader often enough for it to give up.
             let mut buffer = [0; CELL_LEN];
@@ -25,7 +26,7 @@ fn a_cell_once_written_is_never_torn_nor_empty_and_only_grows_newer() {
         }
         writing.join().unwrap();
         let mut buffer = [0; CELL_LEN];
-        assert_eq!((read([&a, &b], &mut buffer), number(&buffer)), (Some(CELL_LEN), 3));
+        assert_eq!((read([&a, &b], &mut buffer), number(&buffer)), (Some(CELL_LEN), 4));
     });
 }
 
