@@ -1,7 +1,7 @@
 //! A cell of a state segment, kept twice, each copy with a sequence word: the writer fills the older copy and
 //! gives it the next number last, so a writer that dies at any moment leaves the other copy whole.
 
-use crate::sync::{AtomicU64, Ordering, acquire, fence};
+use crate::sync::{AtomicU64, Ordering, acquire, fence, load_bytes, store_bytes};
 
 /// The longest content of a cell, in bytes. The models' is two words, enough to be torn.
 pub const CELL_LEN: usize = if cfg!(loom) { 16 } else { 448 };
@@ -25,11 +25,7 @@ pub(crate) fn write(copies: Copies<'_>, content: &[u8]) {
     // Nobody may take the old number for the new content.
     fence(Ordering::Release);
     older[1].store(content.len() as u64, Ordering::Relaxed);
-    for (word, bytes) in older[2..].iter().zip(content.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-    }
+    store_bytes(&older[2..], content);
     older[0].store(a.max(b).wrapping_add(1), Ordering::Release);
 }
 
@@ -44,9 +40,7 @@ pub(crate) fn read(copies: Copies<'_>, buffer: &mut [u8; CELL_LEN]) -> Option<us
         }
         let len = usize::try_from(copy[1].load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         let len = if len > CELL_LEN { 0 } else { len };
-        for (word, bytes) in copy[2..].iter().zip(buffer[..len].chunks_mut(8)) {
-            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..bytes.len()]);
-        }
+        load_bytes(&copy[2..], &mut buffer[..len]);
         fence(Ordering::Acquire);
         if copy[0].load(Ordering::Relaxed) == sequence {
             return (len > 0).then_some(len);

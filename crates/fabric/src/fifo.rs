@@ -1,7 +1,7 @@
 //! The words of a queue: how far it was written, how far it was taken, and the messages. One writer, one
 //! reader, each of whom may be started again.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, load_bytes, store_bytes};
 
 /// Bytes of the longest message. The models' is one word.
 pub const MAX_MESSAGE: usize = if cfg!(loom) { 8 } else { 504 };
@@ -49,11 +49,7 @@ impl<'a> Fifo<'a> {
         }
         let words = self.slot(written);
         words[0].store(message.len() as u64, Ordering::Relaxed);
-        for (word, bytes) in words[1..].iter().zip(message.chunks(8)) {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-        }
+        store_bytes(&words[1..], message);
         self.written.store(written.wrapping_add(1), Ordering::Release);
         true
     }
@@ -73,9 +69,7 @@ impl<'a> Fifo<'a> {
         }
         let words = self.slot(taken);
         let len = usize::try_from(words[0].load(Ordering::Relaxed)).unwrap_or(0).min(MAX_MESSAGE);
-        for (word, bytes) in words[1..].iter().zip(buffer[..len].chunks_mut(8)) {
-            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..bytes.len()]);
-        }
+        load_bytes(&words[1..], &mut buffer[..len]);
         Some(len)
     }
 

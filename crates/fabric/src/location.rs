@@ -32,7 +32,7 @@ impl Locations<'_> {
     pub fn get(&self, radio: u32) -> Option<Location> {
         let mut found: Option<Location> = None;
         for entry in bucket(self.words, radio).as_chunks::<2>().0 {
-            let who = acquire(&entry[0]);
+            let who = entry[0].load(Ordering::Relaxed);
             if who >> 32 != u64::from(radio) {
                 continue;
             }
@@ -60,8 +60,9 @@ impl LocationsWriter {
     pub(crate) fn forget(&mut self, words: &[AtomicU64], context: u32) {
         let of_context = |entry: &&[AtomicU64; 2]| entry[0].load(Ordering::Relaxed) as u32 == context;
         for entry in words.as_chunks::<2>().0.iter().filter(of_context) {
-            // Zero, as while an entry changes hands: who reads takes it for none.
-            entry[1].store(0, Ordering::Release);
+            // Zero, so that it is the first to be taken again. In whatever order a reader sees the two, it takes
+            // the entry for none.
+            entry[1].store(0, Ordering::Relaxed);
             entry[0].store(0, Ordering::Relaxed);
         }
     }
