@@ -61,7 +61,7 @@ impl Survivor {
         let tail = Raw::of(self.now.worker.read_only()).tail();
         assert_eq!(self.reader.place().1, tail.whole, "{tail:?}");
         // It may have died after it finished the frame and before it noted that.
-        assert!(tail.whole - tail.head <= 1, "{tail:?}");
+        assert!((tail.head..=tail.head + 1).contains(&tail.whole), "{tail:?}");
         self.tally.half += u64::from(tail.half);
         self.tally.unnoted += tail.whole - tail.head;
     }
