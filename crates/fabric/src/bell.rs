@@ -5,20 +5,18 @@
 //! its tick as well, so a bell that is abused costs time, never a frame.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::handshake::{self, BELL_WORDS};
 use crate::segment::{Error, Layout, Map, Segment};
+use crate::sync::AtomicU64;
 
 /// How many processes of a host can have a bell: workers by their slot, and services.
 pub const MAX_PROCESSES: usize = 128;
 /// The number of services, after all workers.
 pub const SERVICES: usize = MAX_PROCESSES - 1;
 
-/// Two lines each: the inbox (two words), and whether the owner sleeps.
-const BELL_WORDS: usize = 16;
-const SLEEPING: usize = 8;
 const LAYOUT: Layout = Layout { name: "bmctl-bells", kind: 2, version: 1, words: MAX_PROCESSES * BELL_WORDS };
 
 /// Makes the segment of all bells, and the descriptor of each.
@@ -71,29 +69,16 @@ impl Bell {
 
     /// Tells `process` that we have something for it. True where it slept and was woken through `wake`.
     pub fn ring(&self, process: usize, wake: BorrowedFd<'_>) -> bool {
-        let bell = self.of(process);
-        let (word, bit) = (&bell[self.me / 64], 1 << (self.me % 64));
-        // What was published before must be visible before the bit is looked at: an owner that takes the bit
-        // after we saw it set finds it then, and needs no second hint. Only we set this bit.
-        fence(Ordering::SeqCst);
-        if word.load(Ordering::Relaxed) & bit != 0 {
-            return false;
-        }
-        word.fetch_or(bit, Ordering::SeqCst);
-        // Sequentially consistent, as in `sleep`: either we see it asleep or it sees our bit.
-        let sleeping = &bell[SLEEPING];
-        if sleeping.load(Ordering::SeqCst) == 0 || sleeping.swap(0, Ordering::SeqCst) == 0 {
-            return false;
-        }
         // Refused only where somebody has filled the counter on purpose: the owner's tick remains.
-        nix::unistd::write(wake, &1_u64.to_ne_bytes()).is_ok()
+        handshake::ring(self.of(process), self.me) && nix::unistd::write(wake, &1_u64.to_ne_bytes()).is_ok()
     }
 
-    /// Takes back every hint of ours that lies with others: a forerunner may have died between leaving one and
-    /// waking its reader, and we leave none where one lies.
+    /// Takes back everything of ours that lies with others: a forerunner may have died between leaving a hint
+    /// and waking its reader, and we leave none where one lies. Whoever it was about to wake is woken by the
+    /// next that rings.
     pub fn retract(&self) {
         for process in 0..MAX_PROCESSES {
-            self.of(process)[self.me / 64].fetch_and(!(1 << (self.me % 64)), Ordering::SeqCst);
+            handshake::retract(self.of(process), self.me);
         }
     }
 
@@ -107,34 +92,19 @@ impl Bell {
     /// Takes what others have left for us.
     #[must_use]
     pub fn take(&self) -> Wake {
-        let bell = self.of(self.me);
-        let [low, high] = [&bell[0], &bell[1]].map(|word| match word.load(Ordering::Relaxed) {
-            0 => 0,
-            _ => {
-                let bits = word.swap(0, Ordering::SeqCst);
-                // What was published before the bits were set is visible to what we read from here on.
-                fence(Ordering::SeqCst);
-                bits
-            }
-        });
+        let [low, high] = handshake::take(self.of(self.me));
         u128::from(high) << 64 | u128::from(low)
     }
 
     /// Says that we are about to sleep. False where something has come: then do not.
     #[must_use]
     pub fn sleep(&self) -> bool {
-        let bell = self.of(self.me);
-        bell[SLEEPING].store(1, Ordering::SeqCst);
-        let quiet = bell[0].load(Ordering::SeqCst) | bell[1].load(Ordering::SeqCst) == 0;
-        if !quiet {
-            self.awake();
-        }
-        quiet
+        handshake::sleep(self.of(self.me))
     }
 
     /// Says that we are up again.
     pub fn awake(&self) {
-        self.of(self.me)[SLEEPING].store(0, Ordering::Relaxed);
+        handshake::awake(self.of(self.me));
     }
 }
 
@@ -159,5 +129,25 @@ mod tests {
         sleeper.awake();
         assert_eq!(sleeper.take(), 1 << 70 | 1 << SERVICES);
         assert_eq!(sleeper.take(), 0);
+    }
+
+    #[test]
+    fn who_comes_in_place_of_a_dead_ringer_wakes_whom_it_left_asleep() {
+        let segment = BellSegment::create().unwrap();
+        let wake = BellSegment::wake().unwrap();
+        let sleeper = Bell::open(segment.writable(), 3).unwrap();
+        assert!(sleeper.sleep());
+        let dead = Bell::open(segment.writable(), 70).unwrap();
+        assert!(handshake::ring(dead.of(3), 70), "and it dies before it writes");
+        let (other, next) = (Bell::open(segment.writable(), 5), Bell::open(segment.writable(), 70));
+        assert!(!other.unwrap().ring(3, wake.as_fd()), "nobody else can know");
+        let next = next.unwrap();
+        next.retract();
+        assert!(next.ring(3, wake.as_fd()));
+        assert_eq!(sleeper.take(), 1 << 70 | 1 << 5);
+        // What was never claimed is left as it is: this one is up.
+        sleeper.awake();
+        next.retract();
+        assert!(!next.ring(3, wake.as_fd()));
     }
 }

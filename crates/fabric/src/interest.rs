@@ -1,7 +1,7 @@
 //! Which talkgroups a worker wants: a hashed filter in its segment. A bit that is clear means that nobody
 //! there wants the talkgroup; a bit that is set may be another talkgroup's. The receiver decides exactly.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Words of a filter: 8 KiB, 65,536 bits.
 pub const FILTER_WORDS: usize = 1024;
@@ -64,7 +64,7 @@ impl FilterWriter {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

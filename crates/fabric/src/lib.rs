@@ -6,22 +6,47 @@
 //! every word in it as hostile. Nothing here knows what a frame or a record means, and nothing here waits:
 //! who sleeps does so in its own epoll, on the descriptor of its bell.
 
-mod bell;
+// The models drive the words without what maps them.
+#![cfg_attr(loom, allow(dead_code))]
+
+// What is done to the words alone, which the models check.
+mod cell;
+mod fifo;
+mod handshake;
 mod interest;
 mod location;
-mod queue;
 mod ring;
+mod sync;
+
+// What maps them, which loom cannot.
+#[cfg(not(loom))]
+mod bell;
+#[cfg(not(loom))]
+mod queue;
+#[cfg(not(loom))]
 mod segment;
+#[cfg(not(loom))]
 mod state;
+#[cfg(not(loom))]
 mod stats;
+#[cfg(not(loom))]
 mod worker;
 
-pub use bell::{Bell, BellSegment, MAX_PROCESSES, SERVICES, Wake};
+#[cfg(all(test, loom))]
+mod models;
+
+pub use cell::CELL_LEN;
+pub use fifo::MAX_MESSAGE;
 pub use interest::{FILTER_WORDS, Filter, FilterWriter};
 pub use location::{Location, Locations, LocationsWriter};
-pub use queue::{MAX_MESSAGE, QueueReader, QueueSegment, QueueWriter};
 pub use ring::{FRAME_LEN, Read, RingReader, RingWriter, SLOTS};
-pub use segment::{Error, Segment};
-pub use state::{CELL_LEN, Cell, StateReader, StateSegment, StateWriter, Stored};
-pub use stats::{Counter, LAG_BUCKETS_US, Stats, StatsSegment};
-pub use worker::{WorkerReader, WorkerSegment, WorkerWriter};
+
+#[cfg(not(loom))]
+pub use {
+    bell::{Bell, BellSegment, MAX_PROCESSES, SERVICES, Wake},
+    queue::{QueueReader, QueueSegment, QueueWriter},
+    segment::{Error, Segment},
+    state::{Cell, StateReader, StateSegment, StateWriter, Stored},
+    stats::{Counter, LAG_BUCKETS_US, Stats, StatsSegment},
+    worker::{WorkerReader, WorkerSegment, WorkerWriter},
+};

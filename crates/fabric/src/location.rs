@@ -1,9 +1,7 @@
 //! Where a worker last heard each radio: a bounded table in its segment. Asked for private calls over all
 //! workers; the newest answer wins. A full bucket forgets its oldest entry.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
-use crate::segment::acquire;
+use crate::sync::{AtomicU64, Ordering, acquire, fence};
 
 /// Entries of a bucket: one cache line.
 const WAYS: usize = 4;
@@ -34,10 +32,14 @@ impl Locations<'_> {
     pub fn get(&self, radio: u32) -> Option<Location> {
         let mut found: Option<Location> = None;
         for entry in bucket(self.words, radio).as_chunks::<2>().0 {
-            let who = acquire(&entry[0]);
+            let who = entry[0].load(Ordering::Relaxed);
+            if who >> 32 != u64::from(radio) {
+                continue;
+            }
             let when = acquire(&entry[1]);
-            // An entry that changes hands meanwhile has another owner or another place now.
-            if who >> 32 != u64::from(radio) || when == 0 || entry[0].load(Ordering::Relaxed) != who {
+            // An entry that changes hands meanwhile has another owner or place now; one that changed twice and
+            // is back at both has another time.
+            if when == 0 || acquire(&entry[0]) != who || entry[1].load(Ordering::Relaxed) != when {
                 continue;
             }
             let location = Location { context: who as u32, slot: (when & 0xff) as u8, heard_ms: when >> 8 };
@@ -58,8 +60,9 @@ impl LocationsWriter {
     pub(crate) fn forget(&mut self, words: &[AtomicU64], context: u32) {
         let of_context = |entry: &&[AtomicU64; 2]| entry[0].load(Ordering::Relaxed) as u32 == context;
         for entry in words.as_chunks::<2>().0.iter().filter(of_context) {
-            // Zero, as while an entry changes hands: who reads takes it for none.
-            entry[1].store(0, Ordering::Release);
+            // Zero, so that it is the first to be taken again. In whatever order a reader sees the two, it takes
+            // the entry for none.
+            entry[1].store(0, Ordering::Relaxed);
             entry[0].store(0, Ordering::Relaxed);
         }
     }
@@ -78,11 +81,11 @@ impl LocationsWriter {
 }
 
 fn bucket(words: &[AtomicU64], radio: u32) -> &[AtomicU64] {
-    let index = (radio.wrapping_mul(0x9E37_79B9) >> 20) as usize;
-    &words[index * WAYS * 2..][..WAYS * 2]
+    let buckets = words.as_chunks::<{ WAYS * 2 }>().0;
+    &buckets[(radio.wrapping_mul(0x9E37_79B9) >> 20) as usize % buckets.len()]
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -4,15 +4,11 @@
 //! that was being taken when its reader died is read again.
 
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::fifo::{Fifo, MAX_MESSAGE, SLOT_WORDS};
 use crate::segment::{Error, Layout, Map, Segment};
 
-/// Bytes of the longest message.
-pub const MAX_MESSAGE: usize = 504;
-
 const SLOTS: usize = 2048;
-const SLOT_WORDS: usize = 64;
 const WRITTEN: usize = 0;
 const TAKEN: usize = 8;
 const MESSAGES: usize = 16;
@@ -41,10 +37,12 @@ pub struct QueueWriter(Map);
 #[derive(Debug)]
 pub struct QueueReader(Map);
 
-fn slot(map: &Map, position: u64) -> &[AtomicU64] {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to the queue's size before it is an index")]
-    let index = position as usize & (SLOTS - 1);
-    map.body(MESSAGES + index * SLOT_WORDS, SLOT_WORDS)
+fn fifo(map: &Map) -> Fifo<'_> {
+    Fifo {
+        written: &map.body(WRITTEN, 1)[0],
+        taken: &map.body(TAKEN, 1)[0],
+        slots: map.body(MESSAGES, SLOTS * SLOT_WORDS),
+    }
 }
 
 impl QueueWriter {
@@ -59,28 +57,13 @@ impl QueueWriter {
     /// More than three quarters of the queue wait to be read: what can be done without is better left out.
     #[must_use]
     pub fn is_tight(&self) -> bool {
-        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Relaxed);
-        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Relaxed);
-        written.wrapping_sub(taken) > SLOTS as u64 * 3 / 4
+        fifo(&self.0).waiting() > SLOTS as u64 * 3 / 4
     }
 
     /// Puts a message in; false where the queue is full or the message longer than [`MAX_MESSAGE`].
     #[must_use]
     pub fn push(&mut self, message: &[u8]) -> bool {
-        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Relaxed);
-        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Acquire);
-        if message.len() > MAX_MESSAGE || written.wrapping_sub(taken) >= SLOTS as u64 {
-            return false;
-        }
-        let words = slot(&self.0, written);
-        words[0].store(message.len() as u64, Ordering::Relaxed);
-        for (word, bytes) in words[1..].iter().zip(message.chunks(8)) {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-        }
-        self.0.body(WRITTEN, 1)[0].store(written.wrapping_add(1), Ordering::Release);
-        true
+        fifo(&self.0).push(message)
     }
 }
 
@@ -95,40 +78,19 @@ impl QueueReader {
 
     /// Copies the oldest message into `buffer` and returns its length, without taking it.
     pub fn peek(&self, buffer: &mut [u8; MAX_MESSAGE]) -> Option<usize> {
-        let written = self.0.body(WRITTEN, 1)[0].load(Ordering::Acquire);
-        let taken = self.0.body(TAKEN, 1)[0].load(Ordering::Relaxed);
-        match written.wrapping_sub(taken) {
-            0 => return None,
-            // No writer of ours leaves it so: go on with what is written from now on.
-            waiting if waiting > SLOTS as u64 => {
-                self.0.body(TAKEN, 1)[0].store(written, Ordering::Release);
-                return None;
-            }
-            _ => {}
-        }
-        let words = slot(&self.0, taken);
-        let len = usize::try_from(words[0].load(Ordering::Relaxed)).unwrap_or(0).min(MAX_MESSAGE);
-        for (word, bytes) in words[1..].iter().zip(buffer[..len].chunks_mut(8)) {
-            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..bytes.len()]);
-        }
-        Some(len)
+        fifo(&self.0).peek(buffer)
     }
 
     /// Takes the message that was looked at.
     pub fn pop(&mut self) {
-        self.0.body(TAKEN, 1)[0].fetch_add(1, Ordering::Release);
+        fifo(&self.0).pop();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A word of a queue, as somebody who breaks the rules reaches it.
-    fn segment_word(segment: &Segment, word: usize) -> &'static AtomicU64 {
-        let map = Box::leak(Box::new(Map::open(segment.writable(), LAYOUT, true).unwrap().0));
-        &map.body(word, 1)[0]
-    }
+    use crate::sync::Ordering;
 
     #[test]
     fn messages_come_in_order_until_full_and_survive_a_restart() {
@@ -152,7 +114,8 @@ mod tests {
         assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None);
         let mut writer = QueueWriter::open(segment.writable()).unwrap();
         assert!(!writer.push(&[0; MAX_MESSAGE + 1]));
-        segment_word(&segment, TAKEN).store(u64::MAX / 2, Ordering::Relaxed);
+        let (map, _) = Map::open(segment.writable(), LAYOUT, true).unwrap();
+        map.body(TAKEN, 1)[0].store(u64::MAX / 2, Ordering::Relaxed);
         assert_eq!(QueueReader::open(segment.writable()).unwrap().peek(&mut buffer), None, "damaged");
         assert!(writer.push(&[9; MAX_MESSAGE]));
         let reader = QueueReader::open(segment.writable()).unwrap();

@@ -5,16 +5,15 @@
 //! that is never taken for a frame. A writer never waits; a reader that was lapped jumps half a ring back and
 //! counts the gap.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, acquire, fence};
 
-use crate::segment::acquire;
-
-/// Bytes of a frame in the ring.
-pub const FRAME_LEN: usize = 56;
+/// Bytes of a frame in the ring. The models' frames are two words, enough to be torn.
+pub const FRAME_LEN: usize = if cfg!(loom) { 16 } else { 56 };
 /// Slots of a ring: half a second of one thousand calls that all begin at this worker.
 pub const SLOTS: usize = 8192;
 
-const WORDS_PER_SLOT: usize = 8;
+const WORDS_PER_SLOT: usize = 1 + FRAME_LEN / 8;
+type Slot = [AtomicU64; WORDS_PER_SLOT];
 pub(crate) const RING_WORDS: usize = SLOTS * WORDS_PER_SLOT;
 
 /// Writes a ring; there is one for each ring.
@@ -26,17 +25,29 @@ pub struct RingWriter {
 impl RingWriter {
     /// Publishes one frame to all readers.
     pub(crate) fn write(&mut self, head: &AtomicU64, ring: &[AtomicU64], frame: &[u8; FRAME_LEN]) {
-        let position = self.next;
-        let slot = slot(ring, position);
-        slot[0].store(2 * position + 1, Ordering::Relaxed);
+        let slot = slot(ring, self.next);
+        self.begin(slot);
+        fill(slot, frame);
+        self.finish(slot);
+        head.store(self.next, Ordering::Release);
+    }
+
+    /// From here on the slot holds no frame, whatever becomes of its writer.
+    pub(crate) fn begin(&self, slot: &Slot) {
+        slot[0].store(2 * self.next + 1, Ordering::Relaxed);
         // The payload must not be seen before the odd sequence.
         fence(Ordering::Release);
-        for (word, bytes) in slot[1..].iter().zip(frame.as_chunks::<8>().0) {
-            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-        }
-        slot[0].store(2 * position + 2, Ordering::Release);
-        self.next = position + 1;
-        head.store(self.next, Ordering::Release);
+    }
+
+    fn finish(&mut self, slot: &Slot) {
+        slot[0].store(2 * self.next + 2, Ordering::Release);
+        self.next += 1;
+    }
+}
+
+pub(crate) fn fill(slot: &Slot, frame: &[u8]) {
+    for (word, bytes) in slot[1..].iter().zip(frame.as_chunks::<8>().0) {
+        word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
     }
 }
 
@@ -87,13 +98,13 @@ impl RingReader {
         } else if before < whole {
             return Read::Empty;
         }
-        self.jump(head)
+        self.jump(head, ring)
     }
 
-    fn jump(&mut self, head: &AtomicU64) -> Read {
-        let to = acquire(head).saturating_sub(SLOTS as u64 / 2);
+    fn jump(&mut self, head: &AtomicU64, ring: &[AtomicU64]) -> Read {
+        let to = acquire(head).saturating_sub(slots(ring).len() as u64 / 2);
         if to <= self.next {
-            // Only a writer that breaks the rules comes here: go on with its next slot.
+            // The head that we see is older than the slot, or the writer breaks the rules: on to the next slot.
             self.next = self.next.wrapping_add(1);
             return Read::Gap(1);
         }
@@ -103,13 +114,19 @@ impl RingReader {
     }
 }
 
-fn slot(ring: &[AtomicU64], position: u64) -> &[AtomicU64] {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to the ring's size before it is an index")]
-    let index = position as usize & (SLOTS - 1);
-    &ring[index * WORDS_PER_SLOT..][..WORDS_PER_SLOT]
+fn slots(ring: &[AtomicU64]) -> &[Slot] {
+    ring.as_chunks().0
 }
 
-#[cfg(test)]
+/// The slot of a position in a ring whose number of slots is a power of two.
+pub(crate) fn slot(ring: &[AtomicU64], position: u64) -> &Slot {
+    let slots = slots(ring);
+    #[expect(clippy::cast_possible_truncation, reason = "masked to the ring's size before it is an index")]
+    let index = position as usize & (slots.len() - 1);
+    &slots[index]
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

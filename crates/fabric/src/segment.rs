@@ -2,13 +2,14 @@
 //! here; the other modules see slices of atomics.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::ftruncate;
+
+use crate::sync::{AtomicU64, Ordering, acquire};
 
 /// First word of each segment.
 const MAGIC: u64 = u64::from_le_bytes(*b"bmctl-sm");
@@ -17,13 +18,6 @@ const HEADER_WORDS: usize = 8;
 
 /// Words are read from read-only mappings, for which only relaxed loads of native words are sure to work.
 const _: () = assert!(usize::BITS == 64);
-
-/// An acquiring load that is safe on memory mapped read-only.
-pub(crate) fn acquire(word: &AtomicU64) -> u64 {
-    let value = word.load(Ordering::Relaxed);
-    fence(Ordering::Acquire);
-    value
-}
 
 /// What can be wrong with a segment.
 #[derive(Debug, thiserror::Error)]

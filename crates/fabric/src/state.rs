@@ -1,13 +1,13 @@
 //! The state segment of a shard: what its next owner has to know, a row per context.
 //!
-//! A row has one cell for the stack and one for the switch. A cell is kept twice, each copy with a sequence
-//! word: the writer fills the older copy and gives it the next number last, so a writer that dies at any
-//! moment leaves the other copy whole. What the bytes mean, and their version, is their writer's affair.
+//! A row has one cell for the stack and one for the switch, each of which is whole at any moment. What the
+//! bytes mean, and their version, is their writer's affair.
 
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::segment::{Error, Layout, Map, Segment, acquire};
+use crate::cell::{self, CELL_LEN, COPY_WORDS, Copies};
+use crate::segment::{Error, Layout, Map, Segment};
+use crate::sync::{Ordering, acquire};
 
 /// The two cells of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,8 @@ pub enum Cell {
     Switch,
 }
 
-/// The longest content of a cell, in bytes.
-pub const CELL_LEN: usize = 448;
-
 /// Rows of a shard.
 const ROWS: usize = 1024;
-/// Sequence, length, content.
-const COPY_WORDS: usize = 2 + CELL_LEN / 8;
 const ROW_WORDS: usize = COPY_WORDS * 4;
 /// Rows from this one on were never written: a new owner need not look at them.
 const HIGH_WATER: usize = 0;
@@ -48,7 +43,7 @@ impl StateSegment {
     }
 }
 
-fn copies(map: &Map, row: u16, cell: Cell) -> [&[AtomicU64]; 2] {
+fn copies(map: &Map, row: u16, cell: Cell) -> Copies<'_> {
     let start = CELLS + usize::from(row) % ROWS * ROW_WORDS + (cell as usize) * COPY_WORDS * 2;
     [map.body(start, COPY_WORDS), map.body(start + COPY_WORDS, COPY_WORDS)]
 }
@@ -76,19 +71,7 @@ impl StateWriter {
         if high_water.load(Ordering::Relaxed) <= u64::from(row) {
             high_water.store(u64::from(row) + 1, Ordering::Release);
         }
-        let copies = copies(&self.0, row, cell);
-        let [a, b] = copies.map(|copy| copy[0].load(Ordering::Relaxed));
-        let older = copies[usize::from(b < a)];
-        older[0].store(0, Ordering::Relaxed);
-        // Nobody may take the old number for the new content.
-        fence(Ordering::Release);
-        older[1].store(content.len() as u64, Ordering::Relaxed);
-        for (word, bytes) in older[2..].iter().zip(content.chunks(8)) {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
-        }
-        older[0].store(a.max(b).wrapping_add(1), Ordering::Release);
+        cell::write(copies(&self.0, row, cell), content);
         true
     }
 
@@ -133,25 +116,7 @@ impl Stored<'_> {
 
     /// Copies a cell into `buffer` and returns its length; `None` where it is empty.
     pub fn read(&self, row: u16, cell: Cell, buffer: &mut [u8; CELL_LEN]) -> Option<usize> {
-        // A writer may overtake a reader; one that does so again and again is not waited for.
-        for _ in 0..16 {
-            let copies = copies(self.0, row, cell);
-            let [a, b] = copies.map(|copy| acquire(&copy[0]));
-            let (copy, sequence) = if b < a { (copies[0], a) } else { (copies[1], b) };
-            if sequence == 0 {
-                return None;
-            }
-            let len = usize::try_from(copy[1].load(Ordering::Relaxed)).unwrap_or(usize::MAX);
-            let len = if len > CELL_LEN { 0 } else { len };
-            for (word, bytes) in copy[2..].iter().zip(buffer[..len].chunks_mut(8)) {
-                bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..bytes.len()]);
-            }
-            fence(Ordering::Acquire);
-            if copy[0].load(Ordering::Relaxed) == sequence {
-                return (len > 0).then_some(len);
-            }
-        }
-        None
+        cell::read(copies(self.0, row, cell), buffer)
     }
 }
 

@@ -2,9 +2,9 @@
 //! slot, not to the process, so nothing is lost when one dies.
 
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::segment::{Error, Layout, Map, Segment, acquire};
+use crate::segment::{Error, Layout, Map, Segment};
+use crate::sync::{AtomicU64, Ordering, acquire};
 
 /// Upper bounds of the buckets of loop lag, in microseconds; one more bucket holds what is longer.
 pub const LAG_BUCKETS_US: [u64; 8] = [50, 100, 250, 500, 1_000, 2_500, 10_000, 50_000];

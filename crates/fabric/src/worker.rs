@@ -2,12 +2,12 @@
 //! whom, and its broadcast ring. A new incarnation gets a new segment with a new epoch.
 
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::Ordering;
 
 use crate::interest::{FILTER_WORDS, Filter, FilterWriter};
 use crate::location::{LOCATION_WORDS, Location, Locations, LocationsWriter};
 use crate::ring::{FRAME_LEN, RING_WORDS, Read, RingReader, RingWriter};
-use crate::segment::{Error, Layout, Map, Segment, acquire};
+use crate::segment::{Error, Layout, Map, Segment};
+use crate::sync::{Ordering, acquire};
 
 const HEAD: usize = 0;
 /// On a line of its own, since it changes seldom and is read by all.
