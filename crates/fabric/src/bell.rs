@@ -17,7 +17,7 @@ pub const MAX_PROCESSES: usize = 128;
 /// The number of services, after all workers.
 pub const SERVICES: usize = MAX_PROCESSES - 1;
 
-const LAYOUT: Layout = Layout { name: "bmctl-bells", kind: 2, version: 1, words: MAX_PROCESSES * BELL_WORDS };
+const LAYOUT: Layout = Layout { name: "bmctl-bells", kind: 2, version: 2, words: MAX_PROCESSES * BELL_WORDS };
 
 /// Makes the segment of all bells, and the descriptor of each.
 #[derive(Debug)]
@@ -69,8 +69,24 @@ impl Bell {
 
     /// Tells `process` that we have something for it. True where it slept and was woken through `wake`.
     pub fn ring(&self, process: usize, wake: BorrowedFd<'_>) -> bool {
-        // Refused only where somebody has filled the counter on purpose: the owner's tick remains.
-        handshake::ring(self.of(process), self.me) && nix::unistd::write(wake, &1_u64.to_ne_bytes()).is_ok()
+        self.ring_all(1 << (process & (MAX_PROCESSES - 1)), |_| Some(wake)) == 1
+    }
+
+    /// Tells all processes in `set` that we have something for them. Returns how many of them slept and were woken, each
+    /// through the descriptor that `wake` gives.
+    pub fn ring_all<'a>(&self, set: Wake, wake: impl Fn(usize) -> Option<BorrowedFd<'a>>) -> u64 {
+        let mut woken = 0;
+        handshake::ring(
+            set,
+            self.me,
+            |process| self.of(process),
+            |process| {
+                // Refused only where somebody has filled the counter on purpose: the owner's tick remains.
+                let write = |wake| nix::unistd::write(wake, &1_u64.to_ne_bytes()).is_ok();
+                woken += u64::from(wake(process).is_some_and(write));
+            },
+        );
+        woken
     }
 
     /// Takes back everything of ours that lies with others: a forerunner may have died between leaving a hint
@@ -85,8 +101,7 @@ impl Bell {
     /// Whether others have left something for us: one look at one line, for who looks again and again.
     #[must_use]
     pub fn is_rung(&self) -> bool {
-        let bell = self.of(self.me);
-        bell[0].load(Ordering::Relaxed) | bell[1].load(Ordering::Relaxed) != 0
+        handshake::is_rung(self.of(self.me))
     }
 
     /// Takes what others have left for us.
@@ -138,7 +153,9 @@ mod tests {
         let sleeper = Bell::open(segment.writable(), 3).unwrap();
         assert!(sleeper.sleep());
         let dead = Bell::open(segment.writable(), 70).unwrap();
-        assert!(handshake::ring(dead.of(3), 70), "and it dies before it writes");
+        let mut claimed = 0;
+        handshake::ring(1 << 3, 70, |process| dead.of(process), |_| claimed += 1);
+        assert_eq!(claimed, 1, "and it dies before it writes");
         let (other, next) = (Bell::open(segment.writable(), 5), Bell::open(segment.writable(), 70));
         assert!(!other.unwrap().ring(3, wake.as_fd()), "nobody else can know");
         let next = next.unwrap();

@@ -37,6 +37,7 @@ mod models;
 
 pub use cell::CELL_LEN;
 pub use fifo::MAX_MESSAGE;
+pub use handshake::members;
 pub use interest::{FILTER_WORDS, Filter, FilterWriter};
 pub use location::{Location, Locations, LocationsWriter};
 pub use ring::{FRAME_LEN, Read, RingReader, RingWriter, SLOTS};

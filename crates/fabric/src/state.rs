@@ -5,7 +5,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::cell::{self, CELL_LEN, COPY_WORDS, Copies};
+use crate::cell::{self, CELL_LEN, CONTENT_WORDS, Copy};
 use crate::segment::{Error, Layout, Map, Segment};
 use crate::sync::{Ordering, acquire};
 
@@ -18,13 +18,33 @@ pub enum Cell {
     Switch,
 }
 
+impl Cell {
+    /// Words of the head of a copy: what most contents fit into.
+    const fn head_words(self) -> usize {
+        match self {
+            Self::Stack => 24,
+            Self::Switch => 8,
+        }
+    }
+
+    const fn tail_words(self) -> usize {
+        2 + CONTENT_WORDS - self.head_words()
+    }
+}
+
 /// Rows of a shard.
 const ROWS: usize = 1024;
-const ROW_WORDS: usize = COPY_WORDS * 4;
+/// Copies of the cells of one kind.
+const COPIES: usize = ROWS * 2;
 /// Rows from this one on were never written: a new owner need not look at them.
 const HIGH_WATER: usize = 0;
-const CELLS: usize = 8;
-const LAYOUT: Layout = Layout { name: "bmctl-state", kind: 4, version: 1, words: CELLS + ROWS * ROW_WORDS };
+/// The heads of all rows side by side, so that rows with short contents share few pages; then the tails.
+const STACK_HEADS: usize = 8;
+const SWITCH_HEADS: usize = STACK_HEADS + COPIES * Cell::Stack.head_words();
+const STACK_TAILS: usize = SWITCH_HEADS + COPIES * Cell::Switch.head_words();
+const SWITCH_TAILS: usize = STACK_TAILS + COPIES * Cell::Stack.tail_words();
+const WORDS: usize = SWITCH_TAILS + COPIES * Cell::Switch.tail_words();
+const LAYOUT: Layout = Layout { name: "bmctl-state", kind: 4, version: 2, words: WORDS };
 
 /// Makes the segment of a shard.
 #[derive(Debug)]
@@ -43,9 +63,16 @@ impl StateSegment {
     }
 }
 
-fn copies(map: &Map, row: u16, cell: Cell) -> Copies<'_> {
-    let start = CELLS + usize::from(row) % ROWS * ROW_WORDS + (cell as usize) * COPY_WORDS * 2;
-    [map.body(start, COPY_WORDS), map.body(start + COPY_WORDS, COPY_WORDS)]
+fn copies(map: &Map, row: u16, cell: Cell) -> [Copy<'_>; 2] {
+    let (heads, tails) = match cell {
+        Cell::Stack => (STACK_HEADS, STACK_TAILS),
+        Cell::Switch => (SWITCH_HEADS, SWITCH_TAILS),
+    };
+    let first = usize::from(row) % ROWS * 2;
+    [first, first + 1].map(|copy| Copy {
+        head: map.body(heads + copy * cell.head_words(), cell.head_words()),
+        tail: map.body(tails + copy * cell.tail_words(), cell.tail_words()),
+    })
 }
 
 /// The shard's owner.
@@ -135,9 +162,13 @@ mod tests {
         let mut writer = StateWriter::open(segment.writable()).unwrap();
         let reader = StateReader::open(segment.read_only()).unwrap();
         assert_eq!((reader.stored().rows(), get(reader.stored(), 5, Cell::Stack)), (0, None));
-        for n in 1..100_u8 {
-            assert!(writer.write(5, Cell::Stack, &vec![n; usize::from(n)]));
-            assert_eq!(get(reader.stored(), 5, Cell::Stack), Some(vec![n; usize::from(n)]));
+        // Across the border between head and tail, too.
+        for len in 1..=CELL_LEN {
+            let content: Vec<u8> = (0..len).map(|at| (len + at) as u8).collect();
+            for cell in [Cell::Stack, Cell::Switch] {
+                assert!(writer.write(5, cell, &content));
+                assert_eq!(get(reader.stored(), 5, cell), Some(content.clone()));
+            }
         }
         assert!(writer.write(5, Cell::Switch, &[7; CELL_LEN]));
         assert_eq!(get(writer.reader(), 5, Cell::Switch), Some(vec![7; CELL_LEN]));
@@ -156,11 +187,11 @@ mod tests {
         // As a death after any of the stores would leave the older copy: number gone, content half new.
         let older = copies(&writer.0, 0, Cell::Stack)
             .into_iter()
-            .min_by_key(|copy| copy[0].load(Ordering::Relaxed))
+            .min_by_key(|copy| copy.head[0].load(Ordering::Relaxed))
             .unwrap();
-        older[0].store(0, Ordering::Relaxed);
-        older[1].store(u64::MAX, Ordering::Relaxed);
-        older[2].store(u64::MAX, Ordering::Relaxed);
+        older.head[0].store(0, Ordering::Relaxed);
+        older.head[1].store(u64::MAX, Ordering::Relaxed);
+        older.head[2].store(u64::MAX, Ordering::Relaxed);
         assert_eq!(get(writer.reader(), 0, Cell::Stack), Some(b"second".to_vec()));
         writer.write(0, Cell::Stack, b"third");
         assert_eq!(get(writer.reader(), 0, Cell::Stack), Some(b"third".to_vec()));

@@ -184,9 +184,10 @@ impl Siblings {
     /// returns those that have more.
     pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
         let mut more = 0;
-        for slot in slots(set & self.everybody) {
+        for place in fabric::members(set & self.everybody) {
+            let slot = place as u8;
             self.refresh(slot);
-            let Some(Some(sibling)) = self.all.get_mut(usize::from(slot)) else { continue };
+            let Some(Some(sibling)) = self.all.get_mut(place) else { continue };
             let Sibling { node, reader, old, .. } = sibling;
             for mut old in old.drain(..) {
                 // One ring's worth, whatever it claims: it has no writer any more.
@@ -208,22 +209,11 @@ impl Siblings {
     /// Wakes those for whom there is something new.
     pub(crate) fn flush(&mut self, stats: &Stats, bell: &Bell) {
         let ring = std::mem::take(&mut self.ring);
-        for slot in slots(ring) {
-            let Some(Some(sibling)) = self.all.get(usize::from(slot)) else { continue };
-            if bell.ring(usize::from(slot), sibling.wake.as_fd()) {
-                stats.add(Counter::Doorbells, 1);
-            }
+        if ring != 0 {
+            let wake = |slot: usize| Some(self.all.get(slot)?.as_ref()?.wake.as_fd());
+            stats.add(Counter::Doorbells, bell.ring_all(ring, wake));
         }
     }
-}
-
-/// The slots in a set.
-fn slots(mut set: Wake) -> impl Iterator<Item = u8> {
-    std::iter::from_fn(move || {
-        let slot = (set != 0).then(|| set.trailing_zeros() as u8)?;
-        set &= set - 1;
-        Some(slot)
-    })
 }
 
 /// Takes a batch of frames. True where there are more.

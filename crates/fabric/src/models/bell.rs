@@ -7,11 +7,19 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use super::{check, words};
-use crate::handshake::{BELL_WORDS, awake, retract, ring, sleep, take};
+use crate::handshake::{self, BELL_WORDS, awake, retract, sleep, take};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Two processes whose bits lie in different words of the inbox, and the word of each that the owner watches.
 const PRODUCERS: [usize; 2] = [3, 70];
+
+/// Rings one bell. True where its owner has to be woken.
+fn ring(bell: &[AtomicU64], me: usize) -> bool {
+    let mut wakes = 0;
+    handshake::ring(1, me, |_| bell, |_| wakes += 1);
+    assert!(wakes <= 1);
+    wakes == 1
+}
 
 /// The bell of one owner, what two producers have published for it, and its event counter, watched for edges.
 struct Host {
@@ -114,6 +122,31 @@ fn a_producer_and_a_sleeper_that_meet_see_each_other() {
             assert_eq!(rung[0] + rung[1], 1, "asleep, and rung by {rung:?}");
         } else {
             assert!(rung[0] + rung[1] <= 1, "one sleep, and rung by {rung:?}");
+        }
+    });
+}
+
+#[test]
+fn a_producer_that_rings_two_sleepers_at_once_is_seen_by_both() {
+    check(|| {
+        let bells = [words(BELL_WORDS), words(BELL_WORDS)];
+        let producer = thread::spawn({
+            let bells = bells.clone();
+            move || {
+                let mut woken = [false; 2];
+                handshake::ring(
+                    0b11,
+                    PRODUCERS[0],
+                    |process| &bells[process],
+                    |process| woken[process] = true,
+                );
+                woken
+            }
+        });
+        let asleep = bells.each_ref().map(|bell| sleep(bell));
+        let woken = producer.join().unwrap();
+        for (asleep, woken) in asleep.into_iter().zip(woken) {
+            assert!(woken || !asleep, "asleep, and not rung");
         }
     });
 }
