@@ -181,17 +181,6 @@ pub enum Input<'a> {
         /// What came.
         bytes: &'a [u8],
     },
-    /// A burst goes to a context.
-    Deliver {
-        /// The context's record.
-        context: u16,
-        /// The slot on which it hears it.
-        slot: Slot,
-        /// Marks the bursts of one call.
-        stream: u32,
-        /// The burst.
-        frame: &'a Frame,
-    },
     /// An [`Ask`] was answered.
     Answer(Answer),
     /// The contexts of this ID go, but for the one at `keep`.
@@ -273,6 +262,11 @@ pub trait Stack {
 
     /// Does what is due.
     fn handle_timeout(&mut self, now: Now);
+
+    /// What carries a burst to a context: to its record, on the slot on which it hears it, with the ID that marks the
+    /// bursts of one call. `None` where the context is not there. Nothing else comes of it, and it comes at once: this is
+    /// called for every receiver of every burst.
+    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram>;
 
     /// What is to be done next, in order.
     fn poll_output(&mut self) -> Option<Output>;

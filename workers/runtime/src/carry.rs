@@ -2,9 +2,10 @@
 
 use channel::Report;
 use fabric::{CELL_LEN, Cell, Counter, Location};
-use stack::{ContextKey, Input, Now, Output};
+use stack::{ContextKey, Datagram, Now, Output};
 
 use crate::counters;
+use crate::shard::Shard;
 use crate::worker::Worker;
 
 impl Worker {
@@ -33,13 +34,8 @@ impl Worker {
         let key = |index| ContextKey { shard: shard.number, index };
         match output {
             Output::Send(datagram) => {
-                let outlet = shard.outlet + usize::from(datagram.listener);
-                if !self.outlets.push(outlet, &datagram) {
-                    // Siblings are woken first: they can work while our own datagrams go out.
-                    self.siblings.flush(&self.stats, &self.bell);
-                    self.outlets.flush(&self.stats);
-                    self.outlets.push(outlet, &datagram);
-                }
+                let outlet = shard.outlet;
+                self.post(outlet, &datagram);
             }
             Output::Frame { context, slot, stream, frame } => {
                 self.stats.add(Counter::Frames, 1);
@@ -76,9 +72,11 @@ impl Worker {
             Output::Deliver { context, slot, stream, frame } => {
                 let Some(place) = self.place(context.shard) else { return };
                 self.stats.add(Counter::Delivered, 1);
-                let input = Input::Deliver { context: context.index, slot, stream, frame: &frame };
-                self.shards[usize::from(place)].stack.handle_input(now, input);
-                self.touched.push(place);
+                let Shard { stack, outlet, .. } = &mut self.shards[usize::from(place)];
+                if let Some(datagram) = stack.deliver(context.index, slot, stream, &frame) {
+                    let outlet = *outlet;
+                    self.post(outlet, &datagram);
+                }
             }
             Output::Forward(forward) => self.siblings.forward(&self.stats, &forward),
             Output::Started { index, report } => {
@@ -117,6 +115,17 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Blocked { radio, context, seconds });
             }
             Output::Dropped(dropped) => self.stats.add(counters::of_dropped(dropped), 1),
+        }
+    }
+
+    /// Puts a datagram into the batch of the listen address that it leaves from.
+    fn post(&mut self, outlet: usize, datagram: &Datagram) {
+        let outlet = outlet + usize::from(datagram.listener);
+        if !self.outlets.push(outlet, datagram) {
+            // Siblings are woken first: they can work while our own datagrams go out.
+            self.siblings.flush(&self.stats, &self.bell);
+            self.outlets.flush(&self.stats);
+            self.outlets.push(outlet, datagram);
         }
     }
 

@@ -1,11 +1,11 @@
 //! What a device that is logged in does: bursts, life signs, configuration, options.
 
-use stack::{Frame, Gone, MAX_TALKGROUPS, Notice, Output, Refusal, Slot, Slots, Time};
+use stack::{Gone, MAX_TALKGROUPS, Notice, Output, Refusal, Slot, Slots, Time};
 
 use crate::config::Fields;
 use crate::packet::Packet;
 use crate::path::{Dialect, Path};
-use crate::{Config, Dmrd, Mmdvm, Position, answer, dmrd, options};
+use crate::{Config, Dmrd, Mmdvm, Position, answer, options};
 
 impl Mmdvm {
     /// A datagram that only a logged-in device may send; `dialect`: in this one, where it is not the same in both.
@@ -68,14 +68,6 @@ impl Mmdvm {
         // A simplex hotspot has one slot, whatever it calls it.
         let slot = if config.slots == Slots::Simplex { Slot::Two } else { dmrd.slot() };
         self.push(Output::Frame { context: index, slot, stream: dmrd.stream(), frame });
-    }
-
-    /// A burst of the switch goes to a device.
-    pub(crate) fn deliver(&mut self, index: u16, slot: Slot, stream: u32, frame: &Frame) {
-        // The switch may not yet have heard that a context is gone.
-        let Some(context) = self.table.get(index).filter(|context| context.is_running()) else { return };
-        let datagram = dmrd::dmrd(&context.path, context.id, slot, stream, frame);
-        self.push(Output::Send(datagram));
     }
 
     fn config(&mut self, now: Time, index: u16, path: &Path, fields: Fields<'_>) {

@@ -92,17 +92,16 @@ pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame)
     if frame.call == CallType::Private {
         flags |= 0x40;
     }
-    let quality = [frame.ber, frame.rssi];
-    let quality: &[u8] = if path.dialect == Dialect::Text { &[] } else { &quality };
-    path.datagram(&[
-        b"DMRD",
-        &[frame.sequence],
-        &frame.source.to_be_bytes()[1..],
-        &frame.destination.to_be_bytes()[1..],
-        &id.to_be_bytes(),
-        &[flags],
-        &stream.to_be_bytes(),
-        &frame.burst,
-        quality,
-    ])
+    let mut bytes = [0; 55];
+    bytes[..4].copy_from_slice(b"DMRD");
+    bytes[4] = frame.sequence;
+    bytes[5..8].copy_from_slice(&frame.source.to_be_bytes()[1..]);
+    bytes[8..11].copy_from_slice(&frame.destination.to_be_bytes()[1..]);
+    bytes[11..15].copy_from_slice(&id.to_be_bytes());
+    bytes[15] = flags;
+    bytes[16..20].copy_from_slice(&stream.to_be_bytes());
+    bytes[20..53].copy_from_slice(&frame.burst);
+    bytes[53..].copy_from_slice(&[frame.ber, frame.rssi]);
+    let len = if path.dialect == Dialect::Text { 53 } else { 55 };
+    path.datagram(&[&bytes[..len]])
 }

@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use stack::{
-    Access, Answer, Ask, CallAccess, DeviceSettings, Gone, Input, Login, Notice, Now, Output, Profile,
-    Refusal, Stack, Time, Verdict,
+    Access, Answer, Ask, CallAccess, Datagram, DeviceSettings, Frame, Gone, Input, Login, Notice, Now,
+    Output, Profile, Refusal, Slot, Stack, Time, Verdict,
 };
 
 use crate::admission::Admission;
 use crate::answer;
 use crate::context::Context;
+use crate::dmrd;
 use crate::packet::{Packet, parse};
 use crate::path::{Dialect, Path};
 use crate::pending::Pending;
@@ -54,7 +55,6 @@ impl Stack for Mmdvm {
                 let path = Path { listener, local, remote: from, dialect: Dialect::Binary };
                 self.datagram(now, path, bytes);
             }
-            Input::Deliver { context, slot, stream, frame } => self.deliver(context, slot, stream, frame),
             Input::Answer(Answer::Login { id, from, verdict }) => {
                 if let Some(path) = self.pending.answer(now, id, from) {
                     self.answer(now, id, path, verdict);
@@ -91,6 +91,12 @@ impl Stack for Mmdvm {
         let silent: Vec<u16> = silent.map(|(index, _)| index).collect();
         silent.into_iter().for_each(|index| self.drop_context(index, Gone::Silent));
         self.check_at = self.table.iter().map(|(_, context)| context.heard + TIMEOUT).min();
+    }
+
+    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram> {
+        // The switch may not yet have heard that a context is gone.
+        let context = self.table.get(context).filter(|context| context.is_running())?;
+        Some(dmrd::dmrd(&context.path, context.id, slot, stream, frame))
     }
 
     fn poll_output(&mut self) -> Option<Output> {

@@ -150,7 +150,11 @@ impl Run {
             rssi: 0,
             burst: [0; BURST_LEN],
         };
-        self.input(Input::Deliver { context, slot: Slot::Two, stream: 3, frame: &frame }, None);
+        let datagram = self.mmdvm.deliver(context, Slot::Two, 3, &frame);
+        assert_eq!(
+            datagram.is_some(),
+            self.mmdvm.table.get(context).is_some_and(|context| context.is_running())
+        );
     }
 
     /// Another owner takes the shard over; `damage` is also offered as a record.

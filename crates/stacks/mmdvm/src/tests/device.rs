@@ -77,9 +77,8 @@ fn a_delivered_burst_has_55_bytes_and_the_receivers_id() {
     let mut bench = Bench::new(4);
     bench.run(ID, addr(1));
     let stream = 0x0102_0304;
-    let outputs = bench.input(Input::Deliver { context: 0, slot: Slot::Two, stream, frame: &frame() });
-    assert_eq!(sent(&outputs), [dmrd(ID, 0x90)]);
-    let Output::Send(datagram) = &outputs[0] else { panic!("{outputs:?}") };
+    let datagram = bench.mmdvm.deliver(0, Slot::Two, stream, &frame()).unwrap();
+    assert_eq!(datagram.bytes(), dmrd(ID, 0x90));
     assert_eq!((datagram.listener, datagram.local, datagram.to), (1, None, addr(1)));
 
     let kinds = [
@@ -89,13 +88,12 @@ fn a_delivered_burst_has_55_bytes_and_the_receivers_id() {
     ];
     for (kind, call, slot, flags) in kinds {
         let frame = Frame { kind, call, ..frame() };
-        let outputs = bench.input(Input::Deliver { context: 0, slot, stream, frame: &frame });
-        assert_eq!(sent(&outputs), [dmrd(ID, flags)]);
+        let datagram = bench.mmdvm.deliver(0, slot, stream, &frame).unwrap();
+        assert_eq!(datagram.bytes(), dmrd(ID, flags));
     }
     bench.login(ID + 1, addr(2), &[vec![], vec![]]);
     for context in [1, 2, 99] {
-        let to_nobody = Input::Deliver { context, slot: Slot::Two, stream, frame: &frame() };
-        assert!(bench.input(to_nobody).is_empty());
+        assert!(bench.mmdvm.deliver(context, Slot::Two, stream, &frame()).is_none());
     }
 }
 

@@ -71,8 +71,8 @@ fn a_whole_life() {
     };
     assert_eq!(*got, Frame { ber: 0, rssi: 0, ..frame() });
     let stream = 0x0102_0304;
-    let outputs = bench.input(Input::Deliver { context: 0, slot: Slot::Two, stream, frame: &frame() });
-    assert_eq!(sent(&outputs), [&dmrd(ID, 0x90)[..53]]);
+    let datagram = bench.mmdvm.deliver(0, Slot::Two, stream, &frame()).unwrap();
+    assert_eq!(datagram.bytes(), &dmrd(ID, 0x90)[..53]);
 
     let outputs = bench.send(addr(1), &text("RPTCL", ID, ""));
     assert_eq!(words(&outputs), ["changed 0", "down 0", "told Down Closed", "MSTNAK to 1"]);
@@ -263,8 +263,7 @@ fn another_owner_goes_on_in_its_dialect() {
     };
     assert_eq!(profiles(&back), [expected]);
     assert_eq!(sent(&new.send(addr(1), &text("MSTPING", ID, ""))), [answer("RPTPONG", ID)]);
-    let burst = Input::Deliver { context: 0, slot: Slot::One, stream: 1, frame: &frame() };
-    assert_eq!(sent(&new.input(burst))[0].len(), 53);
+    assert_eq!(new.mmdvm.deliver(0, Slot::One, 1, &frame()).unwrap().bytes().len(), 53);
     assert_eq!(sent(&new.input(Input::Shutdown)), [answer("MSTCL", ID)]);
 }
 
