@@ -91,6 +91,9 @@ pub struct Received<'a> {
     pub cut: bool,
 }
 
+/// Room for an address of either family. What is larger belongs to others, and of many the kernel would touch more memory.
+type Name = libc::sockaddr_in6;
+
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_LEN]);
 
@@ -98,7 +101,7 @@ struct Control([u8; CONTROL_LEN]);
 pub struct ReceiveBatch {
     size: usize,
     bytes: Box<[u8]>,
-    names: Box<[libc::sockaddr_storage]>,
+    names: Box<[Name]>,
     controls: Box<[Control]>,
     parts: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
@@ -109,7 +112,7 @@ impl ReceiveBatch {
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
         // SAFETY: all-zero is a valid value of these plain C structs.
-        let (name, header): (libc::sockaddr_storage, libc::mmsghdr) = unsafe { zeroed() };
+        let (name, header): (Name, libc::mmsghdr) = unsafe { zeroed() };
         let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Self {
             size,
@@ -135,7 +138,7 @@ impl ReceiveBatch {
             unsafe { parts.wrapping_add(i).write(part) };
             let header = &mut header.msg_hdr;
             header.msg_name = names.wrapping_add(i).cast();
-            header.msg_namelen = socklen::<libc::sockaddr_storage>();
+            header.msg_namelen = socklen::<Name>();
             header.msg_iov = parts.wrapping_add(i);
             header.msg_iovlen = 1;
             header.msg_control = controls.wrapping_add(i).cast();
@@ -223,7 +226,7 @@ pub struct SendBatch {
     size: usize,
     len: usize,
     bytes: Box<[u8]>,
-    names: Box<[libc::sockaddr_storage]>,
+    names: Box<[Name]>,
     controls: Box<[Control]>,
     parts: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
@@ -368,17 +371,17 @@ fn write_control<T>(control: &mut Control, level: i32, kind: i32, data: T) -> us
     space as usize
 }
 
-fn from_storage(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+fn from_storage(name: &Name) -> Option<SocketAddr> {
     let at = std::ptr::from_ref(name);
-    match i32::from(name.ss_family) {
+    match i32::from(name.sin6_family) {
         libc::AF_INET => {
-            // SAFETY: the family says that a sockaddr_in lies here, and a sockaddr_storage has room for it.
+            // SAFETY: the family says that a sockaddr_in lies here, and a Name has room for it.
             let name = unsafe { at.cast::<libc::sockaddr_in>().read() };
             let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
             Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
         }
         libc::AF_INET6 => {
-            // SAFETY: the family says that a sockaddr_in6 lies here, and a sockaddr_storage has room for it.
+            // SAFETY: the family says that a sockaddr_in6 lies here, and a Name has room for it.
             let name = unsafe { at.cast::<libc::sockaddr_in6>().read() };
             let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
             Some(SocketAddrV6::new(ip, u16::from_be(name.sin6_port), 0, name.sin6_scope_id).into())
@@ -387,7 +390,7 @@ fn from_storage(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-fn to_storage(address: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::socklen_t {
+fn to_storage(address: SocketAddr, name: &mut Name) -> libc::socklen_t {
     let at = std::ptr::from_mut(name);
     match address {
         SocketAddr::V4(v4) => {
@@ -397,7 +400,7 @@ fn to_storage(address: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::s
                 sin_addr: libc::in_addr { s_addr: u32::from(*v4.ip()).to_be() },
                 sin_zero: [0; 8],
             };
-            // SAFETY: a sockaddr_storage is larger than a sockaddr_in and at least as aligned.
+            // SAFETY: a Name is larger than a sockaddr_in and at least as aligned.
             unsafe { at.cast::<libc::sockaddr_in>().write(value) };
             socklen::<libc::sockaddr_in>()
         }
@@ -409,7 +412,7 @@ fn to_storage(address: SocketAddr, name: &mut libc::sockaddr_storage) -> libc::s
                 sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
                 sin6_scope_id: v6.scope_id(),
             };
-            // SAFETY: a sockaddr_storage is larger than a sockaddr_in6 and at least as aligned.
+            // SAFETY: a Name is a sockaddr_in6.
             unsafe { at.cast::<libc::sockaddr_in6>().write(value) };
             socklen::<libc::sockaddr_in6>()
         }
