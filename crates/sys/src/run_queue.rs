@@ -1,7 +1,6 @@
 //! How many threads want to run.
 
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,8 @@ const FRESH: Duration = Duration::from_millis(10);
 /// Tells whether more threads want to run than there are cores, as the kernel counts them.
 #[derive(Debug)]
 pub struct RunQueue {
-    file: File,
+    /// `None` where the kernel shows none.
+    file: Option<File>,
     cores: usize,
     crowded: bool,
     asked: Option<Instant>,
@@ -19,14 +19,11 @@ pub struct RunQueue {
 
 impl RunQueue {
     /// Opens the kernel's count; it can be asked from then on whatever the process may open.
-    ///
-    /// # Errors
-    /// Where there is no `/proc/loadavg`.
-    pub fn open() -> io::Result<Self> {
-        let file = File::open("/proc/loadavg")?;
-        let cores = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN)?;
+    #[must_use]
+    pub fn open() -> Self {
+        let cores = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         let cores = cores.and_then(|cores| usize::try_from(cores).ok()).unwrap_or(1);
-        Ok(Self { file, cores, crowded: true, asked: None })
+        Self { file: File::open("/proc/loadavg").ok(), cores, crowded: true, asked: None }
     }
 
     /// Whether more threads want to run than there are cores, the calling one included. The kernel is asked anew where the
@@ -42,7 +39,7 @@ impl RunQueue {
     /// Threads that run or want to (proc_loadavg(5), fourth field).
     fn count(&self) -> Option<usize> {
         let mut buffer = [0; 64];
-        let len = self.file.read_at(&mut buffer, 0).ok()?;
+        let len = self.file.as_ref()?.read_at(&mut buffer, 0).ok()?;
         let text = std::str::from_utf8(&buffer[..len]).ok()?;
         text.split(' ').nth(3)?.split('/').next()?.parse().ok()
     }
@@ -54,14 +51,14 @@ mod tests {
 
     #[test]
     fn who_asks_is_counted() {
-        let queue = RunQueue::open().unwrap();
+        let queue = RunQueue::open();
         assert!(queue.cores >= 1);
         assert!(queue.count().is_some_and(|count| count >= 1));
     }
 
     #[test]
     fn more_threads_than_cores_are_a_crowd() {
-        let mut queue = RunQueue::open().unwrap();
+        let mut queue = RunQueue::open();
         let stop = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..queue.cores {

@@ -13,7 +13,7 @@ mod load;
 mod rest;
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::measure::Spread;
 
@@ -105,6 +105,8 @@ fn loads(rounds: usize, svg: Option<PathBuf>) {
     }
     all.iter().for_each(print);
     if let Some(file) = svg {
+        // Cargo runs this in the folder of its package.
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
         chart::draw(&file, &all).unwrap();
         println!("chart: {}", file.display());
     }

@@ -31,19 +31,19 @@ impl fmt::Display for Server {
 
 impl Server {
     pub(crate) fn run(self, load: &Load) -> Outcome {
-        // With a core for each, the generator disturbs nobody; two workers have to share theirs with it.
-        keep_to(match self {
-            Self::Floor | Self::Workers(1) => Some(1),
-            Self::Workers(_) => None,
-        });
+        // A cluster takes the cores that it may use from whoever starts it.
+        keep_to(None);
         match self {
             Self::Floor => {
                 let settings = load.settings("127.0.0.1:0".parse().unwrap(), Vec::new());
+                keep_to(Some(1));
                 Outcome::of(&sim::run_floor(&settings, Some(0)).unwrap())
             }
             Self::Workers(count) => {
                 let cluster = Cluster::start(count, UNLIMITED);
                 let settings = load.settings(cluster.mmdvm(), workers(&cluster));
+                // With a core of its own the generator disturbs nobody; two workers have to share theirs with it.
+                keep_to((count == 1).then_some(1));
                 Outcome::of(&sim::run(&settings).unwrap())
             }
         }
@@ -56,8 +56,7 @@ pub(crate) fn workers(cluster: &Cluster) -> Vec<i32> {
     pids.map(|pid| i32::try_from(pid).unwrap()).collect()
 }
 
-/// Keeps the calling thread to a core, or lets it run on all. What it starts inherits that, but for workers, which have
-/// cores of their own.
+/// Keeps the calling thread to a core, or lets it run on all. What it starts inherits that.
 pub(crate) fn keep_to(core: Option<usize>) {
     let mut set = CpuSet::new();
     let cores = core.map_or(0..CpuSet::count(), |core| core..core + 1);

@@ -98,7 +98,7 @@ impl Worker {
             forwards: Vec::new(),
             pending: 0,
             spin,
-            run_queue: RunQueue::open().map_err(Error::system("looking at the run queue"))?,
+            run_queue: RunQueue::open(),
             stop: false,
         })
     }
