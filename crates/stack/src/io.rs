@@ -268,6 +268,11 @@ pub trait Stack {
     /// called for every receiver of every burst.
     fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram>;
 
+    /// [`Stack::deliver`] is about to be called for this context: whatever it will need is fetched, and nothing changed.
+    /// Between two bursts of a call memory gets cold, and many contexts are fetched faster one right after the other than
+    /// each when its turn comes.
+    fn warm(&self, context: u16);
+
     /// What is to be done next, in order.
     fn poll_output(&mut self) -> Option<Output>;
 

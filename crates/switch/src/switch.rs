@@ -105,6 +105,14 @@ impl Switch {
         self.outputs.pop_front()
     }
 
+    /// The contexts that bursts are about to go to.
+    pub fn receivers(&self) -> impl Iterator<Item = ContextKey> {
+        self.outputs.iter().filter_map(|output| match output {
+            Output::Deliver { context, .. } => Some(*context),
+            _ => None,
+        })
+    }
+
     /// When [`Self::handle_timeout`] is to be called, at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {

@@ -8,6 +8,9 @@ use crate::counters;
 use crate::shard::Shard;
 use crate::worker::Worker;
 
+/// Receivers that are fetched ahead.
+const WARM: usize = 64;
+
 impl Worker {
     /// Carries outputs to where they belong until there are none.
     pub(crate) fn settle(&mut self, now: Now) {
@@ -41,6 +44,7 @@ impl Worker {
                 self.stats.add(Counter::Frames, 1);
                 let context = key(context);
                 self.switch.handle_input(now, switch::Input::Frame { context, slot, stream, frame: &frame });
+                self.warm();
             }
             Output::Changed(index) => shard.save_stack(index),
             Output::Up { context, profile } => {
@@ -115,6 +119,15 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Blocked { radio, context, seconds });
             }
             Output::Dropped(dropped) => self.stats.add(counters::of_dropped(dropped), 1),
+        }
+    }
+
+    /// Fetches what the receivers of a burst need.
+    pub(crate) fn warm(&self) {
+        for context in self.switch.receivers().take(WARM) {
+            if let Some(place) = self.place(context.shard) {
+                self.shards[usize::from(place)].stack.warm(context.index);
+            }
         }
     }
 

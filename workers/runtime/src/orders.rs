@@ -27,7 +27,9 @@ impl Worker {
             for (peer, node, forward) in forwards.drain(..) {
                 self.stats.add(Counter::Frames, 1);
                 // What the switch asks is answered before the next burst: it may be of the same call.
-                self.instruct(now, switch::Input::Remote { peer, node, forward: &forward });
+                self.switch.handle_input(now, switch::Input::Remote { peer, node, forward: &forward });
+                self.warm();
+                self.settle(now);
             }
             self.forwards = forwards;
         }
