@@ -39,6 +39,19 @@ impl Datagram {
         Self { listener, local, to, bytes, len: len as u8 }
     }
 
+    /// The first `len` bytes of `bytes` to `to`; all of them where there are not so many.
+    #[must_use]
+    pub fn of(
+        listener: u8,
+        local: Option<IpAddr>,
+        to: SocketAddr,
+        bytes: [u8; MAX_DATAGRAM],
+        len: usize,
+    ) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_DATAGRAM = 64")]
+        Self { listener, local, to, bytes, len: len.min(MAX_DATAGRAM) as u8 }
+    }
+
     /// What is sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

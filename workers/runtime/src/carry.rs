@@ -75,7 +75,7 @@ impl Worker {
         match output {
             Output::Deliver { context, slot, stream, frame } => {
                 let Some(place) = self.place(context.shard) else { return };
-                self.stats.add(Counter::Delivered, 1);
+                self.delivered += 1;
                 let Shard { stack, outlet, .. } = &mut self.shards[usize::from(place)];
                 if let Some(datagram) = stack.deliver(context.index, slot, stream, &frame) {
                     let outlet = *outlet;
@@ -122,8 +122,11 @@ impl Worker {
         }
     }
 
-    /// Fetches what the receivers of a burst need.
+    /// Fetches what the receivers of a burst need, where that may have got cold since the last round.
     pub(crate) fn warm(&self) {
+        if !self.is_cold {
+            return;
+        }
         for context in self.switch.receivers().take(WARM) {
             if let Some(place) = self.place(context.shard) {
                 self.shards[usize::from(place)].stack.warm(context.index);

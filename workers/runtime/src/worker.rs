@@ -28,6 +28,8 @@ const MAX_RECEIVED: usize = 512;
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 /// Descriptors handled in one round.
 const EVENTS: usize = 64;
+/// After so long without a round others have used the caches.
+const COLD: Duration = Duration::from_millis(10);
 /// Looks at the bell between two looks at the sockets, while nothing comes: about two microseconds.
 const LOOKS: usize = 64;
 
@@ -58,6 +60,11 @@ pub(crate) struct Worker {
     pub(crate) forwards: Vec<(u8, u32, Forward)>,
     /// Who has more for us than fitted the last round.
     pub(crate) pending: Wake,
+    /// Bursts delivered in this round.
+    pub(crate) delivered: u64,
+    /// Memory has had time to get cold since the last round.
+    pub(crate) is_cold: bool,
+    last_round: Time,
     spin: Spin,
     run_queue: RunQueue,
     pub(crate) stop: bool,
@@ -97,6 +104,9 @@ impl Worker {
             next_tick: Time::default(),
             forwards: Vec::new(),
             pending: 0,
+            delivered: 0,
+            is_cold: true,
+            last_round: Time::default(),
             spin,
             run_queue: RunQueue::open(),
             stop: false,
@@ -218,6 +228,8 @@ impl Worker {
     /// Does all there is to do, once.
     pub(crate) fn round(&mut self, events: &[EpollEvent]) -> Result<(), Error> {
         let now = now();
+        self.is_cold = now.mono.since(self.last_round) >= COLD;
+        self.last_round = now.mono;
         let mut came = 0;
         for event in events {
             match event.data() {
@@ -287,6 +299,7 @@ impl Worker {
         self.siblings.flush(&self.stats, &self.bell);
         self.outlets.flush(&self.stats);
         self.services.flush(&self.stats, &self.bell);
+        self.stats.add(Counter::Delivered, std::mem::take(&mut self.delivered));
         self.stats.set(Counter::Contexts, self.switch.contexts() as u64);
         self.stats.set(Counter::Sessions, self.switch.sessions() as u64);
         self.stats.set(Counter::Heartbeat, now.mono.0);

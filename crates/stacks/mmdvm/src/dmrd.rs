@@ -1,7 +1,7 @@
 //! `DMRD`, the datagram of a burst: binary in both dialects.
 
 use dmr::{BURST_LEN, BurstKind, DataType};
-use stack::{CallType, Datagram, Frame, Slot};
+use stack::{CallType, Datagram, Frame, MAX_DATAGRAM, Slot};
 
 use crate::Error;
 use crate::path::{Dialect, Path};
@@ -92,7 +92,7 @@ pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame)
     if frame.call == CallType::Private {
         flags |= 0x40;
     }
-    let mut bytes = [0; 55];
+    let mut bytes = [0; MAX_DATAGRAM];
     bytes[..4].copy_from_slice(b"DMRD");
     bytes[4] = frame.sequence;
     bytes[5..8].copy_from_slice(&frame.source.to_be_bytes()[1..]);
@@ -101,7 +101,7 @@ pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame)
     bytes[15] = flags;
     bytes[16..20].copy_from_slice(&stream.to_be_bytes());
     bytes[20..53].copy_from_slice(&frame.burst);
-    bytes[53..].copy_from_slice(&[frame.ber, frame.rssi]);
+    bytes[53..55].copy_from_slice(&[frame.ber, frame.rssi]);
     let len = if path.dialect == Dialect::Text { 53 } else { 55 };
-    path.datagram(&[&bytes[..len]])
+    Datagram::of(path.listener, path.local, path.remote, bytes, len)
 }

@@ -11,6 +11,9 @@ use crate::path::Path;
 /// How many logins are remembered.
 pub(crate) const MAX_PENDING: usize = 256;
 
+/// Room for logins is made for so many at a time.
+const GROWTH: usize = 16;
+
 /// A login repeated within this time is one login.
 const REPEAT: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,10 @@ impl Pending {
         }
         if self.asked.len() >= MAX_PENDING {
             self.asked.pop_front();
+        }
+        if self.asked.len() == self.asked.capacity() {
+            // Twice as many, as is usual, would be much memory for nothing in each of many shards.
+            self.asked.reserve_exact(GROWTH);
         }
         self.asked.push_back(Asked { id, path, digest, at: now, answered: false });
         true
