@@ -19,7 +19,7 @@ impl Idle {
     /// Logs in the repeaters of `settings`, whose calls are not made.
     ///
     /// # Errors
-    /// Those of [`run`].
+    /// Those of [`crate::run`].
     pub fn log_in(settings: &Settings) -> Result<Self, Error> {
         settings.check()?;
         allow_files(settings.repeaters)?;

@@ -75,7 +75,12 @@ fn panel(
             PathElement::new(vec![(x.clone(), ratio.low), (x, ratio.high)], BLACK)
         }))?;
     }
-    chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .border_style(BLACK)
+        .background_style(WHITE)
+        .draw()?;
     Ok(())
 }
 
