@@ -11,7 +11,7 @@ use crate::judge::{Judge, Listener, Times};
 use crate::run::Pace;
 use crate::traffic::Call;
 
-/// More bursts a second than any server takes in.
+/// Bursts that are made beforehand for each second: a server that carries more is done before its time.
 const RATE: usize = 40_000;
 /// What has not come for so long is lost, and other bursts are sent in its place.
 const STALL_US: u64 = 100_000;

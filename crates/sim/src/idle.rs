@@ -38,12 +38,6 @@ impl Idle {
         let us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.fleet.serve(Clocks::now().mono_us.saturating_add(us), &mut |_, _, _| {})
     }
-
-    /// How often one of them has had to log in again.
-    #[must_use]
-    pub fn relogins(&self) -> u64 {
-        self.fleet.clients().map(|client| u64::from(client.relogins())).sum()
-    }
 }
 
 impl Drop for Idle {

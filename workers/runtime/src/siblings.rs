@@ -32,8 +32,6 @@ pub(crate) struct Siblings {
     slot: u8,
     /// By slot.
     all: Vec<Option<Sibling>>,
-    /// Who is there.
-    everybody: Wake,
     /// What this worker publishes.
     writer: WorkerWriter,
     /// By the session's number; `None` where none runs.
@@ -44,7 +42,7 @@ pub(crate) struct Siblings {
 
 impl Siblings {
     pub(crate) fn new(slot: u8, writer: WorkerWriter) -> Self {
-        Self { slot, all: Vec::new(), everybody: 0, writer, calls: Vec::new(), ring: 0 }
+        Self { slot, all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
     }
 
     /// A sibling is there, or there again.
@@ -53,7 +51,6 @@ impl Siblings {
         if self.all.len() <= place {
             self.all.resize_with(place + 1, || None);
         }
-        self.everybody |= 1 << slot;
         let old = match self.all[place].take() {
             Some(known) if known.reader.epoch() == reader.epoch() => {
                 self.all[place] = Some(known);
@@ -68,7 +65,7 @@ impl Siblings {
 
     /// All siblings are to look at our interest: it was filled before we knew them.
     pub(crate) fn announce(&mut self) {
-        self.ring |= self.everybody;
+        self.ring |= self.iter().fold(0, |set, (slot, _)| set | 1 << slot);
     }
 
     /// Those who are there, with their slots.
@@ -184,7 +181,7 @@ impl Siblings {
     /// returns those that have more.
     pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
         let mut more = 0;
-        for place in fabric::members(set & self.everybody) {
+        for place in fabric::members(set) {
             let slot = place as u8;
             self.refresh(slot);
             let Some(Some(sibling)) = self.all.get_mut(place) else { continue };

@@ -180,13 +180,16 @@ impl Worker {
     }
 
     /// Waits until there is something to do.
-    pub(crate) fn wait(&mut self, events: &mut [EpollEvent]) -> Result<usize, Error> {
+    fn wait(&mut self, events: &mut [EpollEvent]) -> Result<usize, Error> {
         if self.pending != 0 {
             return self.poll(events, EpollTimeout::ZERO);
         }
         let count = self.look(events)?;
-        if count > 0 || !self.bell.sleep() {
-            return if count > 0 { Ok(count) } else { self.poll(events, EpollTimeout::ZERO) };
+        if count > 0 {
+            return Ok(count);
+        }
+        if !self.bell.sleep() {
+            return self.poll(events, EpollTimeout::ZERO);
         }
         let count = self.poll(events, self.timeout());
         self.bell.awake();

@@ -314,7 +314,12 @@ mod tests {
     proptest! {
         #[test]
         fn texts_stay_within_their_fields(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            prop_assert!(text::<7>(&bytes).chars().all(|c| !is_deceptive(c)));
+            let (whole, cut) = (text::<128>(&bytes), text::<7>(&bytes));
+            prop_assert!(cut.len() <= 7 && whole.starts_with(cut.as_str()));
+            // A character more would not have fitted.
+            let next = whole[cut.len()..].chars().next();
+            prop_assert!(next.is_none_or(|next| cut.len() + next.len_utf8() > 7));
+            prop_assert!(whole.chars().all(|c| !is_deceptive(c)));
         }
     }
 }
