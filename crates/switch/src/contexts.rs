@@ -182,6 +182,13 @@ impl Contexts {
         Some(context)
     }
 
+    /// Those of a shard.
+    pub(crate) fn of_shard(&self, shard: u16) -> Vec<ContextKey> {
+        let entries = self.shards.get(usize::from(shard)).into_iter().flatten();
+        let taken = (0..).zip(entries).filter(|(_, entry)| entry.context.is_some());
+        taken.map(|(index, _)| ContextKey { shard, index }).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.count
     }

@@ -120,6 +120,14 @@ impl Groups {
         !was_wanted
     }
 
+    /// A session that is for the group contends for it no longer. Returns its talkgroup where that is not wanted any
+    /// more.
+    pub(crate) fn concede(&mut self, index: u32) -> Option<u32> {
+        let group = &mut self.all[index as usize];
+        group.contenders -= 1;
+        (!group.is_wanted()).then_some(group.talkgroup)
+    }
+
     /// A session for the group has ended. Returns its talkgroup where that is not wanted any more.
     pub(crate) fn leave(&mut self, index: u32, contends: bool) -> Option<u32> {
         let group = &mut self.all[index as usize];

@@ -36,8 +36,6 @@ pub enum Input<'a> {
     Remote {
         /// The sibling's number on this host, below 128.
         peer: u8,
-        /// Its node ID.
-        node: u32,
         /// What it published.
         forward: &'a Forward,
     },
@@ -71,6 +69,9 @@ pub enum Input<'a> {
         /// Those of this slot; `None` for both.
         slot: Option<Slot>,
     },
+    /// The contexts of this shard go on at another worker: they are forgotten, and nothing of theirs ends. Their records
+    /// have been written down, and are not changed any more.
+    Leave(u16),
     /// What an earlier owner of the context wrote down, after its [`Input::Up`].
     Restore {
         /// Which.
@@ -212,6 +213,11 @@ pub enum Output {
         report: SessionReport,
         /// Why.
         ended: Ended,
+    },
+    /// A session of a context here goes on at another worker; its number may be used again.
+    Left {
+        /// Its number.
+        index: u16,
     },
     /// A session for a radio began: where is it? Answered at once by [`Input::Located`].
     Locate {

@@ -13,6 +13,7 @@ mod contexts;
 mod groups;
 mod guard;
 mod io;
+mod leave;
 mod parrot;
 mod private;
 mod record;

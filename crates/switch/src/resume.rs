@@ -66,6 +66,10 @@ impl Switch {
                     session.begun = running.begun.min(now.mono);
                     session.bursts = bursts_since(session.begun, now, running.kind);
                     session.hint = running.callee;
+                    if session.standing == Standing::Local {
+                        // It was for nobody here but its new context.
+                        session.standing = Standing::New;
+                    }
                 }
                 self.come_in(now, index, key, slot);
                 self.offer_again(now, key);
@@ -159,10 +163,12 @@ impl Switch {
         true
     }
 
-    /// Whether a session is carried: one of which nothing was decided here yet was so at the worker before.
+    /// Whether a session is carried: one of which nothing was decided here yet, or that was for nobody here, was so at
+    /// the worker before.
     fn is_carried_on(&mut self, now: Now, index: u16) -> bool {
         let Some(session) = self.sessions.get_mut(index) else { return false };
-        if session.standing == Standing::New {
+        let is_for_nobody = session.standing == Standing::Local && session.origin == Origin::Remote;
+        if session.standing == Standing::New || is_for_nobody {
             let group = session.group.filter(|_| session.call.is_voice());
             if group.is_some_and(|group| self.groups.get(group).talker.is_some()) {
                 return false;

@@ -55,11 +55,12 @@ impl Sessions {
         Some((index, self.get(index)?.origin))
     }
 
-    /// A sibling's session comes from a context here from now on.
+    /// A sibling's session comes from a context here from now on, or one of a context here from a sibling.
     pub(crate) fn adopt(&mut self, index: u16, origin: Origin) {
         let Some(session) = self.get_mut(index) else { return };
         let was_local = std::mem::replace(&mut session.origin, origin).is_local();
-        self.local += usize::from(!was_local && origin.is_local());
+        self.local += usize::from(origin.is_local());
+        self.local -= usize::from(was_local);
     }
 
     /// How many there are.

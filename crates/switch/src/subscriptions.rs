@@ -123,7 +123,7 @@ impl Switch {
         }
     }
 
-    fn remove_member(&mut self, talkgroup: u32, key: ContextKey, slot: Slot) {
+    pub(crate) fn remove_member(&mut self, talkgroup: u32, key: ContextKey, slot: Slot) {
         if self.groups.remove(talkgroup, (key, slot)) {
             self.out(Output::Interest { talkgroup, wanted: false });
         }

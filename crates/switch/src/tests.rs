@@ -5,6 +5,7 @@ mod bench;
 mod calls;
 mod contest;
 mod invariants;
+mod moves;
 mod parrot;
 mod private;
 mod records;

@@ -15,11 +15,14 @@ const FLAG_PRIVATE: u8 = 0x40;
 const FLAG_DATA: u8 = 0x20;
 const FLAG_SLOT: u8 = 0x80;
 
-/// A burst of a session that began at this worker.
+/// A burst of a session that comes in at this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The session, without the node: the ring tells that.
+    /// Key of the session.
     pub key: u64,
+    /// Node where the session began, which is another than its worker's where its context has moved since. In the ring
+    /// it is a number that the workers of a host share.
+    pub node: u32,
     /// The session's number at its worker, for a look-up without hashing.
     pub index: u16,
     /// The slot on which it came in.
@@ -31,15 +34,15 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// The session, at the node that published it.
+    /// The session.
     #[must_use]
-    pub fn session(&self, node: u32) -> SessionId {
-        SessionId { node, key: self.key }
+    pub fn session(&self) -> SessionId {
+        SessionId { node: self.node, key: self.key }
     }
 
-    /// As it lies in the ring.
+    /// As it lies in the ring; `origin` is the number of its node on this host.
     #[must_use]
-    pub fn encode(&self) -> [u8; FORWARD_LEN] {
+    pub fn encode(&self, origin: u8) -> [u8; FORWARD_LEN] {
         let frame = &self.frame;
         let mut flags = match frame.kind {
             BurstKind::Voice(index) => index & 7,
@@ -58,13 +61,13 @@ impl Forward {
         out[13..16].copy_from_slice(&frame.destination.to_le_bytes()[..3]);
         out[16..21].copy_from_slice(&[KIND_BURST, flags, frame.sequence, frame.ber, frame.rssi]);
         out[21..21 + BURST_LEN].copy_from_slice(&frame.burst);
-        out[54] = self.options;
+        out[54..56].copy_from_slice(&[self.options, origin]);
         out
     }
 
-    /// `None` for what is no burst of this layout.
+    /// `None` for what is no burst of this layout, and where no node has the number in it: `node` tells which has.
     #[must_use]
-    pub fn decode(bytes: &[u8; FORWARD_LEN]) -> Option<Self> {
+    pub fn decode(bytes: &[u8; FORWARD_LEN], node: impl FnOnce(u8) -> Option<u32>) -> Option<Self> {
         let [k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, s0, s1, s2, d0, d1, d2, kind, flags, rest @ ..] = *bytes;
         let [sequence, ber, rssi, payload @ ..] = rest;
         let burst = *payload.first_chunk::<BURST_LEN>()?;
@@ -74,7 +77,11 @@ impl Forward {
             0 => BurstKind::Voice(flags & 7),
             _ => BurstKind::Data(DataType::from_bits(flags)),
         };
-        (kind == KIND_BURST).then_some(Self {
+        if kind != KIND_BURST {
+            return None;
+        }
+        Some(Self {
+            node: node(payload[BURST_LEN + 1])?,
             key: u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
             index: u16::from_le_bytes([i0, i1]),
             options,
@@ -110,8 +117,10 @@ mod tests {
             let slot = if two { Slot::Two } else { Slot::One };
             let burst = [fill; BURST_LEN];
             let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
-            let forward = Forward { key, index, slot, options: fill, frame };
-            prop_assert_eq!(Forward::decode(&forward.encode()), Some(forward));
+            let forward = Forward { key, node: 25_011, index, slot, options: fill, frame };
+            let of = |number| (number == 7).then_some(25_011);
+            prop_assert_eq!(Forward::decode(&forward.encode(7), of), Some(forward));
+            prop_assert_eq!(Forward::decode(&forward.encode(8), of), None);
         }
 
         #[test]
@@ -119,7 +128,7 @@ mod tests {
             let mut whole = [0; FORWARD_LEN];
             whole[..32].copy_from_slice(&bytes);
             whole[32..].copy_from_slice(&more);
-            let _ = Forward::decode(&whole);
+            let _ = Forward::decode(&whole, |number| Some(number.into()));
         }
     }
 }

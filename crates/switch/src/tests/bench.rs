@@ -132,8 +132,8 @@ impl Bench {
 
     /// A burst of sibling 1's session with this key and number.
     pub(super) fn sibling(&mut self, key: u64, index: u16, frame: &Frame) {
-        let forward = Forward { key, index, slot: Slot::One, options: 0, frame: *frame };
-        self.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
+        let forward = Forward { key, node: SIBLING, index, slot: Slot::One, options: 0, frame: *frame };
+        self.input(Input::Remote { peer: 1, forward: &forward });
     }
 
     /// The radio presses its key: a header.
@@ -245,7 +245,7 @@ impl Bench {
                 Output::Refused { report, why } => format!("refused {}: {why:?}", report.destination),
                 Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),
-                Output::Away { .. } => continue,
+                Output::Away { .. } | Output::Left { .. } => continue,
                 Output::Locate { index, session, radio } => {
                     let place = self.places.get(&radio).copied().unwrap_or(Place::Nowhere);
                     self.switch.handle_input(self.now, Input::Located { index, session, place });

@@ -96,9 +96,9 @@ impl World {
             _ => {}
         }
         let (key, index) = (self.random.below(6), self.random.below(4) as u16);
-        let forward = Forward { key, index, slot: Slot::One, options: 0, frame };
         let peer = 100 + self.random.below(2) as u8;
-        self.input(worker, Input::Remote { peer, node: peer.into(), forward: &forward });
+        let forward = Forward { key, node: peer.into(), index, slot: Slot::One, options: 0, frame };
+        self.input(worker, Input::Remote { peer, forward: &forward });
     }
 
     fn operate(&mut self) {
@@ -128,7 +128,8 @@ impl World {
             720..723 if self.is_lossy => self.junk(),
             723..727 => self.operate(),
             727..735 => self.log_in(),
-            735..741 => self.move_context(),
+            735..740 => self.move_context(),
+            740 => self.move_shard(),
             741 => {
                 let secs = self.random.below(4);
                 self.pass(Duration::from_secs(secs));

@@ -206,6 +206,35 @@ impl World {
         }
     }
 
+    /// What a worker has of a shard goes on at another one, once both have read all that was published.
+    pub(super) fn move_shard(&mut self) {
+        let (from, to) = (self.any_worker(), self.any_worker());
+        let shard = self.any_context().shard;
+        if from == to {
+            return;
+        }
+        for worker in [from, to] {
+            while let Some((peer, forward)) = self.workers[worker].inbox.pop_front() {
+                self.input(worker, Input::Remote { peer: peer as u8, forward: &forward });
+            }
+        }
+        let moved = self.contexts.iter().filter(|(key, (at, _))| key.shard == shard && *at == from);
+        let moved: Vec<(ContextKey, Profile)> =
+            moved.map(|(key, (_, profile))| (*key, profile.clone())).collect();
+        self.contexts.retain(|key, (at, _)| key.shard != shard || *at != from);
+        self.input(from, Input::Leave(shard));
+        self.workers[to].took_over = self.now.mono;
+        for (context, profile) in moved {
+            let record = self.written.remove(&context).unwrap_or_default();
+            self.ears.forget(context);
+            self.contexts.insert(context, (to, profile.clone()));
+            self.is_restoring = true;
+            self.input(to, Input::Up { context, profile });
+            self.input(to, Input::Restore { context, bytes: &record });
+            self.is_restoring = false;
+        }
+    }
+
     /// A burst of a call as its repeater sends it.
     pub(super) fn say(&mut self, talk: &Talk) {
         let Some(&(worker, _)) = self.contexts.get(&talk.context) else { return };
@@ -239,8 +268,7 @@ impl World {
         let worker = self.any_worker();
         for _ in 0..self.random.below(60) {
             let Some((from, forward)) = self.workers[worker].inbox.pop_front() else { return };
-            let node = self.workers[from].node;
-            self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
+            self.input(worker, Input::Remote { peer: from as u8, forward: &forward });
         }
     }
 
@@ -285,6 +313,9 @@ impl World {
                 Output::Stopped { index, report, .. } => {
                     assert_eq!(this.running.remove(&index), Some(report.session));
                     self.ended += 1;
+                }
+                Output::Left { index } => {
+                    assert!(this.running.remove(&index).is_some(), "what did not run has left");
                 }
                 Output::Heard { radio, context, slot } => {
                     self.heard_at.insert(radio, (worker, context, slot));
