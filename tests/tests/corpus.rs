@@ -46,7 +46,7 @@ fn mmdvm() {
 fn forward() {
     replay("forward", 100_000, |data| {
         for frame in data.as_chunks::<56>().0 {
-            let _ = switch::Forward::decode(frame, |number| Some(number.into()));
+            let _ = switch::Forward::decode(frame);
         }
         let _ = switch::read_record(data);
     });

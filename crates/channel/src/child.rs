@@ -45,6 +45,19 @@ pub struct ShardSetup {
     pub number: u16,
     /// Name of its stack.
     pub stack: String,
+    /// Rows of its state that have killed their owner: they are erased unread.
+    pub quarantined: Vec<u16>,
+}
+
+/// How far a worker has read a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingPlace {
+    /// Slot of the worker whose ring it is.
+    pub slot: u8,
+    /// Which incarnation of that worker.
+    pub epoch: u64,
+    /// The position that is read next.
+    pub next: u64,
 }
 
 /// What the services are.
@@ -105,8 +118,41 @@ pub enum Parent {
     },
     /// To the services: a worker has changed.
     WorkerInfo(WorkerInfo),
-    /// That was all: begin.
+    /// To a process that is to take the place of another: say when all before this is done. What only one process can
+    /// have comes later.
+    Prepare,
+    /// To a worker: shards of another worker, or of the one that had its slot before, come next. What that one's rings
+    /// had for them up to here has been delivered. Descriptors: the segment of that worker (read-only).
+    Takeover {
+        /// How far it has read each ring, its own among them.
+        places: Vec<RingPlace>,
+    },
+    /// That was all: begin, or go on after [`Parent::Pause`].
     Go,
+    /// To a worker that is to be given shards: stand still until [`Parent::Go`].
+    Pause,
+    /// To a worker: stop serving these shards, which go to the worker in slot `to`. Until [`Parent::Forget`] the
+    /// talkgroups of their contexts are wanted here, and it is sent all calls.
+    Release {
+        /// Their numbers.
+        shards: Vec<u16>,
+        /// Slot of the worker that takes them.
+        to: u8,
+    },
+    /// To a worker: that worker serves what was released to it.
+    Forget {
+        /// Its slot.
+        to: u8,
+    },
+    /// To a worker: what it wants of slot `from` may be at `to` from now on.
+    Moved {
+        /// Whence.
+        from: u8,
+        /// Whither.
+        to: u8,
+    },
+    /// Stop at once and end: another process goes on with all that this one has.
+    Leave,
     /// End in order.
     Stop,
 }
@@ -119,6 +165,19 @@ pub enum Child {
         /// What an operator may want to know, by name: addresses in use, states of registry and events.
         facts: BTreeMap<String, String>,
     },
+    /// It has done all that comes before [`Parent::Prepare`].
+    Prepared,
+    /// It stands still.
+    Paused,
+    /// It does not serve the shards any more; all that it knows of them is written down.
+    Released {
+        /// How far it has read each ring for them, its own among them.
+        places: Vec<RingPlace>,
+    },
+    /// It serves what it was given, and goes on.
+    Adopted,
+    /// It does nothing any more, and ends.
+    Left,
     /// It cannot serve, for a reason that starting it again does not change.
     Failed {
         /// Why, with what to do.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -100,11 +101,37 @@ impl Socket {
     /// See [`Error`].
     pub fn wait<T: DeserializeOwned>(&self) -> Result<(T, Vec<OwnedFd>), Error> {
         loop {
-            if let Some(message) = self.receive()? {
+            if let Some(message) = self.wait_for(None)? {
                 return Ok(message);
             }
+        }
+    }
+
+    /// The next message, waited for until then; `None` where none has come.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn wait_until<T: DeserializeOwned>(&self, end: Instant) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
+        self.wait_for(Some(end))
+    }
+
+    fn wait_for<T: DeserializeOwned>(
+        &self,
+        end: Option<Instant>,
+    ) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
+        loop {
+            if let Some(message) = self.receive()? {
+                return Ok(Some(message));
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(None);
+            }
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+            });
             let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, PollTimeout::NONE) {
+            match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }

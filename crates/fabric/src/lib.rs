@@ -48,6 +48,6 @@ pub use {
     queue::{QueueReader, QueueSegment, QueueWriter},
     segment::{Error, Segment},
     state::{Cell, StateReader, StateSegment, StateWriter, Stored},
-    stats::{Counter, LAG_BUCKETS_US, Stats, StatsSegment},
+    stats::{Counter, LAG_BUCKETS_US, Stats, StatsSegment, Work},
     worker::{WorkerReader, WorkerSegment, WorkerWriter},
 };

@@ -49,6 +49,14 @@ impl Locations<'_> {
         }
         found
     }
+
+    /// All of them, the same radio more than once where it is being replaced. Looks at the whole table: not for each
+    /// packet.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Location)> + '_ {
+        let radios =
+            self.words.as_chunks::<2>().0.iter().map(|entry| (entry[0].load(Ordering::Relaxed) >> 32) as u32);
+        radios.filter(|&radio| radio != 0).filter_map(|radio| Some((radio, self.get(radio)?)))
+    }
 }
 
 /// The owner's side.
@@ -99,6 +107,8 @@ mod tests {
         writer.set(&words, 2_501_001, at(11, 2000));
         assert_eq!(table.get(2_501_001), Some(at(11, 2000)));
         writer.set(&words, 7, at(13, 1));
+        let all: Vec<_> = table.iter().collect();
+        assert!(all.len() == 2 && all.contains(&(7, at(13, 1))), "{all:?}");
         writer.forget(&words, 13);
         assert_eq!((table.get(7), table.get(2_501_001)), (None, Some(at(11, 2000))));
         let mut clash = (1..).filter(|&id| std::ptr::eq(bucket(&words, id), bucket(&words, 2_501_001)));

@@ -23,6 +23,11 @@ pub struct RingWriter {
 }
 
 impl RingWriter {
+    /// The position that is written next.
+    pub(crate) fn position(&self) -> u64 {
+        self.next
+    }
+
     /// Publishes one frame to all readers.
     pub(crate) fn write(&mut self, head: &AtomicU64, ring: &[AtomicU64], frame: &[u8; FRAME_LEN]) {
         let slot = slot(ring, self.next);

@@ -1,5 +1,5 @@
-//! The stats page of a process: counters, how far it has read its siblings, its last words; written by it alone. The page belongs to the
-//! slot, not to the process, so nothing is lost when one dies.
+//! The stats page of a process: counters, how far it has read its siblings, what it is working on, its last words; written
+//! by it alone. The page belongs to the slot, not to the process, so nothing is lost when one dies.
 
 use std::os::fd::BorrowedFd;
 
@@ -35,6 +35,8 @@ pub enum Counter {
     RefusedFrame,
     /// Logins for which there was no room.
     RefusedFull,
+    /// Shards now.
+    Shards,
     /// Contexts now.
     Contexts,
     /// Sessions now.
@@ -75,6 +77,8 @@ pub enum Counter {
     CallsBlocked,
     /// Encrypted calls.
     CallsEncrypted,
+    /// What is being worked on: see [`Work`].
+    Work,
     /// Time spent in the packet loop, microseconds.
     BusyUs,
     /// First bucket of loop lag; the others follow.
@@ -88,8 +92,20 @@ const LAST_WORDS: usize = COUNTERS;
 const TEXT_WORDS: usize = 128;
 /// Two words for each sibling.
 const PLACES: usize = LAST_WORDS + 1 + TEXT_WORDS;
-const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 3, words: PLACES + 128 * 2 };
+const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 4, words: PLACES + 128 * 2 };
 const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
+
+/// What a process is working on: whoever finds it on the page of a dead one knows over what it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Work {
+    /// The shard.
+    pub shard: u16,
+    /// The row of its state segment; `None` where that is not known yet.
+    pub row: Option<u16>,
+}
+
+/// Stands for no row: there are fewer.
+const NO_ROW: u16 = u16::MAX;
 
 /// Makes a stats page.
 #[derive(Debug)]
@@ -149,6 +165,21 @@ impl Stats {
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
         self.word(counter as usize).load(Ordering::Relaxed)
+    }
+
+    /// From now on this is worked on; `None`: nothing that anybody could be blamed for.
+    pub fn work_on(&self, work: Option<Work>) {
+        let word = work
+            .map_or(0, |work| u64::from(work.shard) << 17 | 1 << 16 | u64::from(work.row.unwrap_or(NO_ROW)));
+        self.set(Counter::Work, word);
+    }
+
+    /// What is worked on.
+    #[must_use]
+    pub fn work(&self) -> Option<Work> {
+        let word = self.get(Counter::Work);
+        let row = Some((word & 0xffff) as u16).filter(|&row| row != NO_ROW);
+        (word >> 16 & 1 == 1).then_some(Work { shard: (word >> 17) as u16, row })
     }
 
     /// Notes one round of the loop that took `us` microseconds.
@@ -234,6 +265,12 @@ mod tests {
         assert_eq!(reader.get(Counter::DatagramsIn), 6);
         assert_eq!(reader.lag(), [0, 2, 0, 0, 0, 0, 0, 0, 2]);
         assert_eq!(reader.last_words().as_deref(), Some("panicked at x"));
+        let writer = Stats::writer(segment.writable()).unwrap();
+        for work in [None, Some(Work { shard: 0, row: None }), Some(Work { shard: 65_535, row: Some(1023) })]
+        {
+            writer.work_on(work);
+            assert_eq!(reader.work(), work);
+        }
         reader.add(Counter::DatagramsIn, 1);
         assert_eq!(reader.get(Counter::DatagramsIn), 6);
     }

@@ -29,32 +29,13 @@ impl WorkerSegment {
     pub fn create(epoch: u64) -> Result<Segment, Error> {
         Segment::create(LAYOUT, epoch)
     }
-
-    /// A segment for the next incarnation of a worker: it knows where its forerunner heard whom, and nothing else
-    /// of it.
-    ///
-    /// # Errors
-    /// What the kernel refuses.
-    pub fn create_after(epoch: u64, before: &Segment) -> Result<Segment, Error> {
-        let segment = Self::create(epoch)?;
-        let (new, _) = Map::open(segment.writable(), LAYOUT, true)?;
-        let (old, _) = Map::open(before.read_only(), LAYOUT, false)?;
-        let words = |map| -> &[_] { Map::body(map, LOCATIONS, LOCATION_WORDS) };
-        for (new, old) in words(&new).iter().zip(words(&old)) {
-            // A page that holds nothing takes no memory.
-            let word = old.load(Ordering::Relaxed);
-            if word != 0 {
-                new.store(word, Ordering::Relaxed);
-            }
-        }
-        Ok(segment)
-    }
 }
 
 /// The worker's own side.
 #[derive(Debug)]
 pub struct WorkerWriter {
     map: Map,
+    epoch: u64,
     filter: FilterWriter,
     locations: LocationsWriter,
     ring: RingWriter,
@@ -66,10 +47,11 @@ impl WorkerWriter {
     /// # Errors
     /// A foreign segment, or what the kernel refuses.
     pub fn open(fd: BorrowedFd<'_>) -> Result<Self, Error> {
-        let (map, _) = Map::open(fd, LAYOUT, true)?;
+        let (map, epoch) = Map::open(fd, LAYOUT, true)?;
         Map::seal_writes(fd, LAYOUT)?;
         Ok(Self {
             map,
+            epoch,
             filter: FilterWriter::default(),
             locations: LocationsWriter::default(),
             ring: RingWriter::default(),
@@ -80,6 +62,12 @@ impl WorkerWriter {
     pub fn write(&mut self, frame: &[u8; FRAME_LEN]) {
         let head = &self.map.body(HEAD, 1)[0];
         self.ring.write(head, self.map.body(RING, RING_WORDS), frame);
+    }
+
+    /// Which incarnation this is, and where its next frame will lie.
+    #[must_use]
+    pub fn place(&self) -> (u64, u64) {
+        (self.epoch, self.ring.position())
     }
 
     /// Notes that somebody here wants `talkgroup` (`wanted`) or nobody any more. True where siblings have to
@@ -195,12 +183,8 @@ mod tests {
         let location = Location { context: 250_101, slot: 1, heard_ms: 5 };
         writer.set_location(2_501_001, location);
         assert_eq!(reader.locations().get(2_501_001), Some(location));
-        // Its next incarnation knows that too, and nothing of its interest.
-        let next = WorkerSegment::create_after(8, &segment).unwrap();
-        let reader = WorkerReader::open(next.read_only(), (0, 0)).unwrap();
-        assert_eq!(reader.locations().get(2_501_001), Some(location));
-        assert!(!reader.interest().may_want(91));
-        assert!(WorkerWriter::open(next.writable()).is_ok());
+        assert_eq!(reader.locations().iter().collect::<Vec<_>>(), [(2_501_001, location)]);
+        assert_eq!(writer.place(), (7, 2));
     }
 
     #[test]

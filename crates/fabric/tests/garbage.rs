@@ -94,8 +94,10 @@ fn a_worker_that_writes_garbage() {
 #[test]
 fn a_worker_whose_forerunner_wrote_garbage() {
     feed(WorkerSegment::create(1).unwrap(), |segment, random| {
-        let next = WorkerSegment::create_after(2, segment).unwrap();
+        let next = WorkerSegment::create(2).unwrap();
         let mut writer = fabric::WorkerWriter::open(next.writable()).unwrap();
+        let forerunner = WorkerReader::open(segment.read_only(), (0, 0)).unwrap();
+        forerunner.locations().iter().for_each(|(radio, location)| writer.set_location(radio, location));
         for _ in 0..1000 {
             let (radio, context) = (random.next() as u32, random.next() as u32);
             writer.set_location(radio, Location { context, slot: 1, heard_ms: random.below(1 << 40) });

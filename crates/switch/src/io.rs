@@ -36,6 +36,8 @@ pub enum Input<'a> {
     Remote {
         /// The sibling's number on this host, below 128.
         peer: u8,
+        /// ID of the node where the session began: the sibling's, or another's whose context has moved there since.
+        node: u32,
         /// What it published.
         forward: &'a Forward,
     },

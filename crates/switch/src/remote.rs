@@ -12,8 +12,8 @@ const MAX_SESSIONS: usize = 32_768;
 
 impl Switch {
     /// A burst came from a sibling.
-    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, forward: &Forward) {
-        let id = forward.session();
+    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
+        let id = forward.session(node);
         let (peer, number) = (usize::from(peer & 0x7f), usize::from(forward.index));
         let known = self.remote.get(peer).and_then(|numbers| numbers.get(number)).copied();
         let is_same = |index: &u16| {
@@ -23,7 +23,7 @@ impl Switch {
         let index = match known.filter(is_same) {
             Some(index) => index,
             None => {
-                let Some(index) = self.find_or_open(now, forward) else { return };
+                let Some(index) = self.find_or_open(now, node, forward) else { return };
                 self.remember(peer, number, index);
                 index
             }
@@ -43,8 +43,8 @@ impl Switch {
     }
 
     /// The session that a sibling means; `None` where nobody here wants it.
-    fn find_or_open(&mut self, now: Now, forward: &Forward) -> Option<u16> {
-        let (id, call) = (forward.session(), Call::of(&forward.frame));
+    fn find_or_open(&mut self, now: Now, node: u32, forward: &Forward) -> Option<u16> {
+        let (id, call) = (forward.session(node), Call::of(&forward.frame));
         let target = call.target();
         match target {
             Target::Talkgroup if self.groups.is_wanted(call.destination) => {}

@@ -8,7 +8,7 @@ use dmr::{Air, BURST_LEN, BurstKind, DataType, Emb};
 use stack::{ContextKey, Frame, Now, Slot};
 
 use crate::io::{Dropped, Output, Refused};
-use crate::session::{Member, Route, Session, SessionId, Standing};
+use crate::session::{Member, Route, Session, Standing};
 use crate::slots::{Grant, Kept};
 use crate::timers::Timer;
 use crate::{Forward, HEADER, Switch, TERMINATOR};
@@ -167,9 +167,8 @@ impl Switch {
     /// A burst goes to the siblings that want the session.
     pub(crate) fn forward(&mut self, index: u16, frame: &Frame) {
         let Some(session) = self.sessions.get(index) else { return };
-        let (SessionId { key, node }, slot) = (session.id, session.slot);
-        let options = session.voice.lc.service_options().0;
-        self.out(Output::Forward(Forward { key, node, index, slot, options, frame: *frame }));
+        let (key, slot, options) = (session.id.key, session.slot, session.voice.lc.service_options().0);
+        self.out(Output::Forward(Forward { key, index, slot, options, frame: *frame }));
     }
 
     /// A session that was carried and goes on is not heard any more: who heard it hears a terminator.

@@ -58,7 +58,7 @@ impl Switch {
             Input::Up { context, profile } => self.up(now, context, profile),
             Input::Down(context) => self.down(now, context),
             Input::Frame { context, slot, stream, frame } => self.frame(now, context, slot, stream, frame),
-            Input::Remote { peer, forward } => self.remote_frame(now, peer, forward),
+            Input::Remote { peer, node, forward } => self.remote_frame(now, peer, node, forward),
             Input::Leave(shard) => self.leave(now, shard),
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
             Input::Located { index, session, place } => self.located(now, index, session, place),
@@ -125,6 +125,12 @@ impl Switch {
     #[must_use]
     pub fn encode_record(&self, context: ContextKey, out: &mut [u8]) -> Option<usize> {
         write_record(self.contexts.get(context)?, &self.contexts, &self.sessions, out)
+    }
+
+    /// Whether a context with this ID is here.
+    #[must_use]
+    pub fn is_here(&self, id: u32) -> bool {
+        self.contexts.of(id).is_some()
     }
 
     /// How many contexts there are.

@@ -18,11 +18,8 @@ const FLAG_SLOT: u8 = 0x80;
 /// A burst of a session that comes in at this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// Key of the session.
+    /// The session, without the node where it began: in the ring that is a number which the workers of a host share.
     pub key: u64,
-    /// Node where the session began, which is another than its worker's where its context has moved since. In the ring
-    /// it is a number that the workers of a host share.
-    pub node: u32,
     /// The session's number at its worker, for a look-up without hashing.
     pub index: u16,
     /// The slot on which it came in.
@@ -34,13 +31,13 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// The session.
+    /// The session, with the node where it began.
     #[must_use]
-    pub fn session(&self) -> SessionId {
-        SessionId { node: self.node, key: self.key }
+    pub fn session(&self, node: u32) -> SessionId {
+        SessionId { node, key: self.key }
     }
 
-    /// As it lies in the ring; `origin` is the number of its node on this host.
+    /// As it lies in the ring; `origin` is the number of the node where the session began.
     #[must_use]
     pub fn encode(&self, origin: u8) -> [u8; FORWARD_LEN] {
         let frame = &self.frame;
@@ -61,13 +58,13 @@ impl Forward {
         out[13..16].copy_from_slice(&frame.destination.to_le_bytes()[..3]);
         out[16..21].copy_from_slice(&[KIND_BURST, flags, frame.sequence, frame.ber, frame.rssi]);
         out[21..21 + BURST_LEN].copy_from_slice(&frame.burst);
-        out[54..56].copy_from_slice(&[self.options, origin]);
+        out[54..].copy_from_slice(&[self.options, origin]);
         out
     }
 
-    /// `None` for what is no burst of this layout, and where no node has the number in it: `node` tells which has.
+    /// The burst and the number of the node where its session began; `None` for what is no burst of this layout.
     #[must_use]
-    pub fn decode(bytes: &[u8; FORWARD_LEN], node: impl FnOnce(u8) -> Option<u32>) -> Option<Self> {
+    pub fn decode(bytes: &[u8; FORWARD_LEN]) -> Option<(Self, u8)> {
         let [k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, s0, s1, s2, d0, d1, d2, kind, flags, rest @ ..] = *bytes;
         let [sequence, ber, rssi, payload @ ..] = rest;
         let burst = *payload.first_chunk::<BURST_LEN>()?;
@@ -77,11 +74,7 @@ impl Forward {
             0 => BurstKind::Voice(flags & 7),
             _ => BurstKind::Data(DataType::from_bits(flags)),
         };
-        if kind != KIND_BURST {
-            return None;
-        }
-        Some(Self {
-            node: node(payload[BURST_LEN + 1])?,
+        let forward = Self {
             key: u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
             index: u16::from_le_bytes([i0, i1]),
             options,
@@ -96,7 +89,8 @@ impl Forward {
                 rssi,
                 burst,
             },
-        })
+        };
+        (kind == KIND_BURST).then_some((forward, payload[BURST_LEN + 1]))
     }
 }
 
@@ -117,10 +111,8 @@ mod tests {
             let slot = if two { Slot::Two } else { Slot::One };
             let burst = [fill; BURST_LEN];
             let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
-            let forward = Forward { key, node: 25_011, index, slot, options: fill, frame };
-            let of = |number| (number == 7).then_some(25_011);
-            prop_assert_eq!(Forward::decode(&forward.encode(7), of), Some(forward));
-            prop_assert_eq!(Forward::decode(&forward.encode(8), of), None);
+            let forward = Forward { key, index, slot, options: fill, frame };
+            prop_assert_eq!(Forward::decode(&forward.encode(fill)), Some((forward, fill)));
         }
 
         #[test]
@@ -128,7 +120,7 @@ mod tests {
             let mut whole = [0; FORWARD_LEN];
             whole[..32].copy_from_slice(&bytes);
             whole[32..].copy_from_slice(&more);
-            let _ = Forward::decode(&whole, |number| Some(number.into()));
+            let _ = Forward::decode(&whole);
         }
     }
 }

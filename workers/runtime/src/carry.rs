@@ -1,7 +1,7 @@
 //! How what comes out of one core goes into the next, until nothing comes.
 
 use channel::Report;
-use fabric::{CELL_LEN, Cell, Counter, Location};
+use fabric::{CELL_LEN, Cell, Counter, Location, Work};
 use stack::{ContextKey, Datagram, Now, Output};
 
 use crate::counters;
@@ -43,6 +43,7 @@ impl Worker {
             Output::Frame { context, slot, stream, frame } => {
                 self.stats.add(Counter::Frames, 1);
                 let context = key(context);
+                self.work_on(Some(Work { shard: context.shard, row: Some(context.index) }));
                 self.switch.handle_input(now, switch::Input::Frame { context, slot, stream, frame: &frame });
                 self.warm();
             }
@@ -92,13 +93,18 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Stopped { report, ended });
             }
             Output::Changed(context) => self.save_switch(context),
+            Output::Interest { talkgroup, wanted: false } if self.released.is_pending => {
+                self.released.unwanted.push(talkgroup);
+            }
             Output::Interest { talkgroup, wanted } => self.siblings.set_interest(talkgroup, wanted),
             Output::Heard { radio, context, slot } => {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
             Output::Home { id, slot } => self.siblings.home(id, slot, now.wall_us),
+            Output::Away { id } if self.released.is_pending => self.released.away.push(id),
             Output::Away { id } => self.siblings.away(id),
+            Output::Left { index } => self.siblings.stopped(index),
             Output::Locate { index, session, radio } => {
                 let place = self.siblings.locate(index, radio);
                 self.switch.handle_input(now, switch::Input::Located { index, session, place });

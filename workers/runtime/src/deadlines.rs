@@ -19,6 +19,13 @@ impl Deadlines {
         self.all.push(NEVER);
     }
 
+    /// The shard at `place` is gone; the last one takes its place.
+    pub(crate) fn remove(&mut self, place: u16) {
+        if usize::from(place) < self.all.len() {
+            self.all.swap_remove(usize::from(place));
+        }
+    }
+
     /// When the shard at `place` wants to be called, from now on.
     pub(crate) fn set(&mut self, place: u16, at: Option<Time>) {
         let Some(deadline) = self.all.get_mut(usize::from(place)) else { return };
@@ -71,5 +78,9 @@ mod tests {
         assert_eq!(deadlines.due(0, Time(8)), Some(1));
         deadlines.set(1, Some(Time(20)));
         assert_eq!((deadlines.due(2, Time(8)), deadlines.next()), (None, Some(Time(20))));
+        deadlines.set(3, Some(Time(30)));
+        deadlines.remove(1);
+        assert_eq!((deadlines.due(0, Time(20)), deadlines.next()), (None, Some(Time(30))));
+        assert_eq!(deadlines.due(0, Time(30)), Some(1));
     }
 }

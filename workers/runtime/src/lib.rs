@@ -10,6 +10,7 @@
 mod carry;
 mod counters;
 mod deadlines;
+mod handover;
 mod orders;
 mod outlets;
 mod services;

@@ -1,8 +1,11 @@
 //! What others want of a worker: siblings their calls, services their orders, the supervisor his own.
 
-use channel::{Order, Parent};
+use std::os::fd::OwnedFd;
+
+use channel::{Child, Order, Parent};
 use fabric::{Counter, SERVICES, Wake};
 use stack::{Input, Now};
+use switch::Forward;
 
 use crate::Error;
 use crate::worker::{TICK, Worker};
@@ -24,13 +27,7 @@ impl Worker {
             let mut forwards = std::mem::take(&mut self.forwards);
             self.pending = self.siblings.read(&self.stats, set, &mut forwards);
             came = forwards.len();
-            for (peer, node, forward) in forwards.drain(..) {
-                self.stats.add(Counter::Frames, 1);
-                // What the switch asks is answered before the next burst: it may be of the same call.
-                self.switch.handle_input(now, switch::Input::Remote { peer, node, forward: &forward });
-                self.warm();
-                self.settle(now);
-            }
+            self.hear(now, &mut forwards);
             self.forwards = forwards;
         }
         if set >> SERVICES & 1 == 1 {
@@ -39,7 +36,20 @@ impl Worker {
         came
     }
 
+    /// Takes in what siblings have published, each with its slot and the node of the session.
+    pub(crate) fn hear(&mut self, now: Now, forwards: &mut Vec<(u8, u32, Forward)>) {
+        self.work_on(None);
+        for (peer, node, forward) in forwards.drain(..) {
+            self.stats.add(Counter::Frames, 1);
+            // What the switch asks is answered before the next burst: it may be of the same call.
+            self.switch.handle_input(now, switch::Input::Remote { peer, node, forward: &forward });
+            self.warm();
+            self.settle(now);
+        }
+    }
+
     fn follow_orders(&mut self, now: Now) {
+        self.work_on(None);
         for _ in 0..ORDERS {
             let Some(order) = self.services.order() else { return };
             self.follow(now, order);
@@ -82,15 +92,28 @@ impl Worker {
 
     /// What the supervisor says. Its end is ours.
     pub(crate) fn obey(&mut self, now: Now) -> Result<(), Error> {
-        while !self.stop {
-            match self.socket.receive()? {
-                None => break,
-                Some((Parent::Sibling { slot, node }, fds)) => self.add_sibling(slot, node, fds)?,
-                Some((Parent::Stop, _)) => {
-                    self.stop = true;
-                    (0..self.places_len()).for_each(|place| self.tell(now, place, Input::Shutdown));
+        while self.end.is_none() {
+            let Some((message, fds)) = self.socket.receive()? else { break };
+            self.obey_one(now, message, fds)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn obey_one(&mut self, now: Now, message: Parent, fds: Vec<OwnedFd>) -> Result<(), Error> {
+        match message {
+            Parent::Pause => self.pause(now)?,
+            Parent::Release { shards, to } => self.release(now, &shards, to)?,
+            Parent::Forget { to } => self.forget(to),
+            Parent::Moved { from, to } => self.siblings.moved(from, to),
+            Parent::Leave => self.end = Some(Child::Left),
+            Parent::Stop => {
+                self.end = Some(Child::Stopped);
+                (0..self.places_len()).for_each(|place| self.tell(now, place, Input::Shutdown));
+            }
+            message => {
+                if self.take_in(message, fds)? {
+                    self.go_on()?;
                 }
-                Some(_) => return Err(Error::Orders("one that is not for a running worker".into())),
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use channel::RingPlace;
 use fabric::{Bell, Counter, FRAME_LEN, Location, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::{CallType, Slot};
 use switch::{Forward, PARROT, Place, SessionReport};
@@ -12,7 +13,6 @@ const BATCH: usize = 256;
 const PRIVATE: u32 = u32::MAX;
 
 pub(crate) struct Sibling {
-    node: u32,
     wake: OwnedFd,
     reader: WorkerReader,
     /// Earlier incarnations, until what they have published last is read.
@@ -23,6 +23,8 @@ pub(crate) struct Sibling {
 /// A call that began here.
 #[derive(Clone, Copy)]
 struct Call {
+    /// Slot of the node where it began: another's only where its context has moved here since.
+    origin: u8,
     talkgroup: u32,
     wanted: Wake,
 }
@@ -30,23 +32,44 @@ struct Call {
 pub(crate) struct Siblings {
     /// Our own place among them.
     slot: u8,
+    /// The node in each slot, ours among them.
+    nodes: Vec<Option<u32>>,
     /// By slot.
     all: Vec<Option<Sibling>>,
     /// What this worker publishes.
     writer: WorkerWriter,
     /// By the session's number; `None` where none runs.
     calls: Vec<Option<Call>>,
+    /// These want every call: they take what was ours.
+    heirs: Wake,
     /// To be woken at the end of the round.
     ring: Wake,
 }
 
 impl Siblings {
-    pub(crate) fn new(slot: u8, writer: WorkerWriter) -> Self {
-        Self { slot, all: Vec::new(), writer, calls: Vec::new(), ring: 0 }
+    pub(crate) fn new(slot: u8, node: u32, writer: WorkerWriter) -> Self {
+        let mut siblings =
+            Self { slot, nodes: Vec::new(), all: Vec::new(), writer, calls: Vec::new(), heirs: 0, ring: 0 };
+        siblings.note_node(slot, node);
+        siblings
+    }
+
+    fn note_node(&mut self, slot: u8, node: u32) {
+        let place = usize::from(slot);
+        if self.nodes.len() <= place {
+            self.nodes.resize(place + 1, None);
+        }
+        self.nodes[place] = Some(node);
+    }
+
+    /// Our own place among them.
+    pub(crate) fn slot(&self) -> u8 {
+        self.slot
     }
 
     /// A sibling is there, or there again.
     pub(crate) fn add(&mut self, slot: u8, node: u32, reader: WorkerReader, wake: OwnedFd) {
+        self.note_node(slot, node);
         let place = usize::from(slot);
         if self.all.len() <= place {
             self.all.resize_with(place + 1, || None);
@@ -59,7 +82,7 @@ impl Siblings {
             Some(known) => known.old.into_iter().chain([known.reader]).collect(),
             None => Vec::new(),
         };
-        self.all[place] = Some(Sibling { node, wake, reader, old, interest_version: u64::MAX });
+        self.all[place] = Some(Sibling { wake, reader, old, interest_version: u64::MAX });
         self.refresh(slot);
     }
 
@@ -88,7 +111,8 @@ impl Siblings {
         if self.calls.len() <= index {
             self.calls.resize(index + 1, None);
         }
-        self.calls[index] = Some(Call { talkgroup, wanted });
+        let origin = self.number_of(report.session.node);
+        self.calls[index] = Some(Call { origin, talkgroup, wanted });
     }
 
     /// Where a radio was heard last that a call is for, in the whole host. If that was at a sibling, and the call
@@ -142,12 +166,61 @@ impl Siblings {
     /// Publishes a burst, where somebody wants its call.
     pub(crate) fn forward(&mut self, stats: &Stats, forward: &Forward) {
         let call = self.calls.get(usize::from(forward.index)).copied().flatten();
-        let Some(Call { wanted, .. }) = call else { return };
+        let Some(Call { origin, wanted, .. }) = call else { return };
+        let wanted = wanted | self.heirs;
         if wanted != 0 {
-            self.writer.write(&forward.encode());
+            self.writer.write(&forward.encode(origin));
             self.ring |= wanted;
             stats.add(Counter::Forwarded, 1);
         }
+    }
+
+    /// The slot of a node: another's only where a session has moved here from there.
+    fn number_of(&self, node: u32) -> u8 {
+        let is_node = |slot: &u8| self.nodes.get(usize::from(*slot)) == Some(&Some(node));
+        let others = || (0..=u8::MAX).take(self.nodes.len()).find(is_node);
+        if is_node(&self.slot) { self.slot } else { others().unwrap_or(self.slot) }
+    }
+
+    /// A worker that takes shards of ours is sent all calls from now on.
+    pub(crate) fn send_all_to(&mut self, to: u8) {
+        self.heirs |= 1 << to;
+    }
+
+    /// Those who took shards of ours have said themselves what they want.
+    pub(crate) fn send_all_to_nobody(&mut self) {
+        self.heirs = 0;
+    }
+
+    /// What was at the worker in slot `from` may be at the one in slot `to` from now on: private calls are sent to both.
+    pub(crate) fn moved(&mut self, from: u8, to: u8) {
+        // Whether a private call from here was for somebody here is not noted.
+        let is_ours = from == self.slot;
+        for call in self.calls.iter_mut().flatten().filter(|call| call.talkgroup == PRIVATE) {
+            if is_ours || call.wanted >> from & 1 == 1 {
+                call.wanted |= 1 << to;
+            }
+        }
+    }
+
+    /// Where radios were heard, as a worker knew whose shards are ours now: those at contexts that are here.
+    pub(crate) fn inherit(&mut self, forerunner: &WorkerReader, is_here: impl Fn(u32) -> bool) {
+        for (radio, location) in
+            forerunner.locations().iter().filter(|(_, location)| is_here(location.context))
+        {
+            // Newer by a moment, so that of the two tables ours is right.
+            let location = Location { heard_ms: location.heard_ms + 1, ..location };
+            if self.writer.locations().get(radio).is_none_or(|known| known.heard_ms < location.heard_ms) {
+                self.writer.set_location(radio, location);
+            }
+        }
+    }
+
+    /// How far we have read each ring, and how far our own goes.
+    pub(crate) fn places(&self) -> Vec<RingPlace> {
+        let place = |slot, (epoch, next)| RingPlace { slot, epoch, next };
+        let theirs = self.iter().map(|(slot, sibling)| place(slot, sibling.reader.place()));
+        theirs.chain([place(self.slot, self.writer.place())]).collect()
     }
 
     /// Somebody here wants a talkgroup, or nobody any more.
@@ -177,29 +250,59 @@ impl Siblings {
         }
     }
 
-    /// Puts what the siblings in `set` have for us into `forwards`, each with the sibling's slot and node ID, and
-    /// returns those that have more.
+    /// Puts what the siblings in `set` have for us into `forwards`, each with the sibling's slot and the node
+    /// where its session began, and returns those that have more.
     pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
         let mut more = 0;
         for place in fabric::members(set) {
             let slot = place as u8;
             self.refresh(slot);
-            let Some(Some(sibling)) = self.all.get_mut(place) else { continue };
-            let Sibling { node, reader, old, .. } = sibling;
-            for mut old in old.drain(..) {
-                // One ring's worth, whatever it claims: it has no writer any more.
-                for _ in 0..SLOTS / BATCH {
-                    if !drain(stats, &mut old, |forward| forwards.push((slot, *node, forward))) {
-                        break;
-                    }
-                }
-            }
-            if drain(stats, reader, |forward| forwards.push((slot, *node, forward))) {
+            if self.read_one(stats, slot, BATCH, forwards) {
                 more |= 1 << slot;
             }
-            let (epoch, next) = reader.place();
-            stats.set_place(slot, epoch, next);
         }
+        more
+    }
+
+    /// Puts what a sibling has published up to a place into `forwards`.
+    pub(crate) fn read_up_to(
+        &mut self,
+        stats: &Stats,
+        to: RingPlace,
+        forwards: &mut Vec<(u8, u32, Forward)>,
+    ) {
+        self.refresh(to.slot);
+        let Some(Some(sibling)) = self.all.get(usize::from(to.slot)) else { return };
+        let (epoch, next) = sibling.reader.place();
+        // At most one ring's worth, whatever the places say.
+        let count = if epoch == to.epoch { to.next.saturating_sub(next).min(SLOTS as u64) } else { 0 };
+        self.read_one(stats, to.slot, usize::try_from(count).unwrap_or(SLOTS), forwards);
+    }
+
+    /// Reads up to `count` frames of a sibling. True where there are more.
+    fn read_one(
+        &mut self,
+        stats: &Stats,
+        slot: u8,
+        count: usize,
+        forwards: &mut Vec<(u8, u32, Forward)>,
+    ) -> bool {
+        let Some(Some(sibling)) = self.all.get_mut(usize::from(slot)) else { return false };
+        let Sibling { reader, old, .. } = sibling;
+        let nodes = &self.nodes;
+        let mut take = |frame: &[u8; FRAME_LEN]| {
+            let Some((forward, origin)) = Forward::decode(frame) else { return };
+            if let Some(node) = nodes.get(usize::from(origin)).copied().flatten() {
+                forwards.push((slot, node, forward));
+            }
+        };
+        for mut old in old.drain(..) {
+            // One ring's worth, whatever it claims: it has no writer any more.
+            drain(stats, &mut old, SLOTS, &mut take);
+        }
+        let more = drain(stats, reader, count, take);
+        let (epoch, next) = reader.place();
+        stats.set_place(slot, epoch, next);
         more
     }
 
@@ -213,18 +316,19 @@ impl Siblings {
     }
 }
 
-/// Takes a batch of frames. True where there are more.
-fn drain(stats: &Stats, reader: &mut WorkerReader, mut take: impl FnMut(Forward)) -> bool {
+/// Takes up to `count` frames. True where there may be more.
+fn drain(
+    stats: &Stats,
+    reader: &mut WorkerReader,
+    count: usize,
+    mut take: impl FnMut(&[u8; FRAME_LEN]),
+) -> bool {
     let mut frame = [0; FRAME_LEN];
-    for _ in 0..BATCH {
+    for _ in 0..count {
         match reader.read(&mut frame) {
             Read::Empty => return false,
             Read::Gap(gap) => stats.add(Counter::RingGaps, gap),
-            Read::Frame => {
-                if let Some(forward) = Forward::decode(&frame) {
-                    take(forward);
-                }
-            }
+            Read::Frame => take(&frame),
         }
     }
     true

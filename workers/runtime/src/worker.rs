@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use channel::{Child, Socket};
-use fabric::{Bell, CELL_LEN, Cell, Counter, Stats, Wake};
+use fabric::{Bell, CELL_LEN, Cell, Counter, Stats, Wake, Work, WorkerReader};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use stack::{ContextKey, Input, Now, Time};
@@ -13,8 +13,10 @@ use sys::{Clocks, ReceiveBatch, RunQueue};
 
 use crate::Error;
 use crate::deadlines::Deadlines;
+use crate::handover::Released;
 use crate::outlets::Outlets;
 use crate::services::Services;
+use crate::setup::Maker;
 use crate::shard::Shard;
 use crate::siblings::Siblings;
 use crate::spin::Spin;
@@ -36,11 +38,17 @@ const LOOKS: usize = 64;
 const TOKEN_SUPERVISOR: u64 = u64::MAX;
 const TOKEN_BELL: u64 = u64::MAX - 1;
 
+/// Of the shard at this place.
+pub(crate) fn token(place: u16, listener: u8) -> u64 {
+    u64::from(place) << 8 | u64::from(listener)
+}
+
 pub(crate) struct Worker {
     pub(crate) socket: Socket,
+    pub(crate) maker: Maker,
     pub(crate) outlets: Outlets,
     pub(crate) siblings: Siblings,
-    epoll: Epoll,
+    pub(crate) epoll: Epoll,
     pub(crate) bell: Bell,
     /// Watched for edges, never read.
     _wake: OwnedFd,
@@ -60,6 +68,8 @@ pub(crate) struct Worker {
     pub(crate) forwards: Vec<(u8, u32, Forward)>,
     /// Who has more for us than fitted the last round.
     pub(crate) pending: Wake,
+    /// What is on the stats page as being worked on.
+    work: Option<Work>,
     /// Bursts delivered in this round.
     pub(crate) delivered: u64,
     /// Memory has had time to get cold since the last round.
@@ -67,18 +77,22 @@ pub(crate) struct Worker {
     last_round: Time,
     spin: Spin,
     run_queue: RunQueue,
-    pub(crate) stop: bool,
+    /// Who had the shards that have come last, until they are served.
+    pub(crate) forerunner: Option<WorkerReader>,
+    /// What is kept up for shards that have gone.
+    pub(crate) released: Released,
+    /// What is said last, once it is the end.
+    pub(crate) end: Option<Child>,
 }
 
 impl Worker {
     pub(crate) fn new(
         socket: Socket,
-        switch: Switch,
+        maker: Maker,
         (bell, wake): (Bell, OwnedFd),
         stats: Stats,
         siblings: Siblings,
         services: Services,
-        spin: Spin,
     ) -> Result<Self, Error> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::errno("epoll_create"))?;
         let watch = |fd, flags, token| {
@@ -88,6 +102,9 @@ impl Worker {
         watch(wake.as_fd(), EpollFlags::EPOLLIN | EpollFlags::EPOLLET, TOKEN_BELL)?;
         Ok(Self {
             socket,
+            switch: Switch::new(maker.setup.node, maker.setup.calls.clone()),
+            spin: Spin::new(Duration::from_micros(maker.setup.wake_us.into())),
+            maker,
             outlets: Outlets::default(),
             siblings,
             epoll,
@@ -95,7 +112,6 @@ impl Worker {
             _wake: wake,
             stats,
             services,
-            switch,
             shards: Vec::new(),
             places: Vec::new(),
             deadlines: Deadlines::default(),
@@ -104,25 +120,23 @@ impl Worker {
             next_tick: Time::default(),
             forwards: Vec::new(),
             pending: 0,
+            work: None,
             delivered: 0,
             is_cold: true,
             last_round: Time::default(),
-            spin,
             run_queue: RunQueue::open(),
-            stop: false,
+            forerunner: None,
+            released: Released::default(),
+            end: None,
         })
     }
 
-    /// How far the one before us in this slot has read that sibling's ring.
-    pub(crate) fn place_in(&self, slot: u8) -> (u64, u64) {
-        self.stats.place(slot)
-    }
-
     /// Takes a shard over: what its last owner wrote down comes first, then what waits in its sockets.
-    pub(crate) fn add_shard(&mut self, shard: Shard) -> Result<(), Error> {
+    /// `quarantined`: rows that are erased unread.
+    pub(crate) fn add_shard(&mut self, shard: Shard, quarantined: &[u16]) -> Result<(), Error> {
         let place = u16::try_from(self.shards.len()).map_err(|_| Error::Orders("too many shards".into()))?;
-        for (listener, socket) in (0_u64..).zip(&shard.sockets) {
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(place) << 8 | listener);
+        for (listener, socket) in (0..).zip(&shard.sockets) {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, token(place, listener));
             self.epoll.add(socket.as_fd(), event).map_err(Error::errno("epoll_ctl"))?;
         }
         let number = usize::from(shard.number);
@@ -132,16 +146,23 @@ impl Worker {
         self.places[number] = Some(place);
         self.shards.push(shard);
         self.deadlines.add();
-        self.restore(place);
+        self.stats.set(Counter::Shards, self.shards.len() as u64);
+        self.restore(place, quarantined);
         Ok(())
     }
 
-    fn restore(&mut self, place: u16) {
+    fn restore(&mut self, place: u16, quarantined: &[u16]) {
         let now = now();
+        for &row in quarantined {
+            for cell in [Cell::Stack, Cell::Switch] {
+                self.shards[usize::from(place)].state.write(row, cell, &[]);
+            }
+        }
         let shard = &self.shards[usize::from(place)];
         let (rows, number) = (shard.state.reader().rows(), shard.number);
         let mut cell = [0; CELL_LEN];
         for index in 0..rows {
+            self.work_on(Some(Work { shard: number, row: Some(index) }));
             let shard = &mut self.shards[usize::from(place)];
             // Both cells are read before the first is answered: an answer writes them anew.
             let mut calls = [0; CELL_LEN];
@@ -156,23 +177,26 @@ impl Worker {
                 self.settle(now);
             }
         }
+        self.work_on(None);
     }
 
     /// Runs until told to stop.
     pub(crate) fn run(&mut self) -> Result<(), Error> {
         self.begin()?;
         let mut events = [EpollEvent::empty(); EVENTS];
-        while !self.stop {
+        loop {
             let count = self.wait(&mut events)?;
             self.round(&events[..count])?;
+            if let Some(end) = &self.end {
+                return Ok(self.socket.send(end, &[])?);
+            }
         }
-        self.socket.send(&Child::Stopped, &[])?;
-        Ok(())
     }
 
     /// Says that it is there, to siblings and supervisor.
     pub(crate) fn begin(&mut self) -> Result<(), Error> {
         self.bell.retract();
+        self.inherit();
         self.siblings.announce();
         self.siblings.flush(&self.stats, &self.bell);
         self.socket.send(&Child::Ready { facts: Default::default() }, &[])?;
@@ -233,10 +257,10 @@ impl Worker {
         let now = now();
         self.is_cold = now.mono.since(self.last_round) >= COLD;
         self.last_round = now.mono;
-        let mut came = 0;
+        let (mut came, mut is_called) = (0, false);
         for event in events {
             match event.data() {
-                TOKEN_SUPERVISOR => self.obey(now)?,
+                TOKEN_SUPERVISOR => is_called = true,
                 TOKEN_BELL => {}
                 token => came += self.receive(now, token),
             }
@@ -244,6 +268,10 @@ impl Worker {
         came += self.answer_bell(now);
         self.spin.came(now.mono, came);
         self.do_what_is_due(now);
+        if is_called {
+            // Last, since shards may come and go, and events tell of their places.
+            self.obey(now)?;
+        }
         self.finish_round(now);
         Ok(())
     }
@@ -260,10 +288,12 @@ impl Worker {
     fn receive(&mut self, now: Now, token: u64) -> usize {
         let (place, listener) = ((token >> 8) as u16, (token & 0xff) as u8);
         let shard = &mut self.shards[usize::from(place)];
+        let number = shard.number;
         // An error here is one that the network reported about an earlier datagram: nothing to be done.
         let count = self.batch.receive(shard.sockets[usize::from(listener)].as_fd()).unwrap_or(0);
         self.stats.add(Counter::DatagramsIn, count as u64);
         for i in 0..count {
+            self.work_on(Some(Work { shard: number, row: None }));
             let Some(received) = self.batch.get(i) else { continue };
             let (from, local) = (received.from, received.local);
             let bytes = if received.cut { &[] } else { received.bytes };
@@ -273,6 +303,14 @@ impl Worker {
             self.settle(now);
         }
         count
+    }
+
+    /// Notes on the stats page what is worked on from now on.
+    pub(crate) fn work_on(&mut self, work: Option<Work>) {
+        if self.work != work {
+            self.work = work;
+            self.stats.work_on(work);
+        }
     }
 
     pub(crate) fn place(&self, shard: u16) -> Option<u16> {
@@ -286,19 +324,22 @@ impl Worker {
     fn do_what_is_due(&mut self, now: Now) {
         let mut from = 0;
         while let Some(place) = self.deadlines.due(from, now.mono) {
+            self.work_on(Some(Work { shard: self.shards[usize::from(place)].number, row: None }));
             self.shards[usize::from(place)].stack.handle_timeout(now);
             self.touched.push(place);
             self.settle(now);
             from = place + 1;
         }
         if self.switch.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.work_on(None);
             self.switch.handle_timeout(now);
             self.settle(now);
         }
     }
 
     /// Siblings are woken first: they can work while our own datagrams go out.
-    fn finish_round(&mut self, now: Now) {
+    pub(crate) fn finish_round(&mut self, now: Now) {
+        self.work_on(None);
         self.siblings.flush(&self.stats, &self.bell);
         self.outlets.flush(&self.stats);
         self.services.flush(&self.stats, &self.bell);
@@ -310,7 +351,7 @@ impl Worker {
     }
 }
 
-fn now() -> Now {
+pub(crate) fn now() -> Now {
     let clocks = Clocks::now();
     Now { mono: Time(clocks.mono_us), wall_us: clocks.wall_us }
 }

@@ -132,8 +132,8 @@ impl Bench {
 
     /// A burst of sibling 1's session with this key and number.
     pub(super) fn sibling(&mut self, key: u64, index: u16, frame: &Frame) {
-        let forward = Forward { key, node: SIBLING, index, slot: Slot::One, options: 0, frame: *frame };
-        self.input(Input::Remote { peer: 1, forward: &forward });
+        let forward = Forward { key, index, slot: Slot::One, options: 0, frame: *frame };
+        self.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
     }
 
     /// The radio presses its key: a header.

@@ -129,7 +129,9 @@ impl Pair {
                     self.at(time + BURST_TIME, worker, Event::Talk);
                 }
                 Event::Hear(forward) => {
-                    let input = Input::Remote { peer: (1 - worker) as u8, forward: &forward };
+                    let peer = 1 - worker;
+                    let (node, peer) = ([25_011, 25_012][peer], peer as u8);
+                    let input = Input::Remote { peer, node, forward: &forward };
                     self.switches[worker].handle_input(now, input);
                 }
             }

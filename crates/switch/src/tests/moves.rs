@@ -19,7 +19,9 @@ struct Host {
     now: Now,
     switches: Vec<Switch>,
     owners: Vec<usize>,
-    rings: VecDeque<(usize, Forward)>,
+    rings: VecDeque<(usize, u32, Forward)>,
+    /// The node of each session, by its worker and number there.
+    nodes: BTreeMap<(usize, u16), u32>,
     /// Stream and sequence number of each burst that a context was given.
     heard: BTreeMap<u16, Vec<(u32, u8, BurstKind)>>,
     /// What the outside was told.
@@ -43,6 +45,7 @@ impl Host {
             switches: (0..WORKERS).map(|w| Switch::new(25_011 + w as u32, Settings::default())).collect(),
             owners: (0..CONTEXTS).map(|context| usize::from(context) % WORKERS).collect(),
             rings: VecDeque::new(),
+            nodes: BTreeMap::new(),
             heard: BTreeMap::new(),
             told: Vec::new(),
             places: BTreeMap::new(),
@@ -59,10 +62,10 @@ impl Host {
     fn input(&mut self, worker: usize, input: Input<'_>) {
         self.switches[worker].handle_input(self.now, input);
         self.settle(worker);
-        while let Some((from, forward)) = self.rings.pop_front() {
+        while let Some((from, node, forward)) = self.rings.pop_front() {
             for worker in (0..WORKERS).filter(|&worker| worker != from) {
                 self.switches[worker]
-                    .handle_input(self.now, Input::Remote { peer: from as u8, forward: &forward });
+                    .handle_input(self.now, Input::Remote { peer: from as u8, node, forward: &forward });
                 self.settle(worker);
             }
         }
@@ -76,7 +79,9 @@ impl Host {
                     assert_eq!(self.owners[usize::from(context.shard)], worker);
                     self.heard.entry(context.shard).or_default().push((stream, frame.sequence, frame.kind));
                 }
-                Output::Forward(forward) => self.rings.push_back((worker, forward)),
+                Output::Forward(forward) => {
+                    self.rings.push_back((worker, self.nodes[&(worker, forward.index)], forward));
+                }
                 Output::Heard { radio, context, slot } => drop(self.places.insert(radio, (context, slot))),
                 Output::Locate { index, session, radio } => {
                     let place = match self.places.get(&radio) {
@@ -88,7 +93,10 @@ impl Host {
                     };
                     self.switches[worker].handle_input(self.now, Input::Located { index, session, place });
                 }
-                Output::Started { report, .. } => self.told.push(format!("{:?} started", report.session)),
+                Output::Started { report, index } => {
+                    self.nodes.insert((worker, index), report.session.node);
+                    self.told.push(format!("{:?} started", report.session));
+                }
                 Output::Stopped { report, ended, .. } => {
                     self.told.push(format!("{:?} {ended:?}", report.session))
                 }

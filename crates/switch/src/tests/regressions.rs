@@ -24,7 +24,7 @@ fn batch(
     places: &[(u32, Place)],
 ) -> Vec<(ContextKey, Frame)> {
     for forward in forwards {
-        switch.handle_input(now, Input::Remote { peer: 1, forward });
+        switch.handle_input(now, Input::Remote { peer: 1, node: SIBLING, forward });
     }
     let mut heard = Vec::new();
     while let Some(output) = switch.poll_output() {
@@ -55,7 +55,7 @@ fn two_contexts() -> (Switch, [ContextKey; 2], [(u32, Place); 2]) {
 
 fn private(key: u64, index: u16, to: u32, kind: BurstKind) -> Forward {
     let frame = Frame { call: CallType::Private, ..frame(7, to, kind) };
-    Forward { key, node: SIBLING, index, slot: Slot::One, options: 0, frame }
+    Forward { key, index, slot: Slot::One, options: 0, frame }
 }
 
 #[test]
@@ -249,15 +249,15 @@ fn a_preamble_in_voice_does_not_split_the_cluster() {
     b.switch = Switch::new(SIBLING, Settings::default());
     b.repeater("B", &[], &[]);
     b.repeater("M", &[], &[91]);
-    let carry = |from: &mut Bench, to: &mut Bench| {
+    let carry = |from: &mut Bench, to: &mut Bench, node| {
         for forward in std::mem::take(&mut from.forwarded) {
-            to.input(Input::Remote { peer: 1, forward: &forward });
+            to.input(Input::Remote { peer: 1, node, forward: &forward });
         }
     };
     let first = |kind| frame(7, 91, kind);
     for burst in [first(HEADER), first(VOICE), preamble(91, 255)] {
         a.frame("A", Slot::One, 5, &burst);
-        carry(&mut a, &mut b);
+        carry(&mut a, &mut b, super::bench::NODE);
         a.pass_ms(60);
         b.pass_ms(60);
     }
@@ -265,7 +265,7 @@ fn a_preamble_in_voice_does_not_split_the_cluster() {
     b.pass_ms(1000);
     // The first has been silent for a second at the second worker.
     b.frame("B", Slot::One, 6, &frame(8, 91, HEADER));
-    carry(&mut b, &mut a);
+    carry(&mut b, &mut a, SIBLING);
     a.bursts("L");
     b.bursts("M");
     for (n, place) in (0..48).zip((0..6).cycle()) {
@@ -276,8 +276,8 @@ fn a_preamble_in_voice_does_not_split_the_cluster() {
         if n > 18 {
             a.frame("A", Slot::One, 5, &first(BurstKind::Voice(place)));
         }
-        carry(&mut b, &mut a);
-        carry(&mut a, &mut b);
+        carry(&mut b, &mut a, SIBLING);
+        carry(&mut a, &mut b, super::bench::NODE);
     }
     let last = |bench: &mut Bench, name: &str| bench.bursts(name).last().map(|heard| heard.frame.source);
     assert_eq!(last(&mut a, "L"), last(&mut b, "M"));

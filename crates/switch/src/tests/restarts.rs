@@ -148,9 +148,8 @@ fn a_third_worker_hears_on_when_a_context_moves_to_another_node() {
     let mut bench = Bench::new();
     bench.repeater("L", &[], &[91]);
     let say = |bench: &mut Bench, peer, node, kind| {
-        let forward =
-            Forward { key: 77, node, index: 0, slot: Slot::One, options: 0, frame: frame(7, 91, kind) };
-        bench.input(Input::Remote { peer, forward: &forward });
+        let forward = Forward { key: 77, index: 0, slot: Slot::One, options: 0, frame: frame(7, 91, kind) };
+        bench.input(Input::Remote { peer, node, forward: &forward });
     };
     say(&mut bench, 1, SIBLING, HEADER);
     for place in (0..6).cycle().take(20) {

@@ -344,8 +344,8 @@ fn an_emergency_that_a_sibling_tells_late_is_in_the_made_up_header() {
     bench.repeater("M", &[], &[91]);
     let say = |bench: &mut Bench, place, options| {
         let frame = frame(7, 91, BurstKind::Voice(place));
-        let forward = Forward { key: 77, node: SIBLING, index: 4, slot: Slot::One, options, frame };
-        bench.input(Input::Remote { peer: 1, forward: &forward });
+        let forward = Forward { key: 77, index: 4, slot: Slot::One, options, frame };
+        bench.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
     };
     // The header was lost on the air: the embedded LC tells of the emergency, one superframe later.
     (0..6).for_each(|place| say(&mut bench, place, 0));

@@ -74,13 +74,12 @@ fn two_siblings_with_the_same_number() {
     for (peer, talkgroup) in [(1, 91), (2, 92), (1, 91), (2, 92)] {
         let forward = crate::Forward {
             key: 5,
-            node: SIBLING + u32::from(peer),
             index: 0,
             slot: Slot::One,
             options: 0,
             frame: frame(7, talkgroup, VOICE),
         };
-        bench.input(Input::Remote { peer, forward: &forward });
+        bench.input(Input::Remote { peer, node: SIBLING + u32::from(peer), forward: &forward });
     }
     assert_eq!(bench.bursts("A").len(), 2 * 3);
     assert_eq!(bench.switch.sessions.iter().count(), 2);

@@ -97,8 +97,8 @@ impl World {
         }
         let (key, index) = (self.random.below(6), self.random.below(4) as u16);
         let peer = 100 + self.random.below(2) as u8;
-        let forward = Forward { key, node: peer.into(), index, slot: Slot::One, options: 0, frame };
-        self.input(worker, Input::Remote { peer, forward: &forward });
+        let forward = Forward { key, index, slot: Slot::One, options: 0, frame };
+        self.input(worker, Input::Remote { peer, node: peer.into(), forward: &forward });
     }
 
     fn operate(&mut self) {

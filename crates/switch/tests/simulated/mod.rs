@@ -118,7 +118,8 @@ impl World for Simulated {
             self.now = self.now.after(due.since(self.now.mono));
             for worker in 0..NODES.len() {
                 while let Some((peer, forward)) = self.rings.take(self.now.mono, worker) {
-                    self.input(worker, Input::Remote { peer: peer as u8, forward: &forward });
+                    let node = NODES[peer];
+                    self.input(worker, Input::Remote { peer: peer as u8, node, forward: &forward });
                 }
                 if self.workers[worker].switch.poll_timeout().is_some_and(|at| at <= self.now.mono) {
                     self.workers[worker].switch.handle_timeout(self.now);

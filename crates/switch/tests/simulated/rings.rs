@@ -87,7 +87,7 @@ impl Rings {
         };
         if is_wanted {
             // As in the ring: what its 56 bytes do not hold is lost.
-            let encoded = Forward::decode(&forward.encode(from as u8), |_| Some(forward.node));
+            let encoded = Forward::decode(&forward.encode(0)).map(|(forward, _)| forward);
             self.0[1 - from].extend(encoded.map(|forward| (now + DELAY, forward)));
         }
     }

@@ -190,7 +190,11 @@ fn member(slot: usize, bells: &Segment, services: BorrowedFd<'_>, places: &[(Seg
     ours.send(&Parent::Worker(Box::new(setup)), &fds).unwrap();
     for (number, socket) in (0..).zip(&sockets) {
         let state = StateSegment::create(0).unwrap();
-        let shard = ShardSetup { number: slot as u16 * SHARDS as u16 + number, stack: "mmdvm".into() };
+        let shard = ShardSetup {
+            number: slot as u16 * SHARDS as u16 + number,
+            stack: "mmdvm".into(),
+            quarantined: vec![],
+        };
         ours.send(&Parent::Shard(shard), &[state.writable(), socket.as_fd()]).unwrap();
     }
     for (other, (segment, wake)) in (0..).zip(places).filter(|(other, _)| usize::from(*other) != slot) {

@@ -80,8 +80,8 @@ pub(super) struct Worker {
     /// Sessions that it said run.
     pub(super) running: BTreeMap<u16, SessionId>,
     last: Option<SessionId>,
-    /// What siblings have published and it has not read yet, with their place.
-    pub(super) inbox: VecDeque<(usize, Forward)>,
+    /// What siblings have published and it has not read yet, with their place and the session's node.
+    pub(super) inbox: VecDeque<(usize, u32, Forward)>,
     took_over: Time,
 }
 
@@ -214,8 +214,8 @@ impl World {
             return;
         }
         for worker in [from, to] {
-            while let Some((peer, forward)) = self.workers[worker].inbox.pop_front() {
-                self.input(worker, Input::Remote { peer: peer as u8, forward: &forward });
+            while let Some((peer, node, forward)) = self.workers[worker].inbox.pop_front() {
+                self.input(worker, Input::Remote { peer: peer as u8, node, forward: &forward });
             }
         }
         let moved = self.contexts.iter().filter(|(key, (at, _))| key.shard == shard && *at == from);
@@ -267,8 +267,8 @@ impl World {
     pub(super) fn read_ring(&mut self) {
         let worker = self.any_worker();
         for _ in 0..self.random.below(60) {
-            let Some((from, forward)) = self.workers[worker].inbox.pop_front() else { return };
-            self.input(worker, Input::Remote { peer: from as u8, forward: &forward });
+            let Some((from, node, forward)) = self.workers[worker].inbox.pop_front() else { return };
+            self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
         }
     }
 
@@ -367,12 +367,12 @@ impl World {
     }
 
     fn publish(&mut self, worker: usize, forward: &Forward) {
-        let running = &self.workers[worker].running;
-        assert!(running.get(&forward.index).is_some_and(|id| id.key == forward.key));
+        let session = self.workers[worker].running.get(&forward.index).copied();
+        let node = session.filter(|id| id.key == forward.key).expect("a burst of a session that runs").node;
         for other in (0..self.workers.len()).filter(|&other| other != worker) {
             // The ring of one that sleeps runs over.
             if !self.is_lossy || !self.random.one_in(50) {
-                self.workers[other].inbox.push_back((worker, *forward));
+                self.workers[other].inbox.push_back((worker, node, *forward));
             }
         }
     }
