@@ -1,16 +1,21 @@
 //! The processes of a cluster: how each is started and what it is given.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use anyhow::{Context, Result};
-use channel::{Parent, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
+use anyhow::{Context, Result, anyhow};
+use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
 use config::Config;
+use fabric::Segment;
 use sys::{Child, Spawn};
 
-use crate::memory::Memory;
+use crate::memory::{Memory, Shard};
+use crate::output::Output;
 use crate::policy::Process;
 
 /// The programs of workers and services, held open: a restart starts what the cluster was started with, even
@@ -22,11 +27,10 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Those that lie beside this program.
-    pub(crate) fn open() -> Result<Self> {
-        let me = std::env::current_exe().context("cannot tell where this program lies")?;
+    /// Those that lie beside the program at this path.
+    pub(crate) fn beside(bmctl: &Path) -> Result<Self> {
         let open = |name: &str| {
-            let path = me.with_file_name(name);
+            let path = bmctl.with_file_name(name);
             File::open(&path).with_context(|| {
                 format!(
                     "cannot open {}: it must lie beside bmctl; `cargo build --release` builds all",
@@ -38,127 +42,232 @@ impl Programs {
     }
 }
 
+/// What the processes of one generation are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Generation {
+    pub(crate) programs: Rc<Programs>,
+    pub(crate) config: Config,
+}
+
 /// A child that runs.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) process: Child,
     /// `None` once the child has closed its end.
     pub(crate) socket: Option<Socket>,
+    /// What it prints.
+    pub(crate) output: Output,
 }
 
 /// What every child is made from.
 #[derive(Debug)]
 pub(crate) struct Nursery {
-    pub(crate) programs: Programs,
+    pub(crate) generations: BTreeMap<u32, Generation>,
     pub(crate) memory: Memory,
-    pub(crate) config: Config,
     pub(crate) data_dir: PathBuf,
     pub(crate) stacks: Vec<StackSetup>,
     pub(crate) requests: UnixListener,
-    /// Core of each worker.
-    pub(crate) cpus: Vec<usize>,
+    /// Cores that workers may run on: one for each slot, and round again.
+    pub(crate) cores: Vec<usize>,
     pub(crate) salt_key: [u8; 32],
     /// What it costs to wake a process of another core, microseconds; 0 where that cannot be told.
     pub(crate) wake_us: u32,
 }
 
 impl Nursery {
-    /// Starts a process and sends it all that it needs; it says when it is ready.
-    pub(crate) fn start(&self, process: Process, workers: &[WorkerInfo]) -> Result<Running> {
-        let (program, name, cpu) = match process {
-            Process::Worker(slot) => {
-                (&self.programs.worker, "bm-worker", self.cpus.get(usize::from(slot)).copied())
-            }
-            Process::Services => (&self.programs.services, "bm-services", None),
-        };
-        let (socket, theirs) = Socket::pair()?;
-        // Before the process: what it needs waits for it, and a set-up that cannot be sent starts nothing.
-        match process {
-            Process::Worker(slot) => self.set_up_worker(&socket, slot)?,
-            Process::Services => self.set_up_services(&socket, workers)?,
-        }
-        socket.send(&Parent::Go, &[])?;
-        let spawn = Spawn { program: program.as_fd(), name, channel: theirs.as_fd(), cpu };
-        let process = spawn.start().with_context(|| format!("cannot start {name}"))?;
-        Ok(Running { process, socket: Some(socket) })
+    /// What the newest processes are made from.
+    pub(crate) fn newest(&self) -> Option<(u32, &Generation)> {
+        self.generations.last_key_value().map(|(&number, generation)| (number, generation))
     }
 
-    fn set_up_worker(&self, socket: &Socket, slot: u8) -> Result<()> {
-        let memory = &self.memory;
-        let worker = &memory.workers[usize::from(slot)];
+    /// The core of the worker in a slot.
+    pub(crate) fn core(&self, slot: u8) -> Option<usize> {
+        self.cores.iter().copied().cycle().nth(slot.into())
+    }
+
+    /// Starts a process and sends it all that it needs; it says when it is ready.
+    pub(crate) fn start(
+        &mut self,
+        process: Process,
+        generation: u32,
+        owners: &[u8],
+        workers: &[WorkerInfo],
+    ) -> Result<Running> {
+        if let Process::Worker(slot) = process {
+            self.memory.renew(slot)?;
+        }
+        let (socket, theirs) = Socket::pair()?;
+        // Before the process: what it needs waits for it, and a set-up that cannot be sent starts nothing.
+        self.set_up(&socket, process, generation, false)?;
+        self.hand_over(&socket, process, owners, workers)?;
+        self.spawn(process, generation, socket, theirs.as_fd())
+    }
+
+    /// Starts a process that is to take the place of another one, and sends it what does not depend on that one.
+    pub(crate) fn start_standby(&mut self, process: Process, generation: u32) -> Result<Running> {
+        if let Process::Worker(slot) = process {
+            self.memory.prepare(slot)?;
+        }
+        let (socket, theirs) = Socket::pair()?;
+        self.set_up(&socket, process, generation, true)?;
+        socket.send(&Parent::Prepare, &[])?;
+        self.spawn(process, generation, socket, theirs.as_fd())
+    }
+
+    fn spawn(
+        &self,
+        process: Process,
+        generation: u32,
+        socket: Socket,
+        theirs: BorrowedFd<'_>,
+    ) -> Result<Running> {
+        let Generation { programs, .. } = self.generation(generation)?;
+        let (program, name, cpu) = match process {
+            Process::Worker(slot) => (&programs.worker, "bm-worker", self.core(slot)),
+            Process::Services => (&programs.services, "bm-services", None),
+        };
+        let (reader, writer) = io::pipe().context("cannot make a pipe")?;
+        let spawn = Spawn { program: program.as_fd(), name, channel: theirs, output: writer.as_fd(), cpu };
+        let child = spawn.start().with_context(|| format!("cannot start {name}"))?;
+        Ok(Running { process: child, socket: Some(socket), output: Output::new(process, reader)? })
+    }
+
+    fn generation(&self, number: u32) -> Result<&Generation> {
+        self.generations.get(&number).ok_or_else(|| anyhow!("generation {number} of the programs is gone"))
+    }
+
+    /// What a process needs whatever it serves.
+    fn set_up(&self, socket: &Socket, process: Process, generation: u32, is_standby: bool) -> Result<()> {
+        let (memory, config) = (&self.memory, &self.generation(generation)?.config);
+        let Process::Worker(slot) = process else {
+            let setup = ServicesSetup { config: config.clone(), data_dir: self.data_dir.clone() };
+            let fds = [
+                memory.bells.writable(),
+                memory.services_wake.as_fd(),
+                memory.services_page.writable(),
+                self.requests.as_fd(),
+            ];
+            return Ok(socket.send(&Parent::Services(Box::new(setup)), &fds)?);
+        };
+        let worker = memory.workers.get(&slot).with_context(|| format!("worker {slot} has no memory"))?;
         let setup = WorkerSetup {
             slot,
             node: worker.node,
             stacks: self.stacks.clone(),
             salt_key: self.salt_key,
             wake_us: self.wake_us,
-            calls: call_rules(&self.config),
-            devices: self.config.access.devices.clone(),
-            call_signs: self.config.access.calls.clone(),
+            calls: call_rules(config),
+            devices: config.access.devices.clone(),
+            call_signs: config.access.calls.clone(),
         };
+        let segment = if is_standby { worker.next.as_ref() } else { None };
         let fds = [
             memory.bells.writable(),
             worker.wake.as_fd(),
             memory.services_wake.as_fd(),
             worker.stats_page.writable(),
-            worker.segment.writable(),
+            segment.unwrap_or(&worker.segment).writable(),
             worker.reports.writable(),
             worker.orders.writable(),
         ];
-        socket.send(&Parent::Worker(Box::new(setup)), &fds)?;
-        for shard in memory.shards.iter().filter(|shard| shard.worker == slot) {
-            let fds: Vec<BorrowedFd<'_>> = std::iter::once(shard.state.writable())
-                .chain(shard.sockets.iter().map(AsFd::as_fd))
-                .collect();
-            let setup = ShardSetup { number: shard.number, stack: shard.stack.clone() };
-            socket.send(&Parent::Shard(setup), &fds)?;
+        Ok(socket.send(&Parent::Worker(Box::new(setup)), &fds)?)
+    }
+
+    /// What a process serves, and whom with; then it begins. `owners`: slot of the worker that serves each shard.
+    pub(crate) fn hand_over(
+        &self,
+        socket: &Socket,
+        process: Process,
+        owners: &[u8],
+        workers: &[WorkerInfo],
+    ) -> Result<()> {
+        match process {
+            Process::Worker(slot) => self.hand_over_to_worker(socket, slot, owners)?,
+            Process::Services => self.hand_over_to_services(socket, owners, workers)?,
         }
-        for other in (0..).take(memory.workers.len()).filter(|&other| other != slot) {
+        Ok(socket.send(&Parent::Go, &[])?)
+    }
+
+    fn hand_over_to_worker(&self, socket: &Socket, slot: u8, owners: &[u8]) -> Result<()> {
+        for &other in self.memory.workers.keys().filter(|&&other| other != slot) {
             self.introduce(socket, other)?;
         }
-        Ok(())
+        if let Some(before) = self.memory.workers.get(&slot).and_then(|worker| worker.before.as_ref()) {
+            take_over(socket, vec![], before)?;
+        }
+        let its = self.memory.shards.iter().zip(owners).filter(|&(_, &owner)| owner == slot);
+        its.map(|(shard, _)| shard).try_for_each(|shard| give(socket, shard))
+    }
+
+    /// Gives shards to a worker that runs; it has been told to stand still. `places`: how far the one that had them has
+    /// read the rings.
+    pub(crate) fn adopt(
+        &self,
+        socket: &Socket,
+        from: u8,
+        places: Vec<RingPlace>,
+        shards: &[u16],
+    ) -> Result<()> {
+        if let Some(worker) = self.memory.workers.get(&from) {
+            take_over(socket, places, &worker.segment)?;
+        }
+        let its = shards.iter().filter_map(|&number| self.memory.shards.get(usize::from(number)));
+        its.into_iter().try_for_each(|shard| give(socket, shard))?;
+        Ok(socket.send(&Parent::Go, &[])?)
     }
 
     /// Gives the worker at `socket` the segment of the one in slot `other`.
     pub(crate) fn introduce(&self, socket: &Socket, other: u8) -> Result<(), channel::Error> {
-        let worker = &self.memory.workers[usize::from(other)];
+        let Some(worker) = self.memory.workers.get(&other) else { return Ok(()) };
         let sibling = Parent::Sibling { slot: other, node: worker.node };
         socket.send(&sibling, &[worker.segment.read_only(), worker.wake.as_fd()])
     }
 
-    fn set_up_services(&self, socket: &Socket, workers: &[WorkerInfo]) -> Result<()> {
-        let memory = &self.memory;
-        let setup = ServicesSetup {
-            config: self.config.clone(),
-            data_dir: self.data_dir.clone(),
-            nodes: memory.workers.iter().map(|worker| worker.node).collect(),
-        };
-        let fds = [
-            memory.bells.writable(),
-            memory.services_wake.as_fd(),
-            memory.services_page.writable(),
-            self.requests.as_fd(),
-        ];
-        socket.send(&Parent::Services(Box::new(setup)), &fds)?;
-        for (slot, worker) in (0..).zip(&memory.workers) {
-            let fds = [
-                worker.wake.as_fd(),
-                worker.stats_page.read_only(),
-                worker.reports.writable(),
-                worker.orders.writable(),
-            ];
-            socket.send(&Parent::Pages { slot }, &fds)?;
+    fn hand_over_to_services(&self, socket: &Socket, owners: &[u8], workers: &[WorkerInfo]) -> Result<()> {
+        for &slot in self.memory.workers.keys() {
+            self.show_worker(socket, slot)?;
         }
-        for shard in &memory.shards {
-            let setup = ShardSetup { number: shard.number, stack: shard.stack.clone() };
-            let state = Parent::State { shard: setup, worker: shard.worker };
-            socket.send(&state, &[shard.state.read_only()])?;
+        for (shard, &owner) in self.memory.shards.iter().zip(owners) {
+            show_shard(socket, shard, owner)?;
         }
         for worker in workers {
             socket.send(&Parent::WorkerInfo(worker.clone()), &[])?;
         }
         Ok(())
     }
+
+    /// Gives the services what they share with the worker in a slot.
+    pub(crate) fn show_worker(&self, socket: &Socket, slot: u8) -> Result<()> {
+        let Some(worker) = self.memory.workers.get(&slot) else { return Ok(()) };
+        let fds = [
+            worker.wake.as_fd(),
+            worker.stats_page.read_only(),
+            worker.reports.writable(),
+            worker.orders.writable(),
+        ];
+        Ok(socket.send(&Parent::Pages { slot, node: worker.node }, &fds)?)
+    }
+}
+
+/// Tells the services who serves a shard.
+pub(crate) fn show_shard(socket: &Socket, shard: &Shard, owner: u8) -> Result<()> {
+    let state = Parent::State { shard: describe(shard), worker: owner };
+    Ok(socket.send(&state, &[shard.state.read_only()])?)
+}
+
+fn take_over(socket: &Socket, places: Vec<RingPlace>, before: &Segment) -> Result<()> {
+    Ok(socket.send(&Parent::Takeover { places }, &[before.read_only()])?)
+}
+
+fn give(socket: &Socket, shard: &Shard) -> Result<()> {
+    let sockets = shard.sockets.iter().map(AsFd::as_fd);
+    let fds: Vec<BorrowedFd<'_>> = std::iter::once(shard.state.writable()).chain(sockets).collect();
+    Ok(socket.send(&Parent::Shard(describe(shard)), &fds)?)
+}
+
+fn describe(shard: &Shard) -> ShardSetup {
+    let Shard { number, stack, quarantined, .. } = shard;
+    ShardSetup { number: *number, stack: stack.clone(), quarantined: quarantined.clone() }
 }
 
 /// The rules of calls, as the workers' switches are told of them.
@@ -209,7 +318,7 @@ mod tests {
         let (ours, theirs) = Socket::pair().unwrap();
         ours.send(&Parent::Worker(Box::new(setup)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Worker(_), _))));
-        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), nodes: vec![1; 127] };
+        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into() };
         ours.send(&Parent::Services(Box::new(services)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Services(_), _))));
     }

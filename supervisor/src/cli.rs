@@ -51,6 +51,30 @@ pub(crate) enum Verb {
     Status(Json),
     /// Stop the cluster: repeaters are told, then everything ends
     Stop,
+    /// Show how processes ended lately, and what they said last
+    Panics(Json),
+    /// Put a new process in the place of a worker, or of the services; calls go on
+    ///
+    /// Also starts one again that was drained or is left alone since it died too often.
+    Restart {
+        /// The worker's number, or `services`
+        #[arg(value_name = "N|services")]
+        process: Restartable,
+    },
+    /// Let other workers serve the repeaters of this one, and end it; calls go on
+    Drain {
+        /// The worker's number
+        worker: u8,
+    },
+    /// Have so many workers; calls go on
+    Scale {
+        /// How many
+        workers: u16,
+    },
+    /// Read the configuration file again and put it in force; calls go on
+    ///
+    /// Says what changes. A file that is wrong, or that changes what is fixed while a cluster runs, changes nothing.
+    Reload,
     /// Say whether a configuration file is good, and if not, where and what would be
     Check {
         /// The file
@@ -128,6 +152,28 @@ pub(crate) enum Verb {
     /// took by the kernel's clock. Not for a cluster that serves real repeaters: devices of these IDs would lose their
     /// place, and listeners of these talkgroups, and of 91 with --demo, would hear it.
     Sim(Sim),
+}
+
+/// What can be started anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restartable {
+    /// A worker, by its number.
+    Worker(u8),
+    /// The services.
+    Services,
+}
+
+impl std::str::FromStr for Restartable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "services" => Ok(Self::Services),
+            number => number.parse().map(Self::Worker).map_err(|_| {
+                "write the number of a worker as `bmctl status` shows it, or services".to_owned()
+            }),
+        }
+    }
 }
 
 /// A time as it is written, e.g. 1h.

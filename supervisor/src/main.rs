@@ -8,7 +8,9 @@ mod cli;
 mod dirs;
 mod memory;
 mod operate;
+mod output;
 mod policy;
+mod reload;
 mod requests;
 mod say;
 mod simulate;
@@ -45,6 +47,11 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Start { workers, config } => start::start(paths, workers, config).map(|()| Exit::Ok),
         Verb::Check { config } => start::check(&config).map(|()| Exit::Ok),
         Verb::Status(args) => operate::status(paths, args.json),
+        Verb::Panics(args) => operate::panics(paths, args.json).map(|()| Exit::Ok),
+        Verb::Restart { process } => operate::restart(paths, process).map(|()| Exit::Ok),
+        Verb::Drain { worker } => operate::drain(paths, worker).map(|()| Exit::Ok),
+        Verb::Scale { workers } => operate::scale(paths, workers).map(|()| Exit::Ok),
+        Verb::Reload => operate::reload(paths).map(|()| Exit::Ok),
         Verb::Stop => operate::stop(paths).map(|()| Exit::Ok),
         Verb::Events => operate::events(paths).map(|()| Exit::Ok),
         Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),

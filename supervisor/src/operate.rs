@@ -2,6 +2,7 @@
 
 mod devices;
 mod monitor;
+mod orders;
 mod radios;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use crate::say;
 
 pub(crate) use devices::{device, subscribe, unsubscribe};
 pub(crate) use monitor::monitor;
+pub(crate) use orders::{drain, panics, reload, restart, scale};
 pub(crate) use radios::{ban, bans, last_heard, unban};
 
 /// For an answer.

@@ -1,12 +1,35 @@
-//! The supervisor's policy: which process is started, told to stop or killed, and when.
+//! The supervisor's policy: which process is started, told to stop or killed, which worker serves which shard, and when.
 //!
-//! Pure: events, time and configuration go in, actions come out. The shell round it starts processes and sends
-//! signals; it decides nothing.
+//! Pure: events, time and configuration go in, actions come out. The shell round it starts processes, sends
+//! signals and messages; it decides nothing. What one process does is in `member`, who serves what in `placement` and
+//! `handover`, how a process is replaced in `replace`, and what an operator orders in `operation`.
+
+mod blame;
+mod handover;
+mod member;
+mod operation;
+mod placement;
+mod replace;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use config::Placement;
 use control::State;
+use fabric::Work;
+use serde::{Deserialize, Serialize};
+
+use blame::Blame;
+use handover::Handover;
+use member::Member;
+use operation::Operation;
+pub(crate) use operation::Order;
+use replace::Replacement;
 
 /// A process that was ready for so long is started again at once when it dies.
 const STABLE: Duration = Duration::from_secs(1);
@@ -15,16 +38,22 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LAST_BACKOFF: Duration = Duration::from_secs(30);
 /// A process that is not ready by then is killed.
-const START_TIME: Duration = Duration::from_secs(20);
+const START_TIME: Duration = Duration::from_secs(10);
 /// A process that has not ended by then, after it was told to, is killed.
 const STOP_TIME: Duration = Duration::from_secs(5);
+/// A worker that has not let go by then, after it was told to, is killed.
+const LEAVE_TIME: Duration = Duration::from_secs(2);
 /// A process that dies so often before the cluster has been ready for the first time ends the start.
 const FIRST_DEATHS: u32 = 3;
-/// Exit code after which a start makes no sense: the configuration is wrong (EX_CONFIG).
-pub(crate) const EXIT_CONFIG: i32 = 78;
+/// A worker that dies so often within [`WINDOW`], each time before it is stable, is left alone.
+const EARLY_DEATHS: usize = 5;
+/// Deaths longer ago do not count.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Shards of a worker that is not there for longer go to others.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who is supervised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Process {
     /// A worker, by slot.
     Worker(u8),
@@ -41,54 +70,122 @@ impl std::fmt::Display for Process {
     }
 }
 
-/// What happened. Times are since the supervisor's start.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With the exit code for a wrong configuration: it would end like that each time.
+    Config,
+    /// By SIGKILL: unless that came from here, it is nothing that the process has done.
+    Killed,
+    /// Otherwise.
+    Died,
+}
+
+/// What happened. Times are since the supervisor's start.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// It says that it serves.
     Ready(Process),
-    /// It has ended; `config`: with the exit code for a wrong configuration.
-    Ended { process: Process, config: bool },
+    /// It has ended, and what it was working on then.
+    Ended { process: Process, end: End, work: Option<Work> },
     /// It could not be started.
     NotStarted(Process),
     /// It has closed its socket to the supervisor.
     Deaf(Process),
+    /// Its packet loop says that it last came round then, by a clock of its own.
+    Beat(Process, u64),
+    /// The process that is to take the place of this one is set up.
+    Prepared(Process),
+    /// The process that is to take the place of this one has ended, or could not be started.
+    StandbyEnded(Process),
+    /// It has left all that it had to the one that takes its place.
+    Left(Process),
+    /// The worker in this slot stands still.
+    Paused(u8),
+    /// The worker in this slot has let go of the shards it was told to.
+    Released(u8),
+    /// The worker in this slot serves the shards it was given.
+    Adopted(u8),
     /// The cluster is to stop.
     Stop,
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Start it.
-    Start(Process),
+    /// Start it, from the programs and the configuration of this generation, with all its shards.
+    Start { process: Process, generation: u32 },
     /// Tell it to end.
     Tell(Process),
-    /// Kill it: it has not done in time what it had to.
-    Kill(Process),
+    /// Abort it: it does not come round any more, and is to say where it is.
+    Abort(Process),
+    /// Kill it, for this reason.
+    Kill(Process, &'static str),
+    /// Start a process that is to take the place of this one.
+    StartStandby { process: Process, generation: u32 },
+    /// Kill the one that was to take the place of this one.
+    Discard(Process),
+    /// Tell it to leave all to the one that takes its place.
+    Leave(Process),
+    /// The one that was to take its place takes it, with all its shards.
+    Promote(Process),
+    /// Tell the worker in this slot to stand still.
+    Pause(u8),
+    /// Tell it to go on.
+    Resume(u8),
+    /// Tell the worker in slot `from` to let go of shards.
+    Release { from: u8, to: u8, shards: Vec<u16> },
+    /// Give them to the worker in slot `to`. `was_alive`: the one before has said how far it had read.
+    Adopt { from: u8, to: u8, shards: Vec<u16>, was_alive: bool },
+    /// Tell the worker in slot `from`, and all others, that the one in slot `to` has taken over.
+    Forget { from: u8, to: u8 },
+    /// This row of this shard has killed its owner twice: nobody reads it any more.
+    Quarantine { shard: u16, row: u16 },
+    /// This shard has killed its owner again and again: it starts empty.
+    Clear(u16),
+    /// The worker in this slot is not needed any more, and has ended.
+    Retire(u8),
+    /// What the operator should know.
+    Say(String),
+    /// How the operation that was ordered goes on.
+    Progress(String),
+    /// It is done, or could not be.
+    Finished(Result<String, String>),
+    /// All processes are of this generation from now on; those before it are not needed any more.
+    Settled(u32),
     /// The cluster cannot start because of it; it stops.
     Fail(Process),
     /// All have ended: so does the supervisor.
     Exit,
 }
 
-#[derive(Debug)]
-struct Kept {
-    state: State,
-    /// It has a process.
-    runs: bool,
-    restarts: u32,
-    ready_at: Option<Duration>,
-    /// It has been ready, if not this time.
-    was_ready: bool,
-    backoff: Duration,
-    /// When to start, to kill.
-    deadline: Option<Duration>,
+/// A shard, as far as it matters who serves it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Shard {
+    /// Place of its stack.
+    stack: usize,
+    /// Slot of the worker that serves it.
+    owner: u8,
 }
 
 /// All processes of a cluster.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    kept: BTreeMap<Process, Kept>,
+    members: BTreeMap<Process, Member>,
+    /// How many workers there are to be.
+    count: u16,
+    /// Where each stack is placed.
+    stacks: Vec<Placement>,
+    /// By number.
+    shards: Vec<Shard>,
+    /// What new processes are made from.
+    generation: u32,
+    handover: Option<Handover>,
+    replacement: Option<Replacement>,
+    operation: Option<Operation>,
+    blame: Blame,
+    /// When the beats were looked at last.
+    watched: Duration,
     actions: VecDeque<Action>,
     was_ready: bool,
     stopping: bool,
@@ -96,28 +193,33 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Starts so many workers, and the services.
-    pub(crate) fn new(workers: u8) -> Self {
+    /// Starts so many workers, and the services. `stacks`: each one's placement and number of shards.
+    pub(crate) fn new(count: u16, stacks: &[(Placement, u16)]) -> Self {
         let mut policy = Self {
-            kept: BTreeMap::new(),
+            members: BTreeMap::new(),
+            count,
+            stacks: stacks.iter().map(|&(placement, _)| placement).collect(),
+            shards: Vec::new(),
+            generation: 0,
+            handover: None,
+            replacement: None,
+            operation: None,
+            blame: Blame::default(),
+            watched: Duration::ZERO,
             actions: VecDeque::new(),
             was_ready: false,
             stopping: false,
             exited: false,
         };
+        for (stack, &(placement, shards)) in stacks.iter().enumerate() {
+            let owners = placement::slots(placement, count);
+            let owners = owners.iter().cycle().take(shards.into());
+            policy.shards.extend(owners.map(|&owner| Shard { stack, owner }));
+        }
         // Services first: workers that come up find somebody to ask.
-        let all = std::iter::once(Process::Services).chain((0..workers).map(Process::Worker));
-        for process in all {
-            let kept = Kept {
-                state: State::Starting,
-                runs: false,
-                restarts: 0,
-                ready_at: None,
-                was_ready: false,
-                backoff: FIRST_BACKOFF,
-                deadline: None,
-            };
-            policy.kept.insert(process, kept);
+        let workers = placement::slots(Placement::All, count).into_iter().map(Process::Worker);
+        for process in std::iter::once(Process::Services).chain(workers) {
+            policy.members.insert(process, Member::new(policy.generation));
             policy.start(Duration::ZERO, process);
         }
         policy
@@ -125,12 +227,12 @@ impl Policy {
 
     /// How a process is, and how often it was started again.
     pub(crate) fn state(&self, process: Process) -> (State, u32) {
-        self.kept.get(&process).map_or((State::Stopped, 0), |kept| (kept.state, kept.restarts))
+        self.members.get(&process).map_or((State::Stopped, 0), |member| (member.state(), member.restarts))
     }
 
-    /// Whether every process is in this state.
-    pub(crate) fn all(&self, state: State) -> bool {
-        self.kept.values().all(|kept| kept.state == state)
+    /// Whether every process that is to serve does.
+    pub(crate) fn all_ready(&self) -> bool {
+        self.members.values().filter(|member| member.is_wanted).all(|member| member.state() == State::Ready)
     }
 
     /// All processes have been ready at once.
@@ -143,93 +245,98 @@ impl Policy {
         self.stopping
     }
 
+    /// It was told to end, or to leave its place.
+    pub(crate) fn is_ending(&self, process: Process) -> bool {
+        let is_told = self.members.get(&process).is_some_and(|member| member.is_told);
+        self.stopping || is_told || self.replacement.as_ref().is_some_and(|it| it.is_leaving(process))
+    }
+
+    /// Slots of the workers that there are.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u8> + '_ {
+        self.members.keys().filter_map(|process| match process {
+            Process::Worker(slot) => Some(*slot),
+            Process::Services => None,
+        })
+    }
+
+    /// Numbers of the shards that the worker in a slot serves.
+    pub(crate) fn shards_of(&self, slot: u8) -> Vec<u16> {
+        (0..).zip(&self.shards).filter(|(_, shard)| shard.owner == slot).map(|(number, _)| number).collect()
+    }
+
+    /// Slot of the worker that serves each shard.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = u8> + '_ {
+        self.shards.iter().map(|shard| shard.owner)
+    }
+
     pub(crate) fn handle(&mut self, now: Duration, event: Event) {
         match event {
             Event::Ready(process) => self.ready(now, process),
-            Event::Ended { process, config } => self.ended(now, process, config),
-            Event::NotStarted(process) => self.ended(now, process, false),
-            Event::Deaf(process) => {
-                if self.kept.get(&process).is_some_and(|kept| kept.runs && kept.state != State::Draining) {
-                    self.set_deadline(process, Some(now + STOP_TIME));
-                }
-            }
+            Event::Ended { process, end, work } => self.ended(now, process, end, work),
+            Event::NotStarted(process) => self.ended(now, process, End::Died, None),
+            Event::Deaf(process) => self.deaf(now, process),
+            Event::Beat(process, beat) => self.beat(now, process, beat),
+            Event::Prepared(process) => self.prepared(now, process),
+            Event::StandbyEnded(process) => self.standby_ended(now, process),
+            Event::Left(process) => self.left(now, process),
+            Event::Paused(slot) => self.paused(now, slot),
+            Event::Released(slot) => self.released(now, slot),
+            Event::Adopted(slot) => self.adopted(slot),
             Event::Stop => self.stop(now),
         }
+        self.advance(now);
     }
 
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
-        let due = |(&process, kept): (&Process, &Kept)| {
-            kept.deadline.is_some_and(|at| at <= now).then_some((process, kept.runs))
+        self.watch(now);
+        let is_due = |(&process, member): (&Process, &Member)| {
+            member.deadline.is_some_and(|at| at <= now).then_some((process, member.runs))
         };
-        let due: Vec<(Process, bool)> = self.kept.iter().filter_map(due).collect();
+        let due: Vec<(Process, bool)> = self.members.iter().filter_map(is_due).collect();
         for (process, runs) in due {
-            if runs {
-                self.actions.push_back(Action::Kill(process));
-                self.set_deadline(process, None);
-            } else {
+            if !runs {
                 self.start(now, process);
+                continue;
             }
+            if let Some(member) = self.members.get_mut(&process) {
+                (member.deadline, member.is_overdue, member.is_condemned) = (None, !member.is_ready(), true);
+            }
+            self.actions.push_back(Action::Kill(process, "has not done in time what it had to"));
         }
+        self.handover_due(now);
+        self.replacement_due(now);
+        self.advance(now);
     }
 
     /// When [`Self::handle_timeout`] is to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Duration> {
-        self.kept.values().filter_map(|kept| kept.deadline).min()
+        let members = self.members.values().filter_map(|member| member.deadline);
+        let handover = self.handover.as_ref().map(|handover| handover.deadline);
+        let replacement = self.replacement.as_ref().and_then(|replacement| replacement.deadline);
+        members.chain(handover).chain(replacement).chain(self.next_watch()).min()
     }
 
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
-    fn set_deadline(&mut self, process: Process, at: Option<Duration>) {
-        if let Some(kept) = self.kept.get_mut(&process) {
-            kept.deadline = at;
-        }
+    fn say(&mut self, text: String) {
+        self.actions.push_back(Action::Say(text));
     }
 
-    fn start(&mut self, now: Duration, process: Process) {
-        let Some(kept) = self.kept.get_mut(&process) else { return };
-        (kept.state, kept.runs, kept.ready_at) = (State::Starting, true, None);
-        kept.deadline = Some(now + START_TIME);
-        self.actions.push_back(Action::Start(process));
-    }
-
-    fn ready(&mut self, now: Duration, process: Process) {
-        let stopping = self.stopping;
-        let Some(kept) = self.kept.get_mut(&process).filter(|kept| kept.runs) else { return };
-        (kept.ready_at, kept.was_ready) = (Some(now), true);
-        if !stopping {
-            (kept.state, kept.deadline) = (State::Ready, None);
-        }
-        self.was_ready |= self.all(State::Ready);
-    }
-
-    fn ended(&mut self, now: Duration, process: Process, config: bool) {
-        let Some(kept) = self.kept.get_mut(&process) else { return };
-        kept.runs = false;
-        kept.deadline = None;
+    /// Begins what can be begun: one thing at a time, since each is short.
+    fn advance(&mut self, now: Duration) {
         if self.stopping {
-            kept.state = State::Stopped;
-            return self.go_on_stopping(now);
-        }
-        kept.state = State::Failed;
-        // What was good once is not wrong by itself: what has become wrong may become good again.
-        let config = config && !kept.was_ready;
-        kept.restarts += u32::from(!config);
-        if !self.was_ready && (config || kept.restarts >= FIRST_DEATHS) {
-            self.actions.push_back(Action::Fail(process));
-            return self.stop(now);
-        }
-        if config {
             return;
         }
-        if kept.ready_at.is_some_and(|at| now >= at + STABLE) {
-            kept.backoff = FIRST_BACKOFF;
-            return self.start(now, process);
+        self.end_drained(now);
+        if self.handover.is_some() || self.replacement.is_some() {
+            return;
         }
-        kept.deadline = Some(now + kept.backoff);
-        kept.backoff = (kept.backoff * 2).min(LAST_BACKOFF);
+        if !self.begin_handover(now) {
+            self.go_on_operating(now);
+        }
     }
 
     fn stop(&mut self, now: Duration) {
@@ -237,143 +344,47 @@ impl Policy {
             return;
         }
         self.stopping = true;
-        for kept in self.kept.values_mut().filter(|kept| !kept.runs) {
-            (kept.state, kept.deadline) = (State::Stopped, None);
+        self.handover = None;
+        if let Some(replacement) = self.replacement.take() {
+            self.actions.push_back(Action::Discard(replacement.process));
+        }
+        if self.operation.take().is_some() {
+            self.actions.push_back(Action::Finished(Err("the cluster stops".to_owned())));
+        }
+        for member in self.members.values_mut() {
+            // Whatever it is doing, it has the time to end from now on.
+            member.deadline = member.deadline.filter(|_| member.runs && member.is_told);
+            if !member.runs {
+                member.set(State::Stopped);
+            }
         }
         self.go_on_stopping(now);
     }
 
     /// Workers first, so that the services hear of the last calls; then the services; then that was all.
     fn go_on_stopping(&mut self, now: Duration) {
-        let workers = |process: &Process| matches!(process, Process::Worker(_));
+        let is_worker = |process: &Process| matches!(process, Process::Worker(_));
         let running: Vec<Process> =
-            self.kept.iter().filter(|(_, kept)| kept.runs).map(|(&process, _)| process).collect();
+            self.members.iter().filter(|(_, member)| member.runs).map(|(&process, _)| process).collect();
         if running.is_empty() {
             if !std::mem::replace(&mut self.exited, true) {
                 self.actions.push_back(Action::Exit);
             }
             return;
         }
-        let workers_run = running.iter().any(workers);
-        for process in running.into_iter().filter(|process| workers(process) == workers_run) {
-            let Some(kept) = self.kept.get_mut(&process) else { continue };
-            if kept.state != State::Draining {
-                (kept.state, kept.deadline) = (State::Draining, Some(now + STOP_TIME));
-                self.actions.push_back(Action::Tell(process));
-            }
+        let workers_run = running.iter().any(is_worker);
+        for process in running.into_iter().filter(|process| is_worker(process) == workers_run) {
+            self.tell_to_end(now, process);
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const W0: Process = Process::Worker(0);
-
-    fn actions(policy: &mut Policy) -> Vec<Action> {
-        std::iter::from_fn(|| policy.poll_action()).collect()
-    }
-
-    fn ready(workers: u8) -> Policy {
-        let mut policy = Policy::new(workers);
-        let started = actions(&mut policy);
-        assert_eq!(started.len(), usize::from(workers) + 1);
-        for action in started {
-            let Action::Start(process) = action else { panic!("{action:?}") };
-            policy.handle(Duration::ZERO, Event::Ready(process));
-        }
-        assert!(policy.all(State::Ready));
-        policy
-    }
-
-    #[test]
-    fn a_stable_worker_is_started_again_at_once() {
-        let mut policy = ready(2);
-        policy.handle(STABLE, Event::Ended { process: W0, config: false });
-        assert_eq!(actions(&mut policy), [Action::Start(W0)]);
-        assert_eq!(policy.state(W0), (State::Starting, 1));
-        policy.handle(STABLE * 2, Event::Ready(W0));
-        assert!(policy.all(State::Ready));
-    }
-
-    #[test]
-    fn one_that_dies_early_waits_longer_each_time_and_is_never_given_up() {
-        let mut policy = ready(1);
-        let mut now = Duration::ZERO;
-        let mut waits = Vec::new();
-        for _ in 0..12 {
-            policy.handle(now, Event::Ended { process: W0, config: false });
-            assert_eq!(actions(&mut policy), []);
-            assert_eq!(policy.state(W0).0, State::Failed);
-            let at = policy.poll_timeout().unwrap();
-            waits.push(at - now);
-            now = at;
-            policy.handle_timeout(now);
-            assert_eq!(actions(&mut policy), [Action::Start(W0)]);
-        }
-        assert_eq!((waits[0], waits[1], waits[11]), (FIRST_BACKOFF, FIRST_BACKOFF * 2, LAST_BACKOFF));
-    }
-
-    #[test]
-    fn a_wrong_configuration_ends_the_start_and_no_running_cluster() {
-        let mut policy = ready(1);
-        policy.handle(STABLE, Event::Ended { process: W0, config: true });
-        assert_eq!(actions(&mut policy), [Action::Start(W0)], "it was good once");
-        let mut policy = Policy::new(1);
-        actions(&mut policy);
-        policy.handle(STABLE, Event::Ended { process: Process::Services, config: true });
-        assert_eq!(actions(&mut policy), [Action::Fail(Process::Services), Action::Tell(W0)]);
-        policy.handle(STABLE, Event::Ended { process: W0, config: false });
-        assert_eq!(actions(&mut policy), [Action::Exit]);
-    }
-
-    #[test]
-    fn a_start_that_cannot_succeed_fails() {
-        let mut policy = Policy::new(1);
-        actions(&mut policy);
-        policy.handle(STABLE, Event::Ready(Process::Services));
-        let mut now = STABLE;
-        for _ in 1..FIRST_DEATHS {
-            policy.handle(now, Event::Ended { process: W0, config: false });
-            assert_eq!(actions(&mut policy), []);
-            now = policy.poll_timeout().unwrap();
-            policy.handle_timeout(now);
-            assert_eq!(actions(&mut policy), [Action::Start(W0)]);
-        }
-        policy.handle(now, Event::NotStarted(W0));
-        assert_eq!(actions(&mut policy), [Action::Fail(W0), Action::Tell(Process::Services)]);
-    }
-
-    #[test]
-    fn one_that_has_closed_its_socket_and_lives_is_killed() {
-        let mut policy = ready(1);
-        policy.handle(STABLE, Event::Deaf(W0));
-        policy.handle_timeout(STABLE + STOP_TIME);
-        assert_eq!(actions(&mut policy), [Action::Kill(W0)]);
-    }
-
-    #[test]
-    fn one_that_never_gets_ready_is_killed() {
-        let mut policy = Policy::new(1);
-        actions(&mut policy);
-        policy.handle_timeout(START_TIME);
-        assert_eq!(actions(&mut policy), [Action::Kill(W0), Action::Kill(Process::Services)]);
-    }
-
-    #[test]
-    fn stopping_ends_workers_then_services_then_the_supervisor() {
-        let mut policy = ready(2);
-        policy.handle(STABLE, Event::Stop);
-        policy.handle(STABLE, Event::Stop);
-        assert_eq!(actions(&mut policy), [Action::Tell(W0), Action::Tell(Process::Worker(1))]);
-        policy.handle(STABLE, Event::Ended { process: W0, config: false });
-        assert_eq!(actions(&mut policy), []);
-        policy.handle_timeout(STABLE + STOP_TIME);
-        assert_eq!(actions(&mut policy), [Action::Kill(Process::Worker(1))]);
-        policy.handle(STABLE, Event::Ended { process: Process::Worker(1), config: false });
-        assert_eq!(actions(&mut policy), [Action::Tell(Process::Services)]);
-        policy.handle(STABLE, Event::Ended { process: Process::Services, config: false });
-        assert_eq!(actions(&mut policy), [Action::Exit]);
+    fn tell_to_end(&mut self, now: Duration, process: Process) {
+        let Some(member) = self.members.get_mut(&process).filter(|member| member.runs && !member.is_told)
+        else {
+            return;
+        };
+        (member.is_told, member.deadline) = (true, Some(now + STOP_TIME));
+        member.set(State::Draining);
+        self.actions.push_back(Action::Tell(process));
     }
 }

@@ -27,6 +27,11 @@ pub(crate) fn log(text: &str) {
     sys::write_line(io::stderr(), &format!("bmctl: {text}"));
 }
 
+/// What a child has printed, on standard error.
+pub(crate) fn passed_on(text: &str) {
+    sys::write_line(io::stderr(), text);
+}
+
 /// Something the operator should change.
 pub(crate) fn warning(text: &str) {
     log(&format!("warning: {text}"));

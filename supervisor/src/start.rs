@@ -1,23 +1,24 @@
 //! `bmctl start`: makes everything a cluster needs and runs its supervisor in the foreground.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use channel::StackSetup;
-use config::{Config, Placement, Workers};
+use config::{Config, Workers};
 use control::Paths;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::children::{Nursery, Programs};
+use crate::children::{Generation, Nursery, Programs};
 use crate::memory::Memory;
+use crate::policy::Policy;
 use crate::requests::Requests;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Source, Supervisor};
 use crate::{dirs, requests, say, sockets, supervisor, wake};
 
 /// Starts a cluster and returns when it has ended.
 pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBuf>) -> Result<()> {
-    let started = Instant::now();
     // First of all: a signal that comes during the start ends it in order, too.
     let signals = supervisor::take_signals()?;
     sys::watch_children().context("cannot watch children")?;
@@ -45,46 +46,37 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     say::tell(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
     warn_of_passwords(&config);
     let stacks = vec![StackSetup { name: "mmdvm".to_owned(), listen: listeners.addresses }];
-    let owners = owners(mmdvm.workers, count);
-    let shards = listeners.shards.into_iter().zip(owners.iter().cycle());
-    let shards = shards.map(|(sockets, &worker)| ("mmdvm".to_owned(), worker, sockets)).collect();
+    let policy = Policy::new(count, &[(mmdvm.workers, mmdvm.shards)]);
+    let shards = listeners.shards.into_iter().map(|sockets| ("mmdvm".to_owned(), sockets)).collect();
     let mut salt_key = [0; 32];
     getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
     let wake = wake::measure(&cores);
+    let programs =
+        Programs::beside(&std::env::current_exe().context("cannot tell where this program lies")?)?;
     let nursery = Nursery {
-        programs: Programs::open()?,
-        memory: Memory::create(&nodes, shards)?,
-        config,
+        memory: Memory::create(shards)?,
+        generations: BTreeMap::from([(0, Generation { programs: Rc::new(programs), config })]),
         data_dir,
         stacks,
         requests: requests::listen(&paths.services())?,
-        cpus: cores.into_iter().cycle().take(usize::from(count)).collect(),
+        cores,
         salt_key,
         wake_us: u32::try_from(wake.as_micros()).unwrap_or(0),
     };
     let requests = Requests::new(requests::listen(&paths.control())?);
-    let hint = match file {
+    let hint = match &file {
         // The demo knows the development password and no other.
         None => {
             format!("try `bmctl --runtime-dir {} sim --demo` in a second terminal, ", paths.dir().display())
         }
         Some(_) => String::new(),
     };
-    let result = Supervisor::new(nursery, requests, signals, started, hint)?.run();
+    let source = Source { file: file.map(|file| file.canonicalize().unwrap_or(file)), workers };
+    let result = Supervisor::new(nursery, policy, requests, signals, source, hint).run();
     if result.is_ok() {
         say::tell("stopped");
     }
     result
-}
-
-/// The slots of the workers that serve a stack.
-fn owners(placement: Placement, workers: u16) -> Vec<u8> {
-    let all = 0..u8::try_from(workers).unwrap_or(u8::MAX);
-    match placement {
-        Placement::All => all.collect(),
-        Placement::Number(number) => all.take(usize::from(number)).collect(),
-        Placement::Own => all.rev().take(1).collect(),
-    }
 }
 
 /// Sockets and segments of a large cluster are more than the usual soft limit of 1,024.
@@ -125,18 +117,5 @@ fn warn_of_passwords(config: &Config) {
             "stacks.mmdvm.password is not set: only devices with a password of their own can log in; give them \
              one with `bmctl device add ID`",
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_go_to_the_workers_that_the_placement_names() {
-        assert_eq!(owners(Placement::All, 3), [0, 1, 2]);
-        assert_eq!(owners(Placement::Number(2), 3), [0, 1]);
-        assert_eq!(owners(Placement::Number(5), 3), [0, 1, 2]);
-        assert_eq!(owners(Placement::Own, 3), [2]);
     }
 }

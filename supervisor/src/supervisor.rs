@@ -1,25 +1,34 @@
 //! The supervisor's loop: carries exits, messages, requests and signals to the policy, and does what it says.
 //! One thread, which also starts all children: the kernel ends them when it ends.
 
-use std::collections::BTreeMap;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+mod act;
+mod orders;
+mod report;
 
-use anyhow::{Context, Result, anyhow};
-use channel::{Child, Parent, WorkerInfo};
-use control::{
-    ClusterState, Reply, ServicesStatus, State, Status, StoreStatus, SupervisorRequest, WorkerStatus,
-};
-use fabric::Counter;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use channel::{Child, Parent, RingPlace};
+use config::Workers;
+use control::{DeathInfo, OperationInfo};
+use fabric::{Counter, Work};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use sys::Ended;
+use sys::{Clocks, Ended};
 
 use crate::children::{Nursery, Running};
-use crate::policy::{Action, EXIT_CONFIG, Event, Policy, Process};
+use crate::policy::{End, Event, Policy, Process};
 use crate::requests::Requests;
 use crate::say;
+
+/// Exit code after which a start makes no sense: the configuration is wrong (EX_CONFIG).
+const EXIT_CONFIG: i32 = 78;
+/// Deaths that are kept.
+const MAX_DEATHS: usize = 64;
 
 /// Takes over the signals that end a cluster; children start with none blocked.
 pub(crate) fn take_signals() -> Result<SignalFd> {
@@ -30,22 +39,39 @@ pub(crate) fn take_signals() -> Result<SignalFd> {
     SignalFd::with_flags(&signals, flags).context("cannot watch signals")
 }
 
+/// Where the configuration came from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Source {
+    /// The file; `None` for built-in defaults.
+    pub(crate) file: Option<PathBuf>,
+    /// What the command line says, which wins.
+    pub(crate) workers: Option<Workers>,
+}
+
 /// A cluster that runs.
 pub(crate) struct Supervisor {
     nursery: Nursery,
     policy: Policy,
     children: BTreeMap<Process, Running>,
+    /// Those that are to take the place of others.
+    standbys: BTreeMap<Process, Running>,
+    /// Those whose place another one has taken, until they have ended.
+    leaving: Vec<Running>,
+    /// How far those had read the rings that have let go of shards last.
+    places: BTreeMap<u8, Vec<RingPlace>>,
     requests: Requests,
     signals: SignalFd,
-    started: Instant,
+    source: Source,
+    /// Monotonic clock at its start, microseconds.
+    started_us: u64,
     /// The operator has been told that all is ready.
     told_ready: bool,
     /// What he may try then.
     hint: String,
-    /// What the services said of themselves.
-    facts: BTreeMap<String, String>,
-    /// How the last process of each worker ended.
-    ended: BTreeMap<u8, String>,
+    /// What each process has said of itself.
+    facts: BTreeMap<Process, BTreeMap<String, String>>,
+    deaths: VecDeque<DeathInfo>,
+    operation: Option<OperationInfo>,
     /// Why the cluster could not start.
     failure: Option<String>,
 }
@@ -54,25 +80,30 @@ impl Supervisor {
     /// A supervisor that starts its children when it runs.
     pub(crate) fn new(
         nursery: Nursery,
+        policy: Policy,
         requests: Requests,
         signals: SignalFd,
-        started: Instant,
+        source: Source,
         hint: String,
-    ) -> Result<Self> {
-        let workers = u8::try_from(nursery.memory.workers.len())?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             nursery,
-            policy: Policy::new(workers),
+            policy,
             children: BTreeMap::new(),
+            standbys: BTreeMap::new(),
+            leaving: Vec::new(),
+            places: BTreeMap::new(),
             requests,
             signals,
-            started,
+            source,
+            started_us: Clocks::now().mono_us,
             told_ready: false,
             hint,
             facts: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            deaths: VecDeque::new(),
+            operation: None,
             failure: None,
-        })
+        }
     }
 
     /// Runs until told to stop.
@@ -81,16 +112,8 @@ impl Supervisor {
     /// Why the cluster could not start.
     pub(crate) fn run(&mut self) -> Result<()> {
         loop {
-            while let Some(action) = self.policy.poll_action() {
-                match action {
-                    Action::Start(process) => self.start(process),
-                    Action::Tell(process) => self.send(process, &Parent::Stop),
-                    Action::Kill(process) => self.kill(process, "has not done in time what it had to"),
-                    Action::Fail(process) => {
-                        self.failure.get_or_insert_with(|| format!("{process} cannot be started: see above"));
-                    }
-                    Action::Exit => return self.failure.take().map_or(Ok(()), |reason| Err(anyhow!(reason))),
-                }
+            if self.act() {
+                return self.failure.take().map_or(Ok(()), |reason| Err(anyhow::anyhow!(reason)));
             }
             self.note_readiness();
             self.wait()?;
@@ -98,21 +121,34 @@ impl Supervisor {
             self.listen_to_children();
             self.reap();
             self.answer();
+            self.look_at_beats();
             let now = self.now();
             self.policy.handle_timeout(now);
         }
     }
 
+    /// Since the start of the supervisor.
     fn now(&self) -> Duration {
-        self.started.elapsed()
+        Duration::from_micros(Clocks::now().mono_us.saturating_sub(self.started_us))
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.now();
+        self.policy.handle(now, event);
+    }
+
+    /// All processes, whatever they are about to do.
+    fn running(&self) -> impl Iterator<Item = &Running> {
+        self.children.values().chain(self.standbys.values()).chain(&self.leaving)
     }
 
     fn wait(&self) -> Result<()> {
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         fds.extend(self.requests.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        for child in self.children.values() {
+        for child in self.running() {
             fds.push(PollFd::new(child.process.as_fd(), PollFlags::POLLIN));
             fds.extend(child.socket.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+            fds.extend(child.output.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min();
         let timeout = due.map_or(PollTimeout::NONE, |at| {
@@ -128,47 +164,166 @@ impl Supervisor {
     fn take_signals(&mut self) -> Result<()> {
         while let Some(info) = self.signals.read_signal()? {
             match Signal::try_from(i32::try_from(info.ssi_signo)?)? {
-                Signal::SIGHUP => say::log("hang-up ignored: a running cluster keeps its configuration"),
+                Signal::SIGHUP => {
+                    say::log("hang-up: reading the configuration again");
+                    if let Err(why) = self.reload() {
+                        say::log(&format!("the configuration stays as it is: {why}"));
+                    }
+                }
                 signal => {
                     say::log(&format!("{signal}: stopping"));
-                    let now = self.now();
-                    self.policy.handle(now, Event::Stop);
+                    self.handle(Event::Stop);
                 }
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, process: Process) {
-        let (_, restarts) = self.policy.state(process);
-        if restarts > 0
-            && let Process::Worker(slot) = process
-            && let Err(error) = self.nursery.memory.renew(slot)
-        {
-            say::log(&format!("{process}: {error:#}"));
-        }
-        match self.nursery.start(process, &self.worker_infos()) {
-            Ok(running) => {
-                self.children.insert(process, running);
-            }
-            Err(error) => {
-                say::log(&format!("{process} could not be started: {error:#}"));
-                let now = self.now();
-                self.policy.handle(now, Event::NotStarted(process));
+    /// Takes in what children say and print.
+    fn listen_to_children(&mut self) {
+        let now = self.now();
+        let (mut messages, mut deaf) = (Vec::new(), Vec::new());
+        for (&process, child) in &mut self.children {
+            child.output.pass_on(now);
+            if !hear(child, |message| messages.push((process, message))) {
+                deaf.push(process);
             }
         }
+        let mut prepared = Vec::new();
+        for (&process, child) in &mut self.standbys {
+            child.output.pass_on(now);
+            hear(child, |message| {
+                if message == Child::Prepared {
+                    prepared.push(process);
+                }
+            });
+        }
+        self.leaving.iter_mut().for_each(|child| child.output.pass_on(now));
+        deaf.into_iter().for_each(|process| self.handle(Event::Deaf(process)));
+        for (process, message) in messages {
+            self.heed(process, message);
+        }
+        prepared.into_iter().for_each(|process| self.handle(Event::Prepared(process)));
+    }
+
+    fn heed(&mut self, process: Process, message: Child) {
+        match (message, process) {
+            (Child::Ready { facts }, _) => {
+                self.facts.insert(process, facts);
+                self.introduce(process);
+                self.handle(Event::Ready(process));
+                self.tell_services(process);
+            }
+            (Child::Failed { reason }, _) => {
+                if self.policy.was_ready() {
+                    say::log(&format!("{process}: {reason}"));
+                } else {
+                    self.failure = Some(format!("{process}: {reason}"));
+                }
+            }
+            (Child::Left, _) => self.handle(Event::Left(process)),
+            (Child::Paused, Process::Worker(slot)) => self.handle(Event::Paused(slot)),
+            (Child::Released { places }, Process::Worker(slot)) => {
+                self.places.insert(slot, places);
+                self.handle(Event::Released(slot));
+            }
+            (Child::Adopted, Process::Worker(slot)) => self.handle(Event::Adopted(slot)),
+            (
+                Child::Stopped | Child::Prepared | Child::Paused | Child::Released { .. } | Child::Adopted,
+                _,
+            ) => {}
+        }
+    }
+
+    fn reap(&mut self) {
+        let ended = |children: &BTreeMap<Process, Running>| -> Vec<(Process, i32, Ended)> {
+            let ended = children
+                .iter()
+                .filter_map(|(&process, child)| Some((process, child.process.pid(), child.process.ended()?)));
+            ended.collect()
+        };
+        let (dead, standbys) = (ended(&self.children), ended(&self.standbys));
+        self.leaving.retain(|child| child.process.ended().is_none());
+        if dead.is_empty() && standbys.is_empty() {
+            return;
+        }
+        // What they said last still lies in their sockets: maybe that others take their places.
+        self.listen_to_children();
+        let _ = self.act();
+        for (process, pid, how) in dead {
+            if self.children.get(&process).is_some_and(|child| child.process.pid() == pid) {
+                self.bury(process, pid, how);
+            } else {
+                self.leaving.retain(|child| child.process.pid() != pid);
+            }
+        }
+        for (process, pid, how) in standbys {
+            if self.standbys.get(&process).is_some_and(|child| child.process.pid() == pid) {
+                self.standbys.remove(&process);
+                say::log(&format!("the new {process} (pid {pid}) ended with {how}"));
+                self.handle(Event::StandbyEnded(process));
+            } else if self.children.get(&process).is_some_and(|child| child.process.pid() == pid) {
+                self.bury(process, pid, how);
+            }
+        }
+    }
+
+    fn bury(&mut self, process: Process, pid: i32, how: Ended) {
+        self.children.remove(&process);
+        let (words, work) = self.testament(process);
+        if !self.policy.is_ending(process) {
+            let text = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+            say::log(&format!("{process} (pid {pid}) ended with {how}{text}"));
+            if self.deaths.len() == MAX_DEATHS {
+                self.deaths.pop_back();
+            }
+            self.deaths.push_front(DeathInfo {
+                at_ms: Clocks::now().wall_us / 1000,
+                process: process.to_string(),
+                pid,
+                how: how.to_string(),
+                words,
+                work: work.map(describe),
+            });
+        }
+        let end = match how {
+            Ended::Code(EXIT_CONFIG) => End::Config,
+            Ended::Signal(signal) if signal == Signal::SIGKILL as i32 => End::Killed,
+            _ => End::Died,
+        };
+        self.handle(Event::Ended { process, end, work });
         self.tell_services(process);
     }
 
-    /// The siblings of a worker that was started again get its new segment, once its interest is in it: until then
-    /// they go by what its forerunner wanted.
+    /// What a process has left on its page: its last words, and what it was working on.
+    fn testament(&self, process: Process) -> (Option<String>, Option<Work>) {
+        let memory = &self.nursery.memory;
+        let stats = match process {
+            Process::Worker(slot) => memory.workers.get(&slot).map(|worker| &worker.stats),
+            Process::Services => Some(&memory.services_stats),
+        };
+        stats.map_or((None, None), |stats| (stats.last_words(), stats.work()))
+    }
+
+    fn look_at_beats(&mut self) {
+        let memory = &self.nursery.memory;
+        let workers = memory.workers.iter().map(|(&slot, worker)| (Process::Worker(slot), &worker.stats));
+        let all = workers.chain([(Process::Services, &memory.services_stats)]);
+        let beats: Vec<_> = all.map(|(process, stats)| (process, stats.get(Counter::Heartbeat))).collect();
+        let now = self.now();
+        beats.into_iter().for_each(|(process, beat)| self.policy.handle(now, Event::Beat(process, beat)));
+    }
+
+    /// The siblings of a worker that is there, or there again, get its segment, once its interest is in it: until then they
+    /// go by what its forerunner wanted.
     fn introduce(&mut self, process: Process) {
         let Process::Worker(slot) = process else { return };
+        if !self.policy.was_ready() {
+            // They were given it at their start.
+            return;
+        }
         let mut deaf = Vec::new();
-        for (&other, child) in self.children.iter().filter(|(other, _)| **other != process) {
-            if !matches!(other, Process::Worker(_)) {
-                continue;
-            }
+        for (&other, child) in self.children.iter().filter(|&(&other, _)| is_sibling(other, slot)) {
             if child.socket.as_ref().is_some_and(|socket| self.nursery.introduce(socket, slot).is_err()) {
                 deaf.push(other);
             }
@@ -176,7 +331,11 @@ impl Supervisor {
         deaf.into_iter().for_each(|other| self.kill(other, "does not read what it is sent"));
     }
 
+    /// Whoever was told to end need not hear any more.
     fn send(&mut self, process: Process, message: &Parent) {
+        if self.policy.is_ending(process) && !matches!(message, Parent::Stop | Parent::Leave) {
+            return;
+        }
         let socket = self.children.get(&process).and_then(|child| child.socket.as_ref());
         if socket.is_none_or(|socket| socket.send(message, &[]).is_err()) {
             self.kill(process, "does not read what it is sent");
@@ -185,134 +344,16 @@ impl Supervisor {
 
     /// Its end comes by its pidfd.
     fn kill(&mut self, process: Process, why: &str) {
-        if let Some(child) = self.children.get(&process) {
-            say::log(&format!("{process} (pid {}) {why}: killed", child.process.pid()));
-            if let Err(error) = child.process.signal(Signal::SIGKILL) {
-                say::log(&format!("{process}: cannot kill it: {error}"));
-            }
-        }
+        let Some(child) = self.children.get(&process) else { return };
+        say::log(&format!("{process} (pid {}) {why}: killed", child.process.pid()));
+        self.signal(process, Signal::SIGKILL);
     }
 
-    fn listen_to_children(&mut self) {
-        let (mut messages, mut deaf) = (Vec::new(), Vec::new());
-        for (&process, child) in &mut self.children {
-            let Some(socket) = &child.socket else { continue };
-            loop {
-                match socket.receive::<Child>() {
-                    Ok(Some((message, _))) => messages.push((process, message)),
-                    Ok(None) => break,
-                    // It is ending, or has lost its mind: either way this socket has nothing more to say.
-                    Err(_) => {
-                        child.socket = None;
-                        deaf.push(process);
-                        break;
-                    }
-                }
-            }
+    fn signal(&mut self, process: Process, signal: Signal) {
+        let Some(child) = self.children.get(&process) else { return };
+        if let Err(error) = child.process.signal(signal) {
+            say::log(&format!("{process}: cannot send it {signal}: {error}"));
         }
-        let now = self.now();
-        deaf.into_iter().for_each(|process| self.policy.handle(now, Event::Deaf(process)));
-        for (process, message) in messages {
-            match message {
-                Child::Ready { facts } => {
-                    if process == Process::Services {
-                        self.facts = facts;
-                    }
-                    self.policy.handle(now, Event::Ready(process));
-                    if self.policy.state(process).1 > 0 {
-                        self.introduce(process);
-                    }
-                    self.tell_services(process);
-                }
-                Child::Failed { reason } => {
-                    if self.policy.was_ready() {
-                        say::log(&format!("{process}: {reason}"));
-                    } else {
-                        self.failure = Some(format!("{process}: {reason}"));
-                    }
-                }
-                Child::Stopped => {}
-            }
-        }
-    }
-
-    fn reap(&mut self) {
-        let mut ended = Vec::new();
-        for (&process, child) in &self.children {
-            if let Some(how) = child.process.ended() {
-                ended.push((process, child.process.pid(), how));
-            }
-        }
-        if !ended.is_empty() {
-            // What it said last still lies in its socket.
-            self.listen_to_children();
-        }
-        for (process, pid, how) in ended {
-            self.children.remove(&process);
-            let config = how == Ended::Code(EXIT_CONFIG);
-            let now = self.now();
-            self.policy.handle(now, Event::Ended { process, config });
-            if self.policy.stopping() {
-                continue;
-            }
-            let next = match self.policy.state(process).0 {
-                State::Failed => "started again after a pause of up to 30 s",
-                _ => "started again",
-            };
-            let words = self.last_words(process).map(|words| format!(": {words}")).unwrap_or_default();
-            say::log(&format!("{process} (pid {pid}) ended with {how}{words}; {next}"));
-            if let Process::Worker(slot) = process {
-                self.ended.insert(slot, format!("{how}{words}"));
-            }
-            self.tell_services(process);
-        }
-    }
-
-    fn last_words(&self, process: Process) -> Option<String> {
-        match process {
-            Process::Worker(slot) => self.nursery.memory.workers[usize::from(slot)].stats.last_words(),
-            Process::Services => self.nursery.memory.services_stats.last_words(),
-        }
-    }
-
-    fn answer(&mut self) {
-        for asked in self.requests.receive(self.now()) {
-            match asked.request {
-                SupervisorRequest::Status => asked.answer(Reply::Ok(self.status())),
-                SupervisorRequest::Stop => {
-                    asked.answer(Reply::Ok(()));
-                    say::log("stop asked for: stopping");
-                    let now = self.now();
-                    self.policy.handle(now, Event::Stop);
-                }
-                _ => asked.answer(Reply::<()>::Error("this supervisor does not know that request".into())),
-            }
-        }
-    }
-
-    fn tell_services(&mut self, about: Process) {
-        let Process::Worker(slot) = about else { return };
-        let info = self.worker_info(slot);
-        let services = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref());
-        if let Some(socket) = services {
-            // Services that do not read lose an event: they are told everything when they start again.
-            let _ = socket.send(&Parent::WorkerInfo(info), &[]);
-        }
-    }
-
-    fn worker_infos(&self) -> Vec<WorkerInfo> {
-        (0..).take(self.nursery.memory.workers.len()).map(|slot| self.worker_info(slot)).collect()
-    }
-
-    fn worker_info(&self, slot: u8) -> WorkerInfo {
-        let process = Process::Worker(slot);
-        let (state, restarts) = self.policy.state(process);
-        let pid = self.children.get(&process).map(|child| child.process.pid());
-        WorkerInfo { slot, pid, state, restarts: restarts.into(), ended: self.ended.get(&slot).cloned() }
-    }
-
-    fn pid_of(&self, process: Process) -> Option<u32> {
-        self.children.get(&process).and_then(|child| u32::try_from(child.process.pid()).ok())
     }
 
     /// The moment when all parts serve for the first time.
@@ -325,55 +366,35 @@ impl Supervisor {
             say::worker(&worker);
         }
         let services = self.pid_of(Process::Services).unwrap_or_default();
-        say::services(services, &self.facts);
+        let none = BTreeMap::new();
+        say::services(services, self.facts.get(&Process::Services).unwrap_or(&none));
         say::ready(self.now(), &self.hint);
     }
+}
 
-    fn status(&self) -> Status {
-        let workers = (0..).zip(&self.nursery.memory.workers).map(|(slot, memory)| {
-            let process = Process::Worker(slot);
-            let (state, restarts) = self.policy.state(process);
-            let count = |counter| u32::try_from(memory.stats.get(counter)).unwrap_or(u32::MAX);
-            WorkerStatus {
-                slot: slot.into(),
-                node: memory.node,
-                pid: self.pid_of(process),
-                state,
-                cpu: self.nursery.cpus.get(usize::from(slot)).and_then(|&cpu| u16::try_from(cpu).ok()),
-                stacks: self.stacks_of(slot),
-                contexts: count(Counter::Contexts),
-                sessions: count(Counter::Sessions),
-                restarts,
+fn is_sibling(process: Process, slot: u8) -> bool {
+    matches!(process, Process::Worker(other) if other != slot)
+}
+
+/// Takes in all that a child has said. False where it has nothing more to say.
+fn hear(child: &mut Running, mut take: impl FnMut(Child)) -> bool {
+    loop {
+        let Some(socket) = &child.socket else { return true };
+        match socket.receive::<Child>() {
+            Ok(Some((message, _))) => take(message),
+            Ok(None) => return true,
+            // It is ending, or has lost its mind.
+            Err(_) => {
+                child.socket = None;
+                return false;
             }
-        });
-        let workers = workers.collect();
-        let state = match () {
-            () if self.policy.stopping() => ClusterState::Stopping,
-            () if self.policy.all(State::Ready) => ClusterState::Ready,
-            () if self.policy.was_ready() => ClusterState::Degraded,
-            () => ClusterState::Starting,
-        };
-        let services = self.policy.state(Process::Services).0;
-        let store = |url: config::Url| StoreStatus { url: url.as_str().to_owned(), state: services };
-        let stacks = self.nursery.stacks.iter();
-        Status {
-            state,
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: self.now().as_secs(),
-            workers,
-            services: ServicesStatus { pid: self.pid_of(Process::Services), state: services },
-            registry: store(self.nursery.config.registry.url),
-            events: store(self.nursery.config.events.url),
-            listen: stacks.map(|stack| (stack.name.clone(), stack.listen.clone())).collect(),
-            metrics: self.facts.get("metrics").cloned(),
         }
     }
+}
 
-    fn stacks_of(&self, slot: u8) -> Vec<String> {
-        let mut stacks: Vec<String> =
-            self.nursery.memory.shards.iter().filter(|s| s.worker == slot).map(|s| s.stack.clone()).collect();
-        stacks.dedup();
-        stacks
+fn describe(work: Work) -> String {
+    match work.row {
+        Some(row) => format!("record {row} of shard {}", work.shard),
+        None => format!("shard {}", work.shard),
     }
 }

@@ -67,8 +67,6 @@ pub struct ServicesSetup {
     pub config: Config,
     /// Where the embedded registry lies.
     pub data_dir: std::path::PathBuf,
-    /// Node IDs of the workers, by slot.
-    pub nodes: Vec<u32>,
 }
 
 /// A worker as the services are told of it.
@@ -106,6 +104,13 @@ pub enum Parent {
     /// To the services: what they share with a worker. Descriptors: its wake, its stats page (read-only), its
     /// queue of reports, its queue of orders.
     Pages {
+        /// Its slot.
+        slot: u8,
+        /// Its node ID.
+        node: u32,
+    },
+    /// To workers and services: the worker in this slot is gone for good.
+    Retired {
         /// Its slot.
         slot: u8,
     },

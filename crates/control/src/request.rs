@@ -30,6 +30,30 @@ pub enum SupervisorRequest {
     Status,
     /// Stop the cluster. Answered by `null` when the stop has begun; the socket is gone when it is done.
     Stop,
+    /// How did processes end lately? Answered by a list of [`DeathInfo`](crate::DeathInfo), the newest first.
+    Deaths,
+    /// Put a new process in a worker's place, or the services' (`null`). Answered by `null` when that has begun, as all
+    /// that follow; [`Self::Operation`] tells how it goes on.
+    Restart {
+        /// Slot of the worker.
+        worker: Option<u8>,
+    },
+    /// Let other workers serve what this one serves, and end it.
+    Drain {
+        /// Its slot.
+        worker: u8,
+    },
+    /// Have so many workers.
+    Scale {
+        /// How many.
+        workers: u16,
+    },
+    /// Read the configuration again, and put it in force. Answered by the list of what changes.
+    Reload,
+    /// Put the programs that lie on disk now in the place of those that run.
+    Upgrade,
+    /// How does the last thing go on that was ordered? Answered by [`OperationInfo`](crate::OperationInfo) or `null`.
+    Operation,
 }
 
 impl Request for SupervisorRequest {

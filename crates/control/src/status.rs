@@ -52,9 +52,11 @@ pub enum State {
     Starting,
     /// It does its work.
     Ready,
+    /// It does not come round: it hangs, or has no time. It is aborted if that lasts.
+    Stalled,
     /// It ends its calls and takes no new ones.
     Draining,
-    /// It died, or cannot do its work; it is tried again.
+    /// It died, or cannot do its work.
     Failed,
     /// It was ended and stays so.
     Stopped,
@@ -81,6 +83,19 @@ pub struct WorkerStatus {
     pub sessions: u32,
     /// How often it was started again.
     pub restarts: u32,
+    /// How many shards it serves.
+    #[serde(default)]
+    pub shards: u16,
+    /// How many rounds of its packet loop took how long, since the start of the cluster: a count for each bucket of
+    /// the fabric's loop lag, the longest last.
+    #[serde(default)]
+    pub lag: Vec<u64>,
+    /// How its last process ended, if one has: `signal SIGKILL`, `exit code 3: ` and its last words.
+    #[serde(default)]
+    pub ended: Option<String>,
+    /// What keeps it from doing more than its work, if something does.
+    #[serde(default)]
+    pub sandbox: Option<String>,
 }
 
 /// The services.

@@ -25,6 +25,8 @@ pub struct Spawn<'a> {
     pub name: &'a str,
     /// The child's end of the socket to its parent; it becomes [`CHANNEL_FD`].
     pub channel: BorrowedFd<'a>,
+    /// Where its standard output and error go.
+    pub output: BorrowedFd<'a>,
     /// The core it is pinned to.
     pub cpu: Option<usize>,
 }
@@ -56,6 +58,8 @@ impl Spawn<'_> {
         let cpus = self.cpu.map(one_cpu).transpose()?;
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.arg0(self.name);
+        command.stdout(self.output.try_clone_to_owned()?);
+        command.stderr(self.output.try_clone_to_owned()?);
         let prepare = move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above: nobody would ever end this child.
@@ -237,9 +241,16 @@ mod tests {
 
     fn start(program: &str) -> (Child, OwnedFd) {
         let program = std::fs::File::open(program).unwrap();
+        let output = io::stderr();
         let (mine, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-        let spawn = Spawn { program: program.as_fd(), name: "cat", channel: theirs.as_fd(), cpu: Some(0) };
+        let spawn = Spawn {
+            program: program.as_fd(),
+            name: "cat",
+            channel: theirs.as_fd(),
+            output: output.as_fd(),
+            cpu: Some(0),
+        };
         (spawn.start().unwrap(), mine)
     }
 

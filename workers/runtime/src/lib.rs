@@ -63,7 +63,7 @@ pub fn run(stacks: &[StackFactory]) -> ExitCode {
         Err(error) => {
             use std::io::Write;
             // Nobody may be reading: then there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "worker: {error}");
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::from(70)
         }
     }

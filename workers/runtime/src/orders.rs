@@ -105,6 +105,7 @@ impl Worker {
             Parent::Release { shards, to } => self.release(now, &shards, to)?,
             Parent::Forget { to } => self.forget(to),
             Parent::Moved { from, to } => self.siblings.moved(from, to),
+            Parent::Retired { slot } => self.siblings.remove(slot),
             Parent::Leave => self.end = Some(Child::Left),
             Parent::Stop => {
                 self.end = Some(Child::Stopped);

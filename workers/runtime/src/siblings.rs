@@ -86,6 +86,14 @@ impl Siblings {
         self.refresh(slot);
     }
 
+    /// A sibling is gone for good, and wants nothing any more. Sessions that began there may go on elsewhere.
+    pub(crate) fn remove(&mut self, slot: u8) {
+        if let Some(sibling) = self.all.get_mut(usize::from(slot)) {
+            *sibling = None;
+        }
+        self.calls.iter_mut().flatten().for_each(|call| call.wanted &= !(1 << slot));
+    }
+
     /// All siblings are to look at our interest: it was filled before we knew them.
     pub(crate) fn announce(&mut self) {
         self.ring |= self.iter().fold(0, |set, (slot, _)| set | 1 << slot);

@@ -1,5 +1,6 @@
 //! Events on their way to whoever listens. A listener that is too slow loses the oldest and is told how many.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use events::{Event, Record};
@@ -13,7 +14,7 @@ const CAPACITY: usize = 4096;
 pub(crate) struct Bus {
     lines: Sender<Arc<str>>,
     /// Node IDs of the workers, by slot.
-    nodes: Vec<u32>,
+    nodes: BTreeMap<u8, u32>,
 }
 
 /// A listener's end.
@@ -21,8 +22,13 @@ pub(crate) struct Bus {
 pub(crate) struct Listener(Receiver<Arc<str>>);
 
 impl Bus {
-    pub(crate) fn new(nodes: Vec<u32>) -> Self {
+    pub(crate) fn new(nodes: BTreeMap<u8, u32>) -> Self {
         Self { lines: broadcast::channel(CAPACITY).0, nodes }
+    }
+
+    /// There are other workers now.
+    pub(crate) fn know(&mut self, nodes: BTreeMap<u8, u32>) {
+        self.nodes = nodes;
     }
 
     /// Tells of something that happened now, on a worker or (`None`) in the whole cluster.
@@ -30,7 +36,11 @@ impl Bus {
         if self.lines.receiver_count() == 0 {
             return;
         }
-        let node = self.nodes.get(usize::from(worker.unwrap_or(0))).copied().unwrap_or(0);
+        let node = match worker {
+            Some(slot) => self.nodes.get(&slot),
+            None => self.nodes.values().next(),
+        };
+        let node = node.copied().unwrap_or(0);
         let record = Record { time_us: Clocks::now().wall_us, node, worker: worker.map(u16::from), event };
         if let Ok(mut json) = record.to_json() {
             json.push('\n');

@@ -15,6 +15,7 @@ use crate::orders::Orders;
 /// What the services share with a worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    node: u32,
     wake: OwnedFd,
     stats: Stats,
     reports: QueueReader,
@@ -31,8 +32,6 @@ impl Worker {
 
 #[derive(Debug)]
 pub(crate) struct Host {
-    /// Node IDs of the workers, by slot.
-    pub(crate) nodes: Vec<u32>,
     pub(crate) bell: Bell,
     pub(crate) stats: Stats,
     /// By slot.
@@ -43,11 +42,10 @@ pub(crate) struct Host {
 
 impl Host {
     /// From the bells and our own stats page.
-    pub(crate) fn new(nodes: Vec<u32>, bells: &OwnedFd, stats: &OwnedFd) -> Result<Self, Error> {
+    pub(crate) fn new(bells: &OwnedFd, stats: &OwnedFd) -> Result<Self, Error> {
         let bell = Bell::open(bells.as_fd(), SERVICES)?;
-        bell.retract();
         let stats = Stats::writer(stats.as_fd())?;
-        Ok(Self { nodes, bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new() })
+        Ok(Self { bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new() })
     }
 
     /// Takes what the supervisor gives: a worker's pages, a shard's state, news of a worker. Returns that
@@ -58,7 +56,8 @@ impl Host {
         fds: Vec<OwnedFd>,
     ) -> Result<Option<(u8, Option<WorkerInfo>)>, Error> {
         match message {
-            Parent::Pages { slot } => self.add_worker(slot, fds)?,
+            Parent::Pages { slot, node } => self.add_worker(slot, node, fds)?,
+            Parent::Retired { slot } => drop(self.workers.remove(&slot)),
             Parent::State { shard, worker } => self.add_shard(shard, worker, fds)?,
             Parent::WorkerInfo(info) => {
                 let slot = info.slot;
@@ -71,10 +70,11 @@ impl Host {
         Ok(None)
     }
 
-    fn add_worker(&mut self, slot: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
+    fn add_worker(&mut self, slot: u8, node: u32, fds: Vec<OwnedFd>) -> Result<(), Error> {
         let [wake, stats, reports, orders] = channel::descriptors(fds)?;
         let info = self.workers.remove(&slot).and_then(|worker| worker.info);
         let worker = Worker {
+            node,
             wake,
             stats: Stats::reader(stats.as_fd())?,
             reports: QueueReader::open(reports.as_fd())?,
@@ -87,7 +87,7 @@ impl Host {
 
     fn add_shard(&mut self, shard: ShardSetup, worker: u8, fds: Vec<OwnedFd>) -> Result<(), Error> {
         let [state] = channel::descriptors(fds)?;
-        let ShardSetup { number, stack } = shard;
+        let ShardSetup { number, stack, .. } = shard;
         let shard = Shard { number, stack, worker, state: StateReader::open(state.as_fd())? };
         self.shards.insert(number, shard);
         Ok(())
@@ -96,6 +96,11 @@ impl Host {
     /// Slots of the workers, in order.
     pub(crate) fn slots(&self) -> Vec<u8> {
         self.workers.keys().copied().collect()
+    }
+
+    /// Node IDs of the workers, by slot.
+    pub(crate) fn nodes(&self) -> BTreeMap<u8, u32> {
+        self.workers.iter().map(|(&slot, worker)| (slot, worker.node)).collect()
     }
 
     /// How a worker is, as far as it is known.
@@ -118,7 +123,7 @@ impl Host {
         workers
             .map(|(&slot, worker)| WorkerView {
                 slot,
-                node: self.nodes.get(usize::from(slot)).copied().unwrap_or(0),
+                node: worker.node,
                 up: worker.is_up(),
                 restarts: worker.info.as_ref().map_or(0, |info| info.restarts),
                 stats: &worker.stats,

@@ -95,7 +95,7 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     let facts = [("registry", "ready"), ("events", "ready"), ("metrics", &metrics.to_string())];
     let facts = BTreeMap::from(facts.map(|(name, fact)| (name.to_owned(), fact.to_owned())));
     socket.send(&Child::Ready { facts }, &[])?;
-    let workers = u16::try_from(setup.nodes.len()).unwrap_or(u16::MAX);
+    let workers = u16::try_from(shared.borrow().host.slots().len()).unwrap_or(u16::MAX);
     let version = env!("CARGO_PKG_VERSION").to_owned();
     shared.borrow().bus.emit(None, Event::SystemStarted { version, workers });
 

@@ -74,6 +74,8 @@ fn obey(shared: &Shared, socket: &Socket) -> Result<bool, Error> {
     loop {
         match socket.receive() {
             Ok(None) => return Ok(false),
+            // Others go on with all that is here, once this process is gone.
+            Ok(Some((Parent::Leave, _))) => return Ok(true),
             Ok(Some((Parent::Stop, _))) => {
                 let reason = "the supervisor was told to stop".to_owned();
                 shared.borrow().bus.emit(None, Event::SystemStopping { reason });

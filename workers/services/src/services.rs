@@ -71,7 +71,7 @@ impl Services {
         }
         let timed = registry.list()?.devices.into_iter().filter(|device| !device.timed.is_empty());
         let timed: Vec<_> = timed.collect();
-        let bus = Bus::new(host.nodes.clone());
+        let bus = Bus::new(host.nodes());
         let (logins, refusals) = (Logins::new(password), Refusals::new(Instant::now()));
         let bans = Bans::new(bans);
         let mut services = Self {
@@ -149,7 +149,9 @@ impl Services {
 
     /// Does what the supervisor says while we run.
     pub(crate) fn obey(&mut self, message: Parent, fds: Vec<OwnedFd>) -> Result<(), Error> {
-        if let Some((slot, before)) = self.host.take(message, fds)? {
+        let changed = self.host.take(message, fds)?;
+        self.bus.know(self.host.nodes());
+        if let Some((slot, before)) = changed {
             self.worker_changed(slot, before);
         }
         Ok(())
@@ -239,8 +241,9 @@ impl Services {
         let old = before.as_ref().and_then(|info| info.pid);
         if let Some(pid) = old.filter(|_| old != now.pid) {
             self.calls.doubt_worker(slot, Clocks::now().mono_us);
-            // One that was told to end has not died.
-            if now.state != State::Stopped {
+            // One that was replaced or told to end has not died.
+            let restarts = before.as_ref().map_or(0, |info| info.restarts);
+            if now.state == State::Failed || now.restarts > restarts {
                 let reason = now.ended.unwrap_or_else(|| "for an unknown reason".to_owned());
                 self.bus.emit(Some(slot), Event::WorkerDied { pid: pid.cast_unsigned(), reason });
             }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
-use channel::{Parent, ServicesSetup, Socket};
+use channel::{Child, Parent, ServicesSetup, Socket};
 use fabric::Stats;
 use registry::Embedded;
 
@@ -28,13 +28,16 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     };
     let [bells, wake, stats, requests] = channel::descriptors(fds)?;
     Stats::writer(stats.as_fd())?.keep_panics();
-    let mut host = Host::new(setup.nodes.clone(), &bells, &stats)?;
+    let mut host = Host::new(&bells, &stats)?;
     loop {
         match socket.wait()? {
             (Parent::Go, _) => break,
+            // All that comes now only one process can have: the registry, the address for metrics.
+            (Parent::Prepare, _) => socket.send(&Child::Prepared, &[])?,
             (message, fds) => drop(host.take(message, fds)?),
         }
     }
+    host.bell.retract();
     let registry = Embedded::open(&setup.data_dir)?;
     let services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
     Ok(Begin { setup: *setup, services, wake, requests: requests.into() })

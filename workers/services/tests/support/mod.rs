@@ -124,20 +124,18 @@ impl Cluster {
     /// Starts the services.
     pub(crate) fn spawn(&self) -> Services {
         let (socket, theirs) = Socket::pair().unwrap();
-        let setup = ServicesSetup {
-            config: self.config.clone(),
-            data_dir: self.paths.data(),
-            nodes: vec![25_011, 25_012],
-        };
+        let setup = ServicesSetup { config: self.config.clone(), data_dir: self.paths.data() };
         let fds = [self.bells.writable(), self.wake.as_fd(), self.page.writable(), self.requests.as_fd()];
         socket.send(&Parent::Services(Box::new(setup)), &fds).unwrap();
         for worker in &self.workers {
             let [reports, orders] = worker.queues.each_ref().map(Segment::writable);
             let fds = [worker.wake.as_fd(), worker.page.read_only(), reports, orders];
-            socket.send(&Parent::Pages { slot: worker.slot }, &fds).unwrap();
+            socket
+                .send(&Parent::Pages { slot: worker.slot, node: 25_011 + u32::from(worker.slot) }, &fds)
+                .unwrap();
         }
         for (number, state) in (0..).zip(&self.segments) {
-            let shard = ShardSetup { number, stack: "mmdvm".to_owned() };
+            let shard = ShardSetup { number, stack: "mmdvm".to_owned(), quarantined: vec![] };
             let worker = u8::try_from(number).unwrap();
             socket.send(&Parent::State { shard, worker }, &[state.read_only()]).unwrap();
         }
@@ -146,8 +144,14 @@ impl Cluster {
         }
         socket.send(&Parent::Go, &[]).unwrap();
         let program = File::open(env!("CARGO_BIN_EXE_bm-services")).unwrap();
-        let spawn =
-            Spawn { program: program.as_fd(), name: "bm-services", channel: theirs.as_fd(), cpu: None };
+        let output = std::io::stderr();
+        let spawn = Spawn {
+            program: program.as_fd(),
+            name: "bm-services",
+            channel: theirs.as_fd(),
+            output: output.as_fd(),
+            cpu: None,
+        };
         Services { process: spawn.start().unwrap(), socket: Some(socket), facts: BTreeMap::new() }
     }
 

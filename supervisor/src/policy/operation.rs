@@ -1,0 +1,280 @@
+//! What an operator orders, and how it goes on: one order at a time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use config::Placement;
+use control::State;
+
+use super::member::{Member, name};
+use super::{Action, Policy, Process, placement};
+
+/// What an operator can order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Put a new process in this one's place; start it where it is not there.
+    Restart(Process),
+    /// Let others serve the shards of this worker, and end it.
+    Drain(u8),
+    /// Have so many workers.
+    Scale(u16),
+    /// Replace all processes by those of a new generation.
+    Roll { generation: u32 },
+}
+
+#[derive(Debug)]
+pub(super) struct Operation {
+    order: Order,
+    /// What is still to be replaced, and by which generation.
+    queue: VecDeque<(Process, u32)>,
+    /// What was replaced, and its generation before.
+    done: Vec<(Process, u32)>,
+    /// The generation before.
+    before: u32,
+    /// Why it failed; what was done is undone.
+    failure: Option<String>,
+    /// What could not be undone.
+    left_over: Vec<Process>,
+}
+
+impl Policy {
+    /// Begins to do what is ordered; how it goes on and ends is told by actions.
+    ///
+    /// # Errors
+    /// Why it cannot be done now, or at all.
+    pub(crate) fn order(&mut self, now: Duration, order: Order) -> Result<(), String> {
+        if self.stopping {
+            return Err("the cluster stops".to_owned());
+        }
+        if let Some(operation) = &self.operation {
+            return Err(format!("{} is not done yet: wait for its end", describe(&operation.order)));
+        }
+        if !self.was_ready {
+            return Err("the cluster is starting: wait until it is ready".to_owned());
+        }
+        let (mut queue, before) = (VecDeque::new(), self.generation);
+        match order {
+            Order::Restart(process) => {
+                let member = self.members.get_mut(&process).ok_or_else(|| no_such(process))?;
+                member.is_wanted = true;
+                member.pardon();
+                queue.push_back((process, member.generation));
+            }
+            Order::Drain(slot) => self.drain(slot)?,
+            Order::Scale(count) => self.scale(now, count),
+            Order::Roll { generation } => {
+                self.generation = generation;
+                // Services last: they are told of workers, and not the other way round.
+                queue.extend(self.members.keys().map(|&process| (process, generation)));
+            }
+        }
+        self.operation =
+            Some(Operation { order, queue, done: Vec::new(), before, failure: None, left_over: Vec::new() });
+        self.advance(now);
+        Ok(())
+    }
+
+    fn drain(&mut self, slot: u8) -> Result<(), String> {
+        let process = Process::Worker(slot);
+        let others = self.members.iter().filter(|&(&other, member)| {
+            other != process && other != Process::Services && member.is_wanted && member.is_ready()
+        });
+        let can_do_without = others.count() > 0;
+        let member = self.members.get_mut(&process).ok_or_else(|| no_such(process))?;
+        if !member.is_wanted {
+            return Err(format!("{process} is drained already; `bmctl restart {slot}` brings it back"));
+        }
+        if !can_do_without {
+            return Err(format!(
+                "no other worker is ready to take the shards of {process}: see `bmctl status`"
+            ));
+        }
+        member.is_wanted = false;
+        if !member.runs {
+            (member.deadline, member.is_parked) = (None, false);
+            member.set(State::Stopped);
+        }
+        Ok(())
+    }
+
+    fn scale(&mut self, now: Duration, count: u16) {
+        self.count = count;
+        let wanted = placement::slots(Placement::All, count);
+        for &slot in &wanted {
+            let process = Process::Worker(slot);
+            let member = self.members.entry(process).or_insert_with(|| Member::new(self.generation));
+            (member.is_wanted, member.is_retired) = (true, false);
+            if !member.runs && !member.is_parked && member.deadline.is_none() {
+                self.start(now, process);
+            }
+        }
+        let surplus: Vec<Process> = self
+            .members
+            .keys()
+            .filter(|process| matches!(process, Process::Worker(slot) if !wanted.contains(slot)))
+            .copied()
+            .collect();
+        for process in surplus {
+            let Some(member) = self.members.get_mut(&process) else { continue };
+            (member.is_wanted, member.is_retired) = (false, true);
+            if !member.runs {
+                member.deadline = None;
+                member.set(State::Stopped);
+            }
+        }
+    }
+
+    /// Workers that are not wanted end once they have no shards any more.
+    pub(super) fn end_drained(&mut self, now: Duration) {
+        let slots: Vec<u8> = self.slots().collect();
+        for slot in slots {
+            let process = Process::Worker(slot);
+            let is_free = self.shards_of(slot).is_empty() && self.handover.is_none();
+            let Some(member) = self.members.get(&process).filter(|member| !member.is_wanted && is_free)
+            else {
+                continue;
+            };
+            if member.is_ready() {
+                self.tell_to_end(now, process);
+            } else if !member.runs && member.is_retired {
+                self.members.remove(&process);
+                self.actions.push_back(Action::Retire(slot));
+            }
+        }
+    }
+
+    /// Does the next step, where none is being done.
+    pub(super) fn go_on_operating(&mut self, now: Duration) {
+        let Some(operation) = &mut self.operation else { return };
+        if let Some((process, generation)) = operation.queue.pop_front() {
+            return self.replace_or_start(now, process, generation);
+        }
+        let (order, before) = (operation.order.clone(), operation.before);
+        let (failure, left_over) = (operation.failure.clone(), operation.left_over.clone());
+        let is_done = match order {
+            Order::Restart(process) => match self.state(process).0 {
+                State::Ready => Some(Ok(format!("{process} restarted"))),
+                State::Failed => {
+                    Some(Err(format!("{process} does not get ready: see `bmctl panics` and its output")))
+                }
+                _ => None,
+            },
+            Order::Drain(slot) => {
+                let is_stopped = self.state(Process::Worker(slot)).0 == State::Stopped;
+                (is_stopped && self.shards_of(slot).is_empty())
+                    .then(|| Ok(format!("worker {slot} drained: `bmctl restart {slot}` brings it back")))
+            }
+            Order::Scale(count) => self.is_scaled(now).map(|failed| match failed {
+                None => Ok(format!("{count} worker{} now", if count == 1 { "" } else { "s" })),
+                Some(process) => {
+                    Err(format!("{process} does not get ready: see `bmctl panics` and its output"))
+                }
+            }),
+            Order::Roll { generation } => {
+                let all_back = self.members.values().all(|member| member.state() != State::Starting);
+                let settled = if failure.is_some() { before } else { generation };
+                all_back.then(|| {
+                    self.settle(settled);
+                    failure.map_or_else(
+                        || Ok("all processes replaced".to_owned()),
+                        |why| Err(undone(&why, &left_over)),
+                    )
+                })
+            }
+        };
+        if let Some(result) = is_done {
+            self.operation = None;
+            self.actions.push_back(Action::Finished(result));
+        }
+    }
+
+    /// All processes are started from this generation from now on.
+    fn settle(&mut self, generation: u32) {
+        self.generation = generation;
+        self.members.values_mut().for_each(|member| member.generation = generation);
+        self.actions.push_back(Action::Settled(generation));
+    }
+
+    /// `Some` where scaling has come to its end: with who is in the way, if anybody.
+    fn is_scaled(&self, now: Duration) -> Option<Option<Process>> {
+        let failed =
+            self.members.iter().find(|(_, member)| member.is_wanted && member.state() == State::Failed);
+        if let Some((&process, _)) = failed {
+            return Some(Some(process));
+        }
+        let is_done = |member: &Member| if member.is_wanted { member.is_ready() } else { !member.is_retired };
+        (self.members.values().all(is_done) && self.is_spread(now)).then_some(None)
+    }
+
+    fn replace_or_start(&mut self, now: Duration, process: Process, generation: u32) {
+        let Some(member) = self.members.get_mut(&process) else { return };
+        if member.runs && !member.is_told {
+            return self.begin_replacing(now, process, generation);
+        }
+        let before = std::mem::replace(&mut member.generation, generation);
+        if let Some(operation) = &mut self.operation {
+            operation.done.push((process, before));
+            let is_restart = matches!(operation.order, Order::Restart(_));
+            // One that is drained or left alone is of the new generation when it is started again.
+            if !is_restart {
+                return;
+            }
+        }
+        // One that was told to end while it was drained is started when it has.
+        if self.members.get(&process).is_some_and(|member| !member.runs) {
+            self.start(now, process);
+        }
+    }
+
+    /// A process was replaced.
+    pub(super) fn step_done(&mut self, process: Process) {
+        if let Some(operation) = self.operation.as_mut()
+            && matches!(operation.order, Order::Roll { .. })
+        {
+            operation.done.push((process, operation.before));
+        }
+    }
+
+    /// A process could not be replaced: what was replaced before goes back.
+    pub(super) fn step_failed(&mut self, process: Process, why: String) {
+        self.actions.push_back(Action::Progress(why.clone()));
+        let Some(operation) = &mut self.operation else { return };
+        match operation.order {
+            Order::Roll { .. } if operation.failure.is_none() => {
+                operation.failure = Some(why);
+                operation.queue = operation.done.drain(..).rev().collect();
+            }
+            Order::Roll { .. } => operation.left_over.push(process),
+            Order::Restart(_) | Order::Drain(_) | Order::Scale(_) => {
+                self.operation = None;
+                self.actions.push_back(Action::Finished(Err(why)));
+            }
+        }
+    }
+}
+
+fn no_such(process: Process) -> String {
+    format!("there is no {process}: `bmctl status` shows all")
+}
+
+/// Why all is as it was before.
+fn undone(why: &str, left_over: &[Process]) -> String {
+    let left_over: Vec<String> = left_over.iter().map(ToString::to_string).collect();
+    match left_over.is_empty() {
+        true => format!("{why}; all is as it was before"),
+        false => format!(
+            "{why}; all is as it was before, but for {}: `bmctl restart` it when it can be",
+            left_over.join(", ")
+        ),
+    }
+}
+
+/// An order in words.
+fn describe(order: &Order) -> String {
+    match order {
+        Order::Restart(process) => format!("the restart of {}", name(*process)),
+        Order::Drain(slot) => format!("the drain of worker {slot}"),
+        Order::Scale(count) => format!("scaling to {count}"),
+        Order::Roll { .. } => "the replacement of all processes".to_owned(),
+    }
+}

@@ -1,0 +1,111 @@
+//! What a new configuration changes, in words, and whether a running cluster can be changed so.
+
+use config::Config;
+use serde_json::Value;
+
+/// Keys that are fixed while a cluster runs: sockets and shards are made once, and a node's ID is in its sessions.
+const FIXED: [&str; 8] = [
+    "cluster.nodes",
+    "cluster.workers",
+    "cluster.data_dir",
+    "registry.url",
+    "events.url",
+    "stacks.mmdvm.listen",
+    "stacks.mmdvm.workers",
+    "stacks.mmdvm.shards",
+];
+
+/// What differs, a line each: `calls.hang_time: 3 -> 5`.
+///
+/// # Errors
+/// Where a key has changed that is fixed.
+pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, String> {
+    let of = |config: &Config| serde_json::to_value(config).map_err(|error| error.to_string());
+    let mut changes = Vec::new();
+    compare("", &of(old)?, &of(new)?, &mut changes);
+    let fixed: Vec<&str> =
+        FIXED.into_iter().filter(|key| changes.iter().any(|(path, _)| path == key)).collect();
+    if fixed.is_empty() {
+        return Ok(changes.into_iter().map(|(path, change)| format!("{path}: {change}")).collect());
+    }
+    let advice = if fixed == ["cluster.workers"] { "use `bmctl scale N`" } else { "start the cluster anew" };
+    Err(format!(
+        "{} cannot change while the cluster runs: {advice}, or put the old value back",
+        fixed.join(", ")
+    ))
+}
+
+fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<(String, String)>) {
+    if old == new {
+        return;
+    }
+    if let (Value::Object(old), Value::Object(new)) = (old, new)
+        && is_table(path)
+    {
+        let none = Value::Null;
+        for key in old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))) {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            compare(&path, old.get(key).unwrap_or(&none), new.get(key).unwrap_or(&none), changes);
+        }
+        return;
+    }
+    let change = match path.ends_with("password") {
+        true => "another one".to_owned(),
+        false => format!("{} -> {}", show(path, old), show(path, new)),
+    };
+    changes.push((path.to_owned(), change));
+}
+
+/// Times and choices are objects, too.
+fn is_table(path: &str) -> bool {
+    !matches!(path, "cluster.workers" | "stacks.mmdvm.workers")
+        && !path.ends_with("_time")
+        && !path.ends_with("_timeout")
+}
+
+fn show(path: &str, value: &Value) -> String {
+    let seconds = value.get("secs").and_then(Value::as_u64);
+    match seconds {
+        Some(seconds) => seconds.to_string(),
+        None if value.is_null() && path.ends_with("_timeout") => "0".to_owned(),
+        None => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Config {
+        Config::parse(text).unwrap()
+    }
+
+    #[test]
+    fn differences_are_told_and_secrets_are_not() {
+        let old = parse("[stacks.mmdvm]\npassword = \"one\"");
+        let new = parse(
+            "[stacks.mmdvm]\npassword = \"two\"\n[calls]\nhang_time = 5\ncall_timeout = 0\n\
+             [access.radios]\ndeny = [7]",
+        );
+        assert_eq!(changes(&old, &old).unwrap(), [""; 0]);
+        let told = changes(&old, &new).unwrap();
+        assert!(told.contains(&"calls.hang_time: 3 -> 5".to_owned()), "{told:?}");
+        assert!(told.contains(&"calls.call_timeout: 180 -> 0".to_owned()), "{told:?}");
+        assert!(told.contains(&"stacks.mmdvm.password: another one".to_owned()), "{told:?}");
+        assert!(told.iter().any(|change| change.starts_with("access.radios.deny: ")), "{told:?}");
+        assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn what_is_fixed_is_refused() {
+        let old = parse("");
+        let why =
+            changes(&old, &parse("[stacks.mmdvm]\nshards = 8\n[cluster]\nnodes = \"7-9\"")).unwrap_err();
+        assert!(
+            why.starts_with("cluster.nodes, stacks.mmdvm.shards cannot change while the cluster runs"),
+            "{why}"
+        );
+        let why = changes(&old, &parse("cluster.workers = 3")).unwrap_err();
+        assert!(why.contains("`bmctl scale N`"), "{why}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What operators ask and order.
+
+use config::Config;
+use control::{OperationInfo, Reply, SupervisorRequest};
+
+use super::Supervisor;
+use crate::children::{Generation, Programs};
+use crate::policy::{Event, Order, Process};
+use crate::{reload, say};
+
+impl Supervisor {
+    pub(super) fn answer(&mut self) {
+        for asked in self.requests.receive(self.now()) {
+            match asked.request {
+                SupervisorRequest::Status => asked.answer(Reply::Ok(self.status())),
+                SupervisorRequest::Deaths => asked.answer(Reply::Ok(&self.deaths)),
+                SupervisorRequest::Operation => asked.answer(Reply::Ok(&self.operation)),
+                SupervisorRequest::Stop => {
+                    asked.answer(Reply::Ok(()));
+                    say::log("stop asked for: stopping");
+                    self.handle(Event::Stop);
+                }
+                SupervisorRequest::Restart { worker } => {
+                    let process = worker.map_or(Process::Services, Process::Worker);
+                    asked.answer(self.order(format!("restart of {process}"), Order::Restart(process)).into());
+                }
+                SupervisorRequest::Drain { worker } => {
+                    asked
+                        .answer(self.order(format!("drain of worker {worker}"), Order::Drain(worker)).into());
+                }
+                SupervisorRequest::Scale { workers } => asked.answer(self.scale(workers).into()),
+                SupervisorRequest::Reload => asked.answer(self.reload().into()),
+                _ => asked.answer(Reply::<()>::Error("this supervisor does not know that request".into())),
+            }
+        }
+    }
+
+    /// Orders something that takes its time.
+    fn order(&mut self, what: String, order: Order) -> Result<(), String> {
+        let now = self.now();
+        self.policy.order(now, order)?;
+        say::log(&format!("{what} begins"));
+        let number = self.operation.as_ref().map_or(0, |operation| operation.number + 1);
+        self.operation = Some(OperationInfo { number, what, steps: Vec::new(), result: None });
+        Ok(())
+    }
+
+    fn config(&self) -> Result<&Config, String> {
+        let newest = self.nursery.newest().map(|(_, generation)| &generation.config);
+        newest.ok_or_else(|| "there is no configuration".to_owned())
+    }
+
+    fn scale(&mut self, workers: u16) -> Result<(), String> {
+        if workers == 0 || workers > config::MAX_WORKERS {
+            return Err(format!("{workers} workers: give 1 to {}", config::MAX_WORKERS));
+        }
+        self.config()?.nodes_for(workers).map_err(|error| error.to_string())?;
+        self.order(format!("scaling to {workers}"), Order::Scale(workers))
+    }
+
+    /// Reads the configuration again, and puts what has changed in force. Returns that.
+    pub(super) fn reload(&mut self) -> Result<Vec<String>, String> {
+        let Some(file) = &self.source.file else {
+            return Err("the cluster was started without a file: start it with --config FILE".to_owned());
+        };
+        let mut new = Config::load(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        if let Some(workers) = self.source.workers {
+            new.cluster.workers = workers;
+        }
+        let changes = reload::changes(self.config()?, &new)?;
+        if changes.is_empty() {
+            return Ok(changes);
+        }
+        let Some((number, generation)) = self.nursery.newest() else { return Ok(changes) };
+        let next = Generation { programs: generation.programs.clone(), config: new };
+        self.roll(number + 1, next, "reload".to_owned())?;
+        Ok(changes)
+    }
+
+    /// Puts a new generation in the place of all processes.
+    fn roll(&mut self, number: u32, next: Generation, what: String) -> Result<(), String> {
+        self.nursery.generations.insert(number, next);
+        let begun = self.order(what, Order::Roll { generation: number });
+        if begun.is_err() {
+            self.nursery.generations.remove(&number);
+        }
+        begun
+    }
+
+    /// The programs that lie on disk now.
+    #[expect(dead_code, reason = "for the upgrade")]
+    fn programs(&self) -> Result<Programs, String> {
+        let path = std::env::current_exe().map_err(|error| error.to_string())?;
+        Programs::beside(&path).map_err(|error| format!("{error:#}"))
+    }
+}

@@ -1,0 +1,104 @@
+//! What the supervisor says of the cluster: to operators, and to the services.
+
+use channel::{Parent, WorkerInfo};
+use control::{ClusterState, ServicesStatus, Status, StoreStatus, WorkerStatus};
+use fabric::Counter;
+
+use super::Supervisor;
+use crate::policy::Process;
+
+impl Supervisor {
+    pub(super) fn tell_services(&mut self, about: Process) {
+        let Process::Worker(slot) = about else { return };
+        let info = self.worker_info(slot);
+        let services = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref());
+        if let Some(socket) = services {
+            // Services that do not read lose an event: they are told everything when they start again.
+            let _ = socket.send(&Parent::WorkerInfo(info), &[]);
+        }
+    }
+
+    pub(super) fn worker_infos(&self) -> Vec<WorkerInfo> {
+        self.nursery.memory.workers.keys().map(|&slot| self.worker_info(slot)).collect()
+    }
+
+    fn worker_info(&self, slot: u8) -> WorkerInfo {
+        let process = Process::Worker(slot);
+        let (state, restarts) = self.policy.state(process);
+        let pid = self.children.get(&process).map(|child| child.process.pid());
+        WorkerInfo { slot, pid, state, restarts: restarts.into(), ended: self.last_end(process) }
+    }
+
+    /// How the last process in this place ended.
+    fn last_end(&self, process: Process) -> Option<String> {
+        let name = process.to_string();
+        let death = self.deaths.iter().find(|death| death.process == name)?;
+        let words = death.words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+        Some(format!("{}{words}", death.how))
+    }
+
+    pub(super) fn pid_of(&self, process: Process) -> Option<u32> {
+        self.children.get(&process).and_then(|child| u32::try_from(child.process.pid()).ok())
+    }
+
+    fn fact(&self, process: Process, name: &str) -> Option<String> {
+        self.facts.get(&process)?.get(name).cloned()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let workers = self.nursery.memory.workers.iter().map(|(&slot, memory)| {
+            let process = Process::Worker(slot);
+            let (state, restarts) = self.policy.state(process);
+            let count = |counter| u32::try_from(memory.stats.get(counter)).unwrap_or(u32::MAX);
+            let shards = self.policy.shards_of(slot);
+            WorkerStatus {
+                slot: slot.into(),
+                node: memory.node,
+                pid: self.pid_of(process),
+                state,
+                cpu: self.nursery.core(slot).and_then(|cpu| u16::try_from(cpu).ok()),
+                stacks: self.stacks_of(&shards),
+                contexts: count(Counter::Contexts),
+                sessions: count(Counter::Sessions),
+                restarts,
+                shards: u16::try_from(shards.len()).unwrap_or(u16::MAX),
+                lag: memory.stats.lag().to_vec(),
+                ended: self.last_end(process),
+                sandbox: self.fact(process, "sandbox"),
+            }
+        });
+        let workers = workers.collect();
+        let state = match () {
+            () if self.policy.stopping() => ClusterState::Stopping,
+            () if !self.policy.was_ready() => ClusterState::Starting,
+            () if self.policy.all_ready() => ClusterState::Ready,
+            () => ClusterState::Degraded,
+        };
+        let services = self.policy.state(Process::Services).0;
+        let store = |url: config::Url| StoreStatus { url: url.as_str().to_owned(), state: services };
+        let (registry, events) = self.nursery.newest().map_or_else(
+            || (config::Url::Embedded, config::Url::Embedded),
+            |(_, generation)| (generation.config.registry.url, generation.config.events.url),
+        );
+        let stacks = self.nursery.stacks.iter();
+        Status {
+            state,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.now().as_secs(),
+            workers,
+            services: ServicesStatus { pid: self.pid_of(Process::Services), state: services },
+            registry: store(registry),
+            events: store(events),
+            listen: stacks.map(|stack| (stack.name.clone(), stack.listen.clone())).collect(),
+            metrics: self.fact(Process::Services, "metrics"),
+        }
+    }
+
+    fn stacks_of(&self, shards: &[u16]) -> Vec<String> {
+        let shards = shards.iter().filter_map(|&number| self.nursery.memory.shards.get(usize::from(number)));
+        let mut stacks: Vec<String> = shards.map(|shard| shard.stack.clone()).collect();
+        stacks.dedup();
+        stacks
+    }
+}
