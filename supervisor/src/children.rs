@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,6 +14,7 @@ use config::Config;
 use fabric::Segment;
 use sys::{Child, Spawn};
 
+use crate::estate::{Handed, take};
 use crate::memory::{Memory, Shard};
 use crate::output::Output;
 use crate::policy::Process;
@@ -39,6 +40,18 @@ impl Programs {
             })
         };
         Ok(Self { worker: open("bm-worker")?, services: open("bm-services")? })
+    }
+}
+
+impl Programs {
+    /// As they go to the next supervisor: workers', services'.
+    pub(crate) fn bequeath<'a>(&'a self, handed: &mut Handed<'a>) -> (RawFd, RawFd) {
+        (handed.fd(self.worker.as_fd()), handed.fd(self.services.as_fd()))
+    }
+
+    /// What the supervisor before has left.
+    pub(crate) fn inherit(worker: RawFd, services: RawFd) -> Result<Self> {
+        Ok(Self { worker: take(worker)?.into(), services: take(services)?.into() })
     }
 }
 
@@ -129,7 +142,7 @@ impl Nursery {
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
         let spawn = Spawn { program: program.as_fd(), name, channel: theirs, output: writer.as_fd(), cpu };
         let child = spawn.start().with_context(|| format!("cannot start {name}"))?;
-        Ok(Running { process: child, socket: Some(socket), output: Output::new(process, reader)? })
+        Ok(Running { process: child, socket: Some(socket), output: Output::new(process, Some(reader))? })
     }
 
     fn generation(&self, number: u32) -> Result<&Generation> {

@@ -46,6 +46,12 @@ pub(crate) enum Verb {
         /// The configuration, in TOML
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Descriptor of what the supervisor before has left
+        #[arg(long, hide = true, conflicts_with_all = ["workers", "config"])]
+        take_over: Option<i32>,
+        /// Only try whether that can be taken over
+        #[arg(long, hide = true, requires = "take_over")]
+        rehearse: bool,
     },
     /// Show how the cluster is
     Status(Json),
@@ -75,6 +81,11 @@ pub(crate) enum Verb {
     ///
     /// Says what changes. A file that is wrong, or that changes what is fixed while a cluster runs, changes nothing.
     Reload,
+    /// Put the programs that lie on disk now in the place of those that run; calls go on
+    ///
+    /// Copy bmctl, bm-worker and bm-services of the new version to where those of the old one lie (by `install` or `mv`,
+    /// which leave the old files to whoever runs them). What does not get ready is put back by itself.
+    Upgrade,
     /// Say whether a configuration file is good, and if not, where and what would be
     Check {
         /// The file

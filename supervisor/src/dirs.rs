@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 /// Held while the cluster runs; the kernel releases it however the process ends.
 #[derive(Debug)]
 pub(crate) struct Locked {
-    _lock: Flock<File>,
+    lock: Flock<File>,
     paths: Paths,
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn lock(paths: &Paths) -> Result<Locked> {
         .open(paths.pid())
         .with_context(|| format!("cannot write {}", paths.pid().display()))?;
     writeln!(file, "{}", std::process::id())?;
-    Ok(Locked { _lock: lock, paths: paths.clone() })
+    Ok(Locked { lock, paths: paths.clone() })
 }
 
 fn already_running(paths: &Paths) -> AlreadyRunning {
@@ -96,6 +97,21 @@ fn already_running(paths: &Paths) -> AlreadyRunning {
     let _ = File::open(paths.pid()).and_then(|mut file| file.read_to_string(&mut pid));
     let pid = if pid.trim().is_empty() { "not known yet".to_owned() } else { pid.trim().to_owned() };
     AlreadyRunning { dir: paths.dir().display().to_string(), pid }
+}
+
+impl AsFd for Locked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+}
+
+/// Keeps the lock that the supervisor before has left.
+pub(crate) fn inherit(paths: &Paths, lock: OwnedFd) -> Result<Locked> {
+    // Of one open file, so this takes nothing from anybody.
+    let lock = Flock::lock(File::from(lock), FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, errno)| errno)
+        .context("cannot keep the lock")?;
+    Ok(Locked { lock, paths: paths.clone() })
 }
 
 impl Drop for Locked {

@@ -6,6 +6,7 @@
 mod children;
 mod cli;
 mod dirs;
+mod estate;
 mod memory;
 mod operate;
 mod output;
@@ -44,13 +45,17 @@ fn main() -> ExitCode {
 
 fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
     match verb {
-        Verb::Start { workers, config } => start::start(paths, workers, config).map(|()| Exit::Ok),
+        Verb::Start { take_over: Some(estate), rehearse, .. } => {
+            start::take_over(paths, estate, rehearse).map(|()| Exit::Ok)
+        }
+        Verb::Start { workers, config, .. } => start::start(paths, workers, config).map(|()| Exit::Ok),
         Verb::Check { config } => start::check(&config).map(|()| Exit::Ok),
         Verb::Status(args) => operate::status(paths, args.json),
         Verb::Panics(args) => operate::panics(paths, args.json).map(|()| Exit::Ok),
         Verb::Restart { process } => operate::restart(paths, process).map(|()| Exit::Ok),
         Verb::Drain { worker } => operate::drain(paths, worker).map(|()| Exit::Ok),
         Verb::Scale { workers } => operate::scale(paths, workers).map(|()| Exit::Ok),
+        Verb::Upgrade => operate::upgrade(paths).map(|()| Exit::Ok),
         Verb::Reload => operate::reload(paths).map(|()| Exit::Ok),
         Verb::Stop => operate::stop(paths).map(|()| Exit::Ok),
         Verb::Events => operate::events(paths).map(|()| Exit::Ok),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Result;
 use fabric::{BellSegment, QueueSegment, Segment, StateSegment, Stats, StatsSegment, WorkerSegment};
+
+use crate::estate::{Handed, MemoryEstate, ShardEstate, WorkerEstate, take, take_segment};
 
 /// What belongs to a worker's slot, whichever process fills it.
 #[derive(Debug)]
@@ -126,6 +128,76 @@ impl Memory {
         {
             worker.before = Some(std::mem::replace(&mut worker.segment, next));
         }
+    }
+
+    /// As it goes to the next supervisor.
+    pub(crate) fn bequeath<'a>(&'a self, handed: &mut Handed<'a>) -> MemoryEstate {
+        let workers = self.workers.iter().map(|(&slot, worker)| WorkerEstate {
+            slot,
+            node: worker.node,
+            wake: handed.fd(worker.wake.as_fd()),
+            stats_page: handed.segment(&worker.stats_page),
+            reports: handed.segment(&worker.reports),
+            orders: handed.segment(&worker.orders),
+            segment: handed.segment(&worker.segment),
+            before: worker.before.as_ref().map(|before| handed.segment(before)),
+            is_used: worker.is_used,
+        });
+        let workers = workers.collect();
+        let shards = self.shards.iter().map(|shard| ShardEstate {
+            stack: shard.stack.clone(),
+            state: handed.segment(&shard.state),
+            sockets: shard.sockets.iter().map(|socket| handed.fd(socket.as_fd())).collect(),
+            quarantined: shard.quarantined.clone(),
+        });
+        let shards = shards.collect();
+        MemoryEstate {
+            epoch: self.epoch,
+            bells: handed.segment(&self.bells),
+            services_wake: handed.fd(self.services_wake.as_fd()),
+            services_page: handed.segment(&self.services_page),
+            workers,
+            shards,
+        }
+    }
+
+    /// What the supervisor before has left.
+    pub(crate) fn inherit(estate: MemoryEstate) -> Result<Self> {
+        let mut workers = BTreeMap::new();
+        for worker in estate.workers {
+            let stats_page = take_segment(worker.stats_page)?;
+            let memory = WorkerMemory {
+                node: worker.node,
+                wake: take(worker.wake)?,
+                stats: Stats::reader(stats_page.read_only())?,
+                stats_page,
+                reports: take_segment(worker.reports)?,
+                orders: take_segment(worker.orders)?,
+                segment: take_segment(worker.segment)?,
+                is_used: worker.is_used,
+                before: worker.before.map(take_segment).transpose()?,
+                next: None,
+            };
+            workers.insert(worker.slot, memory);
+        }
+        let mut shards = Vec::new();
+        for (number, shard) in (0..).zip(estate.shards) {
+            let sockets: Result<Vec<UdpSocket>> =
+                shard.sockets.into_iter().map(|socket| Ok(take(socket)?.into())).collect();
+            let (stack, quarantined) = (shard.stack, shard.quarantined);
+            let state = take_segment(shard.state)?;
+            shards.push(Shard { number, stack, state, sockets: sockets?, quarantined });
+        }
+        let services_page = take_segment(estate.services_page)?;
+        Ok(Self {
+            bells: take_segment(estate.bells)?,
+            workers,
+            shards,
+            services_wake: take(estate.services_wake)?,
+            services_stats: Stats::reader(services_page.read_only())?,
+            services_page,
+            epoch: estate.epoch,
+        })
     }
 
     /// A shard begins anew: what was known of its contexts is forgotten.

@@ -19,7 +19,7 @@ use crate::say;
 
 pub(crate) use devices::{device, subscribe, unsubscribe};
 pub(crate) use monitor::monitor;
-pub(crate) use orders::{drain, panics, reload, restart, scale};
+pub(crate) use orders::{drain, panics, reload, restart, scale, upgrade};
 pub(crate) use radios::{ban, bans, last_heard, unban};
 
 /// For an answer.

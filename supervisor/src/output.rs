@@ -30,9 +30,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(whose: Process, reader: PipeReader) -> io::Result<Self> {
-        fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { whose, reader: Some(reader), lines: Lines::default() })
+    pub(crate) fn new(whose: Process, reader: Option<PipeReader>) -> io::Result<Self> {
+        if let Some(reader) = &reader {
+            fcntl(reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok(Self { whose, reader, lines: Lines::default() })
     }
 
     /// What to wait for.

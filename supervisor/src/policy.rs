@@ -12,6 +12,7 @@ mod placement;
 mod replace;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -30,6 +31,7 @@ use member::Member;
 use operation::Operation;
 pub(crate) use operation::Order;
 use replace::Replacement;
+pub(crate) use snapshot::Snapshot;
 
 /// A process that was ready for so long is started again at once when it dies.
 const STABLE: Duration = Duration::from_secs(1);
@@ -195,22 +197,8 @@ pub(crate) struct Policy {
 impl Policy {
     /// Starts so many workers, and the services. `stacks`: each one's placement and number of shards.
     pub(crate) fn new(count: u16, stacks: &[(Placement, u16)]) -> Self {
-        let mut policy = Self {
-            members: BTreeMap::new(),
-            count,
-            stacks: stacks.iter().map(|&(placement, _)| placement).collect(),
-            shards: Vec::new(),
-            generation: 0,
-            handover: None,
-            replacement: None,
-            operation: None,
-            blame: Blame::default(),
-            watched: Duration::ZERO,
-            actions: VecDeque::new(),
-            was_ready: false,
-            stopping: false,
-            exited: false,
-        };
+        let stacks_placed = stacks.iter().map(|&(placement, _)| placement).collect();
+        let mut policy = Self { count, stacks: stacks_placed, ..Self::empty() };
         for (stack, &(placement, shards)) in stacks.iter().enumerate() {
             let owners = placement::slots(placement, count);
             let owners = owners.iter().cycle().take(shards.into());
@@ -223,6 +211,25 @@ impl Policy {
             policy.start(Duration::ZERO, process);
         }
         policy
+    }
+
+    fn empty() -> Self {
+        Self {
+            members: BTreeMap::new(),
+            count: 0,
+            stacks: Vec::new(),
+            shards: Vec::new(),
+            generation: 0,
+            handover: None,
+            replacement: None,
+            operation: None,
+            blame: Blame::default(),
+            watched: Duration::ZERO,
+            actions: VecDeque::new(),
+            was_ready: false,
+            stopping: false,
+            exited: false,
+        }
     }
 
     /// How a process is, and how often it was started again.

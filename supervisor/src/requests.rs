@@ -64,6 +64,11 @@ impl Requests {
         Self { listener, clients: Vec::new(), pause: None }
     }
 
+    /// The socket.
+    pub(crate) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
     /// What to wait for.
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let listener = self.pause.is_none().then(|| self.listener.as_fd());

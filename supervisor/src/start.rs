@@ -1,6 +1,7 @@
 //! `bmctl start`: makes everything a cluster needs and runs its supervisor in the foreground.
 
 use std::collections::BTreeMap;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -11,6 +12,7 @@ use control::Paths;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::children::{Generation, Nursery, Programs};
+use crate::estate::Estate;
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::requests::Requests;
@@ -32,7 +34,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let cores = sys::cpus().context("cannot tell which cores this process may use")?;
     let count = config.workers_on(cores.len());
     let nodes = config.nodes_for(count)?;
-    let _lock = dirs::lock(paths)?;
+    let lock = dirs::lock(paths)?;
     raise_file_limit();
     let data_dir = config.cluster.data_dir.clone().unwrap_or_else(|| paths.data());
     dirs::make_private(&data_dir)?;
@@ -51,8 +53,8 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let mut salt_key = [0; 32];
     getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
     let wake = wake::measure(&cores);
-    let programs =
-        Programs::beside(&std::env::current_exe().context("cannot tell where this program lies")?)?;
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    let programs = Programs::beside(&program)?;
     let nursery = Nursery {
         memory: Memory::create(shards)?,
         generations: BTreeMap::from([(0, Generation { programs: Rc::new(programs), config })]),
@@ -72,11 +74,31 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         Some(_) => String::new(),
     };
     let source = Source { file: file.map(|file| file.canonicalize().unwrap_or(file)), workers };
-    let result = Supervisor::new(nursery, policy, requests, signals, source, hint).run();
+    let mut supervisor = Supervisor::new(paths, lock, nursery, policy, requests, signals, source);
+    (supervisor.hint, supervisor.program) = (hint, program);
+    run(supervisor)
+}
+
+fn run(mut supervisor: Supervisor) -> Result<()> {
+    let result = supervisor.run();
     if result.is_ok() {
         say::tell("stopped");
     }
     result
+}
+
+/// Goes on with a cluster that another supervisor has started and left to this program by an exec. `is_rehearsal`: only
+/// tries whether it could.
+pub(crate) fn take_over(paths: &Paths, estate: RawFd, is_rehearsal: bool) -> Result<()> {
+    let signals = supervisor::take_signals()?;
+    let estate = Estate::read(estate)?;
+    let mut supervisor = Supervisor::inherit(paths, estate, signals)?;
+    if is_rehearsal {
+        // Nothing of this is ours: whatever would be cleaned up is still in use.
+        std::process::exit(0);
+    }
+    supervisor.go_on_upgrading();
+    run(supervisor)
 }
 
 /// Sockets and segments of a large cluster are more than the usual soft limit of 1,024.

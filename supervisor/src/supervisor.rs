@@ -4,8 +4,10 @@
 mod act;
 mod orders;
 mod report;
+mod upgrade;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use channel::{Child, Parent, RingPlace};
 use config::Workers;
-use control::{DeathInfo, OperationInfo};
+use control::{DeathInfo, OperationInfo, Paths};
 use fabric::{Counter, Work};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -21,6 +23,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sys::{Clocks, Ended};
 
 use crate::children::{Nursery, Running};
+use crate::dirs::Locked;
 use crate::policy::{End, Event, Policy, Process};
 use crate::requests::Requests;
 use crate::say;
@@ -50,6 +53,11 @@ pub(crate) struct Source {
 
 /// A cluster that runs.
 pub(crate) struct Supervisor {
+    paths: Paths,
+    /// Held while the cluster runs.
+    lock: Locked,
+    /// Where this program lies: an upgrade executes what lies there then.
+    pub(crate) program: PathBuf,
     nursery: Nursery,
     policy: Policy,
     children: BTreeMap<Process, Running>,
@@ -67,11 +75,15 @@ pub(crate) struct Supervisor {
     /// The operator has been told that all is ready.
     told_ready: bool,
     /// What he may try then.
-    hint: String,
+    pub(crate) hint: String,
     /// What each process has said of itself.
     facts: BTreeMap<Process, BTreeMap<String, String>>,
     deaths: VecDeque<DeathInfo>,
     operation: Option<OperationInfo>,
+    /// The program that this one has taken over from, while it may have to be put back.
+    forerunner: Option<File>,
+    /// It is to be put back.
+    is_going_back: bool,
     /// Why the cluster could not start.
     failure: Option<String>,
 }
@@ -79,14 +91,18 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// A supervisor that starts its children when it runs.
     pub(crate) fn new(
+        paths: &Paths,
+        lock: Locked,
         nursery: Nursery,
         policy: Policy,
         requests: Requests,
         signals: SignalFd,
         source: Source,
-        hint: String,
     ) -> Self {
         Self {
+            paths: paths.clone(),
+            lock,
+            program: PathBuf::new(),
             nursery,
             policy,
             children: BTreeMap::new(),
@@ -98,10 +114,12 @@ impl Supervisor {
             source,
             started_us: Clocks::now().mono_us,
             told_ready: false,
-            hint,
+            hint: String::new(),
             facts: BTreeMap::new(),
             deaths: VecDeque::new(),
             operation: None,
+            forerunner: None,
+            is_going_back: false,
             failure: None,
         }
     }
@@ -116,6 +134,9 @@ impl Supervisor {
                 return self.failure.take().map_or(Ok(()), |reason| Err(anyhow::anyhow!(reason)));
             }
             self.note_readiness();
+            if self.is_going_back && self.leaving.is_empty() {
+                self.go_back();
+            }
             self.wait()?;
             self.take_signals()?;
             self.listen_to_children();

@@ -139,6 +139,13 @@ impl Socket {
     }
 }
 
+impl From<OwnedFd> for Socket {
+    /// One end that was kept by its descriptor.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

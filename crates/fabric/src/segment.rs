@@ -92,6 +92,12 @@ impl Segment {
         Ok(Self { fd, read_only })
     }
 
+    /// The segment that these two descriptors are of, as [`Self::writable`] and [`Self::read_only`] gave them.
+    #[must_use]
+    pub fn of(writable: OwnedFd, read_only: OwnedFd) -> Self {
+        Self { fd: writable, read_only }
+    }
+
     /// For its one writer.
     #[must_use]
     pub fn writable(&self) -> BorrowedFd<'_> {

@@ -10,7 +10,9 @@ mod udp;
 
 pub use clock::Clocks;
 pub use pass::{MAX_PASSED, receive, send};
-pub use process::{CHANNEL_FD, Child, Ended, Spawn, cpus, take_channel, watch_children};
+pub use process::{
+    CHANNEL_FD, Child, Ended, Spawn, cpus, hand_on, take_channel, take_inherited, watch_children,
+};
 pub use run_queue::RunQueue;
 pub use say::write_line;
 pub use udp::{Bind, Counts, ReceiveBatch, Received, SendBatch, bind};

@@ -73,6 +73,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_on_is_taken_once() {
+        let (a, _b) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+        let number = std::os::fd::IntoRawFd::into_raw_fd(a);
+        assert!(crate::take_inherited(number).is_err(), "it was made here");
+        // SAFETY: the descriptor was let go of above, and is open.
+        let kept = unsafe { BorrowedFd::borrow_raw(number) };
+        crate::hand_on(kept, true).unwrap();
+        let taken = crate::take_inherited(number).unwrap();
+        assert!(crate::take_inherited(number).is_err(), "taken twice");
+        drop(taken);
+        assert!(crate::take_inherited(number).is_err(), "closed");
+        assert!(crate::take_inherited(1).is_err(), "a standard stream");
+    }
+
+    #[test]
     fn a_message_too_large_is_an_error_and_an_end_is_zero() {
         let (a, b) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();

@@ -142,6 +142,15 @@ fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
 }
 
 impl Child {
+    /// A child of this process that was started before an exec, and has not been waited for.
+    ///
+    /// # Errors
+    /// Those of pidfd_open(2).
+    pub fn known(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid);
+        Ok(Self { pid, pidfd: pidfd_open(pid)? })
+    }
+
     /// Its process ID.
     #[must_use]
     pub fn pid(&self) -> i32 {
@@ -207,22 +216,42 @@ impl std::fmt::Display for Ended {
 /// # Errors
 /// Where the process was not started by a supervisor: [`CHANNEL_FD`] is no socket.
 pub fn take_channel() -> io::Result<OwnedFd> {
-    // SAFETY: fcntl takes two integers and touches no memory of ours.
-    let flags = unsafe { libc::fcntl(CHANNEL_FD, libc::F_GETFD) };
-    // Exec leaves only this descriptor without close-on-exec, so one that has it was made here since.
-    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
-        return Err(io::Error::other("this program is started by `bmctl start`, not by hand"));
-    }
-    // SAFETY: the descriptor is open, came by exec, and the flag set below keeps it from being taken twice.
-    let fd = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
+    let by_hand = |_| io::Error::other("this program is started by `bmctl start`, not by hand");
+    let fd = take_inherited(CHANNEL_FD).map_err(by_hand)?;
     // It was started through a descriptor, so the kernel took the descriptor's number for its name.
     if let Some(name) = std::env::args().next().and_then(|name| CString::new(name).ok()) {
         nix::sys::prctl::set_name(&name)?;
     }
     nix::sys::socket::getsockopt(&fd, nix::sys::socket::sockopt::SockType)
-        .map_err(|_| io::Error::other("this program is started by `bmctl start`, not by hand"))?;
+        .map_err(|errno| by_hand(errno.into()))?;
+    Ok(fd)
+}
+
+/// Takes a descriptor that came by exec, once; it is close-on-exec from then on. Not for standard streams.
+///
+/// # Errors
+/// Where it is not open, or did not come by exec.
+pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes two integers and touches no memory of ours.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    // Exec leaves only descriptors without close-on-exec, so one that has it was made here since.
+    if number < CHANNEL_FD || flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::other(format!("descriptor {number} was not handed on")));
+    }
+    // SAFETY: the descriptor is open, came by exec, and the flag set below keeps it from being taken twice.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
     fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(fd)
+}
+
+/// Whether a descriptor stays open over an exec: [`take_inherited`] takes it then.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn hand_on(fd: BorrowedFd<'_>, is_handed_on: bool) -> io::Result<()> {
+    let flags = if is_handed_on { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    Ok(())
 }
 
 /// The cores that this process may run on, in order.

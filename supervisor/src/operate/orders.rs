@@ -11,6 +11,8 @@ use crate::say;
 
 /// Longer than anything that is ordered takes.
 const DONE_TIMEOUT: Duration = Duration::from_secs(120);
+/// The answer to an upgrade comes when the new program has tried to take over.
+const REHEARSED_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
 /// How processes ended lately.
@@ -59,6 +61,11 @@ pub(crate) fn reload(paths: &Paths) -> Result<()> {
         return Ok(());
     }
     changes.iter().for_each(|change| say::line(&format!("  {change}")));
+    watch(paths)
+}
+
+pub(crate) fn upgrade(paths: &Paths) -> Result<()> {
+    request::<(), _>(paths, &SupervisorRequest::Upgrade, REHEARSED_TIMEOUT)?;
     watch(paths)
 }
 

@@ -97,6 +97,12 @@ impl Member {
         self.deadline = Some(now + START_TIME);
     }
 
+    /// It has been ready for long.
+    pub(super) fn go_on(&mut self, now: Duration) {
+        (self.state, self.runs, self.ready_at) = (State::Ready, true, Some(Duration::ZERO));
+        self.beat_at = now;
+    }
+
     /// One more death before it was stable; and how many there were lately.
     fn early_death(&mut self, now: Duration) -> usize {
         self.early.push_back(now);

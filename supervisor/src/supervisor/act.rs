@@ -200,10 +200,15 @@ impl Supervisor {
         }
     }
 
-    fn finished(&mut self, result: Result<String, String>) {
+    pub(super) fn finished(&mut self, result: Result<String, String>) {
         match &result {
             Ok(text) => say::log(text),
             Err(text) => say::log(&format!("FAILED: {text}")),
+        }
+        // Once those have ended that were put back.
+        self.is_going_back = result.is_err() && self.forerunner.is_some();
+        if !self.is_going_back {
+            self.forerunner = None;
         }
         if let Some(operation) = &mut self.operation {
             operation.result = Some(result);

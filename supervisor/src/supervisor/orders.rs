@@ -4,7 +4,7 @@ use config::Config;
 use control::{OperationInfo, Reply, SupervisorRequest};
 
 use super::Supervisor;
-use crate::children::{Generation, Programs};
+use crate::children::Generation;
 use crate::policy::{Event, Order, Process};
 use crate::{reload, say};
 
@@ -30,6 +30,14 @@ impl Supervisor {
                 }
                 SupervisorRequest::Scale { workers } => asked.answer(self.scale(workers).into()),
                 SupervisorRequest::Reload => asked.answer(self.reload().into()),
+                SupervisorRequest::Upgrade => {
+                    let prepared = self.prepare_upgrade();
+                    let is_prepared = prepared.is_ok();
+                    asked.answer(prepared.into());
+                    if is_prepared {
+                        self.upgrade();
+                    }
+                }
                 _ => asked.answer(Reply::<()>::Error("this supervisor does not know that request".into())),
             }
         }
@@ -85,12 +93,5 @@ impl Supervisor {
             self.nursery.generations.remove(&number);
         }
         begun
-    }
-
-    /// The programs that lie on disk now.
-    #[expect(dead_code, reason = "for the upgrade")]
-    fn programs(&self) -> Result<Programs, String> {
-        let path = std::env::current_exe().map_err(|error| error.to_string())?;
-        Programs::beside(&path).map_err(|error| format!("{error:#}"))
     }
 }
