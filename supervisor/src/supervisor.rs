@@ -344,6 +344,10 @@ impl Supervisor {
                 contexts: count(Counter::Contexts),
                 sessions: count(Counter::Sessions),
                 restarts,
+                shards: self.shards_of(slot),
+                lag: memory.stats.lag().to_vec(),
+                ended: self.ended.get(&slot).cloned(),
+                sandbox: None,
             }
         });
         let workers = workers.collect();
@@ -368,6 +372,11 @@ impl Supervisor {
             listen: stacks.map(|stack| (stack.name.clone(), stack.listen.clone())).collect(),
             metrics: self.facts.get("metrics").cloned(),
         }
+    }
+
+    fn shards_of(&self, slot: u8) -> u16 {
+        let shards = self.nursery.memory.shards.iter().filter(|shard| shard.worker == slot);
+        u16::try_from(shards.count()).unwrap_or(u16::MAX)
     }
 
     fn stacks_of(&self, slot: u8) -> Vec<String> {
