@@ -45,6 +45,7 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Start { workers, config } => start::start(paths, workers, config).map(|()| Exit::Ok),
         Verb::Check { config } => start::check(&config).map(|()| Exit::Ok),
         Verb::Status(args) => operate::status(paths, args.json),
+        Verb::Top => operate::top(paths),
         Verb::Stop => operate::stop(paths).map(|()| Exit::Ok),
         Verb::Events => operate::events(paths).map(|()| Exit::Ok),
         Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),

@@ -3,6 +3,7 @@
 mod devices;
 mod monitor;
 mod radios;
+mod top;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::say;
 pub(crate) use devices::{device, subscribe, unsubscribe};
 pub(crate) use monitor::monitor;
 pub(crate) use radios::{ban, bans, last_heard, unban};
+pub(crate) use top::top;
 
 /// For an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
