@@ -15,6 +15,7 @@ mod simulate;
 mod sockets;
 mod start;
 mod supervisor;
+mod systemd;
 mod wake;
 
 use std::process::ExitCode;

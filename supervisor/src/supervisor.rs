@@ -20,6 +20,7 @@ use crate::children::{Nursery, Running};
 use crate::policy::{Action, EXIT_CONFIG, Event, Policy, Process};
 use crate::requests::Requests;
 use crate::say;
+use crate::systemd::Systemd;
 
 /// Takes over the signals that end a cluster; children start with none blocked.
 pub(crate) fn take_signals() -> Result<SignalFd> {
@@ -48,6 +49,7 @@ pub(crate) struct Supervisor {
     ended: BTreeMap<u8, String>,
     /// Why the cluster could not start.
     failure: Option<String>,
+    systemd: Systemd,
 }
 
 impl Supervisor {
@@ -72,6 +74,7 @@ impl Supervisor {
             facts: BTreeMap::new(),
             ended: BTreeMap::new(),
             failure: None,
+            systemd: Systemd::from_env(),
         })
     }
 
@@ -93,6 +96,10 @@ impl Supervisor {
                 }
             }
             self.note_readiness();
+            if self.systemd.listens() {
+                let status = self.status();
+                self.systemd.note(self.now(), &status);
+            }
             self.wait()?;
             self.take_signals()?;
             self.listen_to_children();
@@ -114,7 +121,8 @@ impl Supervisor {
             fds.push(PollFd::new(child.process.as_fd(), PollFlags::POLLIN));
             fds.extend(child.socket.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
         }
-        let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min();
+        let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout());
+        let due = due.chain(self.systemd.poll_timeout(self.now())).min();
         let timeout = due.map_or(PollTimeout::NONE, |at| {
             let ms = at.saturating_sub(self.now()).as_millis() + 1;
             PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX)

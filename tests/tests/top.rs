@@ -1,6 +1,6 @@
 //! `bmctl top` on a real cluster: in a terminal of its own, which script(1) makes.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
@@ -34,7 +34,7 @@ impl Top {
             .spawn()
             .unwrap();
         let (sender, bytes) = channel();
-        let stdout = script.stdout.take().unwrap();
+        let stdout = BufReader::new(script.stdout.take().unwrap());
         std::thread::spawn(move || {
             stdout.bytes().map_while(Result::ok).try_for_each(|byte| sender.send(byte))
         });
