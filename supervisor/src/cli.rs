@@ -55,6 +55,11 @@ pub(crate) enum Verb {
     },
     /// Show how the cluster is
     Status(Json),
+    /// Show the cluster live: workers, services and calls, asked once a second, until q, Esc or Ctrl-C
+    ///
+    /// The lag is what 99 of 100 rounds of a worker's loop since the last question did not exceed. A cluster that ends is
+    /// waited for.
+    Top,
     /// Stop the cluster: repeaters are told, then everything ends
     Stop,
     /// Show how processes ended lately, and what they said last

@@ -18,6 +18,7 @@ mod simulate;
 mod sockets;
 mod start;
 mod supervisor;
+mod systemd;
 mod wake;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Scale { workers } => operate::scale(paths, workers).map(|()| Exit::Ok),
         Verb::Upgrade => operate::upgrade(paths).map(|()| Exit::Ok),
         Verb::Reload => operate::reload(paths).map(|()| Exit::Ok),
+        Verb::Top => operate::top(paths),
         Verb::Stop => operate::stop(paths).map(|()| Exit::Ok),
         Verb::Events => operate::events(paths).map(|()| Exit::Ok),
         Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),

@@ -4,6 +4,7 @@ mod devices;
 mod monitor;
 mod orders;
 mod radios;
+mod top;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ pub(crate) use devices::{device, subscribe, unsubscribe};
 pub(crate) use monitor::monitor;
 pub(crate) use orders::{drain, panics, reload, restart, scale, upgrade};
 pub(crate) use radios::{ban, bans, last_heard, unban};
+pub(crate) use top::top;
 
 /// For an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -27,6 +27,7 @@ use crate::dirs::Locked;
 use crate::policy::{End, Event, Policy, Process};
 use crate::requests::Requests;
 use crate::say;
+use crate::systemd::Systemd;
 
 /// Exit code after which a start makes no sense: the configuration is wrong (EX_CONFIG).
 const EXIT_CONFIG: i32 = 78;
@@ -86,6 +87,7 @@ pub(crate) struct Supervisor {
     is_going_back: bool,
     /// Why the cluster could not start.
     failure: Option<String>,
+    systemd: Systemd,
 }
 
 impl Supervisor {
@@ -121,6 +123,7 @@ impl Supervisor {
             forerunner: None,
             is_going_back: false,
             failure: None,
+            systemd: Systemd::from_env(),
         }
     }
 
@@ -136,6 +139,10 @@ impl Supervisor {
             self.note_readiness();
             if self.is_going_back && self.leaving.is_empty() {
                 self.go_back();
+            }
+            if self.systemd.listens() {
+                let status = self.status();
+                self.systemd.note(self.now(), &status);
             }
             self.wait()?;
             self.take_signals()?;
@@ -171,7 +178,8 @@ impl Supervisor {
             fds.extend(child.socket.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
             fds.extend(child.output.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
-        let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min();
+        let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout());
+        let due = due.chain(self.systemd.poll_timeout(self.now())).min();
         let timeout = due.map_or(PollTimeout::NONE, |at| {
             let ms = at.saturating_sub(self.now()).as_millis() + 1;
             PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX)

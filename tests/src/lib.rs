@@ -55,6 +55,12 @@ impl Cluster {
     /// Starts `workers` workers with the given lines added to `[stacks.mmdvm]`, and waits until it is ready.
     #[must_use]
     pub fn start(workers: usize, mmdvm: &str) -> Self {
+        Self::start_with(workers, mmdvm, |command| command)
+    }
+
+    /// The same, with the command that starts it changed by `with`.
+    #[must_use]
+    pub fn start_with(workers: usize, mmdvm: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("bmctl.toml");
         let text = format!(
@@ -63,14 +69,10 @@ impl Cluster {
         );
         std::fs::write(&file, text).unwrap();
         std::fs::write(dir.path().join("password"), PASSWORD).unwrap();
-        let mut child = Command::new(bmctl())
-            .args(["start", "--workers", &workers.to_string(), "--config"])
-            .arg(&file)
-            .arg("--runtime-dir")
-            .arg(dir.path().join("run"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(bmctl());
+        command.args(["start", "--workers", &workers.to_string(), "--config"]).arg(&file);
+        command.arg("--runtime-dir").arg(dir.path().join("run")).stdout(Stdio::piped());
+        let mut child = with(&mut command).spawn().unwrap();
         let lines = read_lines(child.stdout.take().unwrap());
         let mut cluster = Self { dir, child, lines, said: Vec::new() };
         while !cluster.said.last().is_some_and(|line| line.starts_with("ready")) {

@@ -132,7 +132,11 @@ mod tests {
             stacks: vec!["mmdvm".to_owned()],
             contexts: 2,
             sessions: 1,
-            restarts: 0,
+            restarts: 1,
+            shards: 64,
+            lag: vec![7, 0, 1],
+            ended: Some("signal SIGKILL".to_owned()),
+            sandbox: None,
         };
         let status = Status {
             state: ClusterState::Degraded,
@@ -150,12 +154,23 @@ mod tests {
         let expected = concat!(
             r#"{"state":"degraded","pid":7,"version":"0.1.0","uptime_s":3,"#,
             r#""workers":[{"slot":0,"node":25011,"pid":null,"state":"draining","cpu":1,"stacks":["mmdvm"],"#,
-            r#""contexts":2,"sessions":1,"restarts":0}],"#,
+            r#""contexts":2,"sessions":1,"restarts":1,"shards":64,"lag":[7,0,1],"ended":"signal SIGKILL","#,
+            r#""sandbox":null}],"#,
             r#""services":{"pid":8,"state":"ready"},"#,
             r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"},"#,
             r#""listen":{"mmdvm":["127.0.0.1:62031"]},"metrics":null}"#
         );
         assert_eq!(json, expected);
         assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status);
+    }
+
+    #[test]
+    fn a_worker_of_an_older_supervisor_is_understood() {
+        let json = concat!(
+            r#"{"slot":0,"node":25011,"pid":9,"state":"ready","cpu":null,"stacks":["mmdvm"],"#,
+            r#""contexts":2,"sessions":1,"restarts":0}"#
+        );
+        let worker: WorkerStatus = serde_json::from_str(json).unwrap();
+        assert_eq!((worker.contexts, worker.shards, worker.lag.len(), worker.ended), (2, 0, 0, None));
     }
 }

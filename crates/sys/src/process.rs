@@ -16,6 +16,9 @@ use nix::unistd::Pid;
 /// The descriptor at which a child finds its socket to the supervisor.
 pub const CHANNEL_FD: RawFd = 3;
 
+/// What a service manager tells the supervisor alone (sd_notify(3)): a child that knew it could speak in its name.
+const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+
 /// What is to be started.
 #[derive(Debug)]
 pub struct Spawn<'a> {
@@ -60,6 +63,7 @@ impl Spawn<'_> {
         command.arg0(self.name);
         command.stdout(self.output.try_clone_to_owned()?);
         command.stderr(self.output.try_clone_to_owned()?);
+        NOT_INHERITED.into_iter().for_each(|name| _ = command.env_remove(name));
         let prepare = move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above: nobody would ever end this child.

@@ -213,5 +213,6 @@ impl Supervisor {
         if let Some(operation) = &mut self.operation {
             operation.result = Some(result);
         }
+        self.systemd.reloaded();
     }
 }

@@ -82,6 +82,7 @@ impl Supervisor {
         let Some((number, generation)) = self.nursery.newest() else { return Ok(changes) };
         let next = Generation { programs: generation.programs.clone(), config: new };
         self.roll(number + 1, next, "reload".to_owned())?;
+        self.systemd.reloading();
         Ok(changes)
     }
 
