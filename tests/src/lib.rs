@@ -61,6 +61,17 @@ impl Cluster {
     /// The same, with the command that starts it changed by `with`.
     #[must_use]
     pub fn start_with(workers: usize, mmdvm: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        Self::start_program(&bmctl(), workers, mmdvm, with)
+    }
+
+    /// The same, of another program.
+    #[must_use]
+    pub fn start_program(
+        program: &Path,
+        workers: usize,
+        mmdvm: &str,
+        with: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("bmctl.toml");
         let text = format!(
@@ -69,7 +80,7 @@ impl Cluster {
         );
         std::fs::write(&file, text).unwrap();
         std::fs::write(dir.path().join("password"), PASSWORD).unwrap();
-        let mut command = Command::new(bmctl());
+        let mut command = Command::new(program);
         command.args(["start", "--workers", &workers.to_string(), "--config"]).arg(&file);
         command.arg("--runtime-dir").arg(dir.path().join("run")).stdout(Stdio::piped());
         let mut child = with(&mut command).spawn().unwrap();
@@ -166,6 +177,29 @@ impl Drop for Cluster {
             assert_eq!(children.into_iter().filter(|&pid| is_running(pid)).count(), 0, "processes left");
         }
     }
+}
+
+/// A directory with copies of the programs, to be replaced there.
+///
+/// # Panics
+/// Where they cannot be copied.
+#[must_use]
+pub fn installed() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["bmctl", "bm-worker", "bm-services"] {
+        install(&bmctl().with_file_name(name), &dir.path().join(name));
+    }
+    dir
+}
+
+/// Puts a copy of a program where another one lies, which whoever runs it keeps.
+///
+/// # Panics
+/// Where it cannot be copied.
+pub fn install(program: &Path, to: &Path) {
+    let new = to.with_extension("new");
+    std::fs::copy(program, &new).unwrap();
+    std::fs::rename(new, to).unwrap();
 }
 
 /// Sends a signal.

@@ -1,0 +1,116 @@
+//! A worker that does what no worker should, when a test orders it: by a datagram, `FAULT` and what, or by a file in the
+//! directory that `BMCTL_TEST_FAULTS` names, at its start. Else it is the worker that it stands for.
+
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Sender};
+
+use runtime::StackFactory;
+use stack::{Datagram, Frame, Input, Now, Output, Slot, Stack, Time};
+
+/// The context whose record kills whoever reads it.
+static POISON: OnceLock<u32> = OnceLock::new();
+/// Begins to print.
+static PRINT: OnceLock<Sender<()>> = OnceLock::new();
+/// What is printed in all.
+const PRINTED: usize = 1 << 30;
+
+struct Faulty(Box<dyn Stack>);
+
+impl Stack for Faulty {
+    fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        match input {
+            Input::Datagram { bytes, .. } if bytes.starts_with(b"FAULT ") => fail(&bytes[6..]),
+            Input::Restore { bytes, .. } => {
+                let id = mmdvm::read_record(bytes).map(|record| record.id);
+                assert!(id.is_none() || id != POISON.get().copied(), "poisoned by a test");
+            }
+            _ => {}
+        }
+        self.0.handle_input(now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        self.0.handle_timeout(now);
+    }
+
+    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram> {
+        self.0.deliver(context, slot, stream, frame)
+    }
+
+    fn warm(&self, context: u16) {
+        self.0.warm(context);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.0.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.0.poll_timeout()
+    }
+
+    fn encode_record(&self, context: u16, out: &mut [u8]) -> Option<usize> {
+        self.0.encode_record(context, out)
+    }
+}
+
+fn fail(how: &[u8]) {
+    match how {
+        b"busy" => run_in_circles(),
+        b"panic" => panic!("ordered by a test"),
+        b"print" => drop(PRINT.get().map(|print| print.send(()))),
+        b"open" => drop(File::open("/etc/passwd")),
+        b"connect" => drop(TcpStream::connect("127.0.0.1:9")),
+        b"ptrace" => drop(nix::sys::ptrace::traceme()),
+        b"exec" => drop(Command::new("/bin/true").spawn()),
+        _ => {}
+    }
+}
+
+#[inline(never)]
+fn run_in_circles() {
+    loop {
+        std::hint::black_box(0);
+    }
+}
+
+fn print_much() {
+    let line = [[b'x'; 99].as_slice(), b"\n"].concat().repeat(100);
+    let mut out = std::io::stdout();
+    for _ in 0..PRINTED / line.len() {
+        if out.write_all(&line).is_err() {
+            return;
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let faults = std::env::var_os("BMCTL_TEST_FAULTS").unwrap_or_default();
+    let fault = |name: &str| Path::new(&faults).join(name);
+    if fault("exit78").exists() {
+        return ExitCode::from(78);
+    }
+    if fault("never-ready").exists() {
+        loop {
+            std::thread::park();
+        }
+    }
+    if let Some(id) = std::fs::read_to_string(fault("poison")).ok().and_then(|id| id.trim().parse().ok()) {
+        let _ = POISON.set(id);
+    }
+    if fault("printer").exists() {
+        let (sender, orders) = mpsc::channel();
+        let _ = PRINT.set(sender);
+        std::thread::spawn(move || orders.iter().for_each(|()| print_much()));
+    }
+    let mmdvm =
+        StackFactory { name: "mmdvm", make: |options| Box::new(Faulty((worker::mmdvm().make)(options))) };
+    runtime::run(&[mmdvm])
+}
