@@ -1,5 +1,6 @@
 //! The worker and its loop: waits, takes in what has come, and sends what has become of it.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -158,9 +159,9 @@ impl Worker {
         }
     }
 
-    /// Runs until told to stop.
-    pub(crate) fn run(&mut self) -> Result<(), Error> {
-        self.begin()?;
+    /// Runs until told to stop. `sandbox` says what holds it in.
+    pub(crate) fn run(&mut self, sandbox: String) -> Result<(), Error> {
+        self.begin([("sandbox".to_owned(), sandbox)].into())?;
         let mut events = [EpollEvent::empty(); EVENTS];
         while !self.stop {
             let count = self.wait(&mut events)?;
@@ -171,11 +172,11 @@ impl Worker {
     }
 
     /// Says that it is there, to siblings and supervisor.
-    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self, facts: BTreeMap<String, String>) -> Result<(), Error> {
         self.bell.retract();
         self.siblings.announce();
         self.siblings.flush(&self.stats, &self.bell);
-        self.socket.send(&Child::Ready { facts: Default::default() }, &[])?;
+        self.socket.send(&Child::Ready { facts }, &[])?;
         Ok(())
     }
 
