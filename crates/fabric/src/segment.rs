@@ -60,7 +60,7 @@ impl Layout {
         u64::from(self.kind) << 32 | u64::from(self.version)
     }
 
-    fn system(&self, source: impl Into<std::io::Error>) -> Error {
+    pub(crate) fn system(&self, source: impl Into<std::io::Error>) -> Error {
         Error::System { name: self.name, source: source.into() }
     }
 }

@@ -212,12 +212,14 @@ impl Stats {
         self.word(LAST_WORDS).store(bytes.len() as u64, Ordering::Release);
     }
 
-    /// From now on a panic of this process leaves its message on the page, where the supervisor finds it.
-    /// Nothing is printed: whoever reads standard error might not, and a process that waits for him is not
-    /// replaced.
-    pub fn keep_panics(self) {
+    /// From now on a panic of this process, or a signal that ends it for a fault of its own, leaves on the page what it
+    /// was and where, for the supervisor to find ([`sys::keep_last_words`]).
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn keep_last_words(self) -> Result<(), Error> {
         self.set_last_words("");
-        std::panic::set_hook(Box::new(move |info| self.set_last_words(&info.to_string())));
+        sys::keep_last_words(move |text| self.set_last_words(text)).map_err(|error| LAYOUT.system(error))
     }
 
     /// Notes how far the ring of the sibling in `slot` was read, for whoever reads on in our place.

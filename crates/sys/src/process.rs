@@ -65,11 +65,7 @@ impl Spawn<'_> {
         command.stderr(self.output.try_clone_to_owned()?);
         NOT_INHERITED.into_iter().for_each(|name| _ = command.env_remove(name));
         let prepare = move || {
-            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-            // The parent may have died before the line above: nobody would ever end this child.
-            if nix::unistd::getppid() != parent {
-                return Err(io::Error::from_raw_os_error(libc::ESRCH));
-            }
+            die_with_parent(parent)?;
             nix::sys::signal::SigSet::empty().thread_set_mask()?;
             // Of a session of its own: Ctrl-C at the terminal is for the supervisor, which ends its children, and
             // the terminal cannot stop one that writes to it.
@@ -97,6 +93,17 @@ impl Spawn<'_> {
             }
         }
     }
+}
+
+/// From now on the kernel kills this process when its parent, which is known to have been `parent`, ends. To be called
+/// again after a change of the user, with which the kernel forgets it.
+///
+/// # Errors
+/// ESRCH where the parent has ended already: nobody would ever end this process.
+pub fn die_with_parent(parent: Pid) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // It may have died before the line above.
+    if nix::unistd::getppid() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
 fn one_cpu(cpu: usize) -> io::Result<CpuSet> {

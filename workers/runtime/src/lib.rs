@@ -50,6 +50,9 @@ pub struct StackFactory {
 
 /// Runs the worker that the supervisor has started this process as, until it is told to end.
 ///
+/// Before it serves it enters the sandbox of a worker ([`sandbox::Profile::Worker`]): what its stacks do from then on has
+/// to be among the calls of [`sandbox::WORKER`]. A stack with needs of its own names them there.
+///
 /// The exit codes are 0 after an ordered end, and 70 (EX_SOFTWARE) where the set-up or the loop failed, with
 /// the reason on standard error.
 #[must_use]
@@ -57,7 +60,10 @@ pub fn run(stacks: &[StackFactory]) -> ExitCode {
     let result = channel::Socket::of_child()
         .map_err(Error::from)
         .and_then(|socket| setup::receive(socket, stacks))
-        .and_then(|mut worker| worker.run());
+        .and_then(|mut worker| {
+            let sandbox = sandbox::enter(sandbox::Profile::Worker).map_err(Error::system("the sandbox"))?;
+            worker.run(sandbox)
+        });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -42,7 +42,7 @@ fn begin(
     fds: Vec<OwnedFd>,
 ) -> Result<Worker, Error> {
     let [bells, wake, services_wake, stats, segment, reports, orders] = channel::descriptors(fds)?;
-    Stats::writer(stats.as_fd())?.keep_panics();
+    Stats::writer(stats.as_fd())?.keep_last_words()?;
     let bell = Bell::open(bells.as_fd(), usize::from(setup.slot))?;
     let siblings = Siblings::new(setup.slot, setup.node, WorkerWriter::open(segment.as_fd())?);
     let services = Services {

@@ -1,5 +1,6 @@
 //! The worker and its loop: waits, takes in what has come, and sends what has become of it.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -180,9 +181,9 @@ impl Worker {
         self.work_on(None);
     }
 
-    /// Runs until told to stop.
-    pub(crate) fn run(&mut self) -> Result<(), Error> {
-        self.begin()?;
+    /// Runs until told to stop. `sandbox` says what holds it in.
+    pub(crate) fn run(&mut self, sandbox: String) -> Result<(), Error> {
+        self.begin([("sandbox".to_owned(), sandbox)].into())?;
         let mut events = [EpollEvent::empty(); EVENTS];
         loop {
             let count = self.wait(&mut events)?;
@@ -194,12 +195,12 @@ impl Worker {
     }
 
     /// Says that it is there, to siblings and supervisor.
-    pub(crate) fn begin(&mut self) -> Result<(), Error> {
+    pub(crate) fn begin(&mut self, facts: BTreeMap<String, String>) -> Result<(), Error> {
         self.bell.retract();
         self.inherit();
         self.siblings.announce();
         self.siblings.flush(&self.stats, &self.bell);
-        self.socket.send(&Child::Ready { facts: Default::default() }, &[])?;
+        self.socket.send(&Child::Ready { facts }, &[])?;
         Ok(())
     }
 

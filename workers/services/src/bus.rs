@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_listener_is_told_what_it_missed() {
-        let bus = Bus::new(vec![25_011, 25_012]);
+        let bus = Bus::new([(0, 25_011), (1, 25_012)].into());
         bus.emit(None, Event::WorkerStarted { pid: 1 });
         let mut listener = bus.listen();
         for pid in 0..5000 {

@@ -92,7 +92,10 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
-    let facts = [("registry", "ready"), ("events", "ready"), ("metrics", &metrics.to_string())];
+    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir };
+    let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
+    let metrics = metrics.to_string();
+    let facts = [("registry", "ready"), ("events", "ready"), ("metrics", &metrics), ("sandbox", &sandbox)];
     let facts = BTreeMap::from(facts.map(|(name, fact)| (name.to_owned(), fact.to_owned())));
     socket.send(&Child::Ready { facts }, &[])?;
     let workers = u16::try_from(shared.borrow().host.slots().len()).unwrap_or(u16::MAX);

@@ -27,7 +27,7 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
         return Err(Error::Orders("the first was not the services' set-up".to_owned()));
     };
     let [bells, wake, stats, requests] = channel::descriptors(fds)?;
-    Stats::writer(stats.as_fd())?.keep_panics();
+    Stats::writer(stats.as_fd())?.keep_last_words()?;
     let mut host = Host::new(&bells, &stats)?;
     loop {
         match socket.wait()? {

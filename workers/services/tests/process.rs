@@ -71,6 +71,7 @@ fn a_login_is_answered_and_evicts_its_old_self_everywhere() {
     let mut cluster = Cluster::new();
     let services = cluster.start();
     assert_eq!((&*services.facts["registry"], &*services.facts["events"]), ("ready", "ready"));
+    assert!(services.facts["sandbox"].ends_with("seccomp"), "{}", services.facts["sandbox"]);
 
     let first = login(ID, 1, config::DEVELOPMENT_PASSWORD);
     cluster.report(1, &ask(first.clone()));

@@ -63,7 +63,7 @@ impl Host {
             (0..workers).map(|slot| member(slot, &bells, services_wake.as_fd(), &places)).collect();
         // A worker keeps its panics to itself; a test tells them.
         let _ = std::panic::take_hook();
-        members.iter_mut().for_each(|member| member.worker.begin().unwrap());
+        members.iter_mut().for_each(|member| member.worker.begin(Default::default()).unwrap());
         let services = Bell::open(bells.writable(), SERVICES).unwrap();
         Self { members, services, events: vec![EpollEvent::empty(); 64] }
     }

@@ -1,0 +1,86 @@
+//! What the services can do in their sandbox, and what they cannot.
+
+#![allow(clippy::unwrap_used, reason = "a failed test is to stop")]
+
+mod support;
+
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::unistd::Uid;
+use sandbox::Profile;
+use support::{inside, say};
+
+/// The directory of the files.
+const DIR: &str = env!("CARGO_TARGET_TMPDIR");
+
+fn services() -> Profile<'static> {
+    Profile::Services { data_dir: Path::new(DIR) }
+}
+
+#[test]
+fn they_keep_their_user_and_lose_its_rights() {
+    let left = inside("they_keep_their_user_and_lose_its_rights", services(), || (), |()| ());
+    left.assert_done();
+    let facts = format!("uid {}, no capabilities, no_new_privs, ", Uid::effective());
+    assert!(left.said.contains(&facts) && left.said.contains(", seccomp"), "{}", left.said);
+}
+
+#[test]
+fn they_keep_files_below_their_directory_alone() {
+    let name = "they_keep_files_below_their_directory_alone";
+    let path = Path::new(DIR).join(name);
+    std::fs::write(&path, "old").unwrap();
+    let left = inside(
+        name,
+        services(),
+        || path.clone(),
+        |path| {
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            file.set_len(8).unwrap();
+            file.write_all_at(b"new", 0).unwrap();
+            file.sync_data().unwrap();
+            let denied = File::open("/etc/passwd").is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
+            say(if denied { "denied" } else { "opened" });
+        },
+    );
+    let kept = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    left.assert_done();
+    assert_eq!(kept, b"new\0\0\0\0\0");
+    let landlock = !left.said.contains("no landlock");
+    assert_eq!(left.said.contains("denied"), landlock, "{}", left.said);
+}
+
+#[test]
+fn they_answer_on_the_sockets_they_have() {
+    let listen = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener, client)
+    };
+    let left = inside("they_answer_on_the_sockets_they_have", services(), listen, |(listener, _client)| {
+        let (stream, _) = listener.accept().unwrap();
+        assert_eq!((&stream).write_vectored(&[IoSlice::new(b"x")]).unwrap(), 1);
+        say("answered");
+    });
+    left.assert_done();
+    assert!(left.said.contains("answered"), "{}", left.said);
+}
+
+#[test]
+fn they_make_no_connection() {
+    let connect = |()| drop(TcpStream::connect("127.0.0.1:9"));
+    inside("they_make_no_connection", services(), || (), connect).assert_refused("socket");
+}
+
+#[test]
+fn they_start_no_program() {
+    let exec = |()| {
+        let _ = nix::unistd::execv(c"/bin/true", &[c"true"]);
+    };
+    inside("they_start_no_program", services(), || (), exec).assert_refused("execve");
+}
