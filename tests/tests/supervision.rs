@@ -2,7 +2,6 @@
 //! found, isolated and told of, while others serve.
 
 use std::path::Path;
-use std::process::Command;
 
 use control::{ClusterState, State, Status};
 use nix::sys::signal::Signal;
@@ -233,7 +232,7 @@ fn a_reload_says_what_changes_costs_no_burst_and_a_wrong_file_changes_nothing() 
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && said.contains("calls.hang_time: 3 -> 5"), "{output:?}");
         assert!(said.ends_with("all processes replaced\n"), "{said}");
-        for wrong in ["[calls]\nhang_time = 500\n", "[stack]\n", "[cluster]\nworkers = 7\n"] {
+        for wrong in ["[calls]\nhang_time = 500\n", "[stack]\n", "[cluster]\nnodes = \"7-9\"\n"] {
             std::fs::write(&file, format!("{before}\n{wrong}")).unwrap();
             let pids = cluster.children();
             let output = cluster.bmctl(&["reload"], "");

@@ -43,6 +43,8 @@ pub const WORKER: &[Call] = calls! {
     SYS_fstat "fstat(3) of glibc 2.39 and later"
     SYS_fcntl ""
     SYS_epoll_ctl "a shard that is given or taken while it runs"
+    #[cfg(target_arch = "x86_64")] SYS_poll "standing still while it is given shards"
+    #[cfg(not(target_arch = "x86_64"))] SYS_ppoll "standing still while it is given shards"
     SYS_close ""
     SYS_pread64 "whether the core is free: asked under load alone"
     // Memory.
