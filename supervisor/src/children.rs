@@ -11,13 +11,15 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow};
 use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
 use config::Config;
-use fabric::Segment;
+use fabric::{Segment, StateWriter};
 use sys::{Child, Spawn};
 
 use crate::estate::{Handed, take};
+use crate::foreign::Foreign;
 use crate::memory::{Memory, Shard};
 use crate::output::Output;
 use crate::policy::Process;
+use crate::say;
 
 /// The programs of workers and services, held open: a restart starts what the cluster was started with, even
 /// if the files have been replaced since.
@@ -44,6 +46,11 @@ impl Programs {
 }
 
 impl Programs {
+    /// That of workers.
+    pub(crate) fn worker(&self) -> BorrowedFd<'_> {
+        self.worker.as_fd()
+    }
+
     /// As they go to the next supervisor: workers', services'.
     pub(crate) fn bequeath<'a>(&'a self, handed: &mut Handed<'a>) -> (RawFd, RawFd) {
         (handed.fd(self.worker.as_fd()), handed.fd(self.services.as_fd()))
@@ -73,10 +80,11 @@ pub(crate) struct Running {
 }
 
 /// What every child is made from.
-#[derive(Debug)]
 pub(crate) struct Nursery {
     pub(crate) generations: BTreeMap<u32, Generation>,
     pub(crate) memory: Memory,
+    /// That of processes of another ABI, which are being replaced.
+    pub(crate) foreign: Option<Foreign>,
     pub(crate) data_dir: PathBuf,
     pub(crate) stacks: Vec<StackSetup>,
     pub(crate) requests: UnixListener,
@@ -188,17 +196,42 @@ impl Nursery {
 
     /// What a process serves, and whom with; then it begins. `owners`: slot of the worker that serves each shard.
     pub(crate) fn hand_over(
-        &self,
+        &mut self,
         socket: &Socket,
         process: Process,
         owners: &[u8],
         workers: &[WorkerInfo],
     ) -> Result<()> {
         match process {
-            Process::Worker(slot) => self.hand_over_to_worker(socket, slot, owners)?,
+            Process::Worker(slot) => {
+                self.import(slot, owners);
+                self.hand_over_to_worker(socket, slot, owners)?;
+            }
             Process::Services => self.hand_over_to_services(socket, owners, workers)?,
         }
         Ok(socket.send(&Parent::Go, &[])?)
+    }
+
+    /// What a worker is to serve comes from memory of another ABI, where it is still there.
+    fn import(&mut self, slot: u8, owners: &[u8]) {
+        let Some(foreign) = &mut self.foreign else { return };
+        let its = (0..).zip(owners).filter(|&(_, &owner)| owner == slot);
+        let its: Vec<u16> = its.map(|(number, _)| number).collect();
+        let Some((shards, export)) = foreign.export(&its) else { return };
+        let memory = &self.memory;
+        let imported = export.and_then(|export| {
+            for &number in &shards {
+                let Some(shard) = memory.shards.get(usize::from(number)) else { continue };
+                export.restore(number, &mut StateWriter::open(shard.state.writable())?);
+            }
+            Ok(())
+        });
+        if let Err(error) = imported {
+            say::log(&format!(
+                "worker {slot}: its shards START EMPTY, and its repeaters have to log in again, since they could not be \
+                 taken over from the build before: {error:#}"
+            ));
+        }
     }
 
     fn hand_over_to_worker(&self, socket: &Socket, slot: u8, owners: &[u8]) -> Result<()> {

@@ -28,6 +28,8 @@ pub(crate) type SegmentFds = (RawFd, RawFd);
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Estate {
     pub(crate) format: u32,
+    /// Of all that is in memory: see [`fabric::ABI`].
+    pub(crate) abi: u32,
     pub(crate) runtime_dir: PathBuf,
     pub(crate) data_dir: PathBuf,
     pub(crate) file: Option<PathBuf>,
@@ -54,7 +56,7 @@ pub(crate) struct Estate {
     pub(crate) forerunner: Option<RawFd>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MemoryEstate {
     pub(crate) epoch: u64,
     pub(crate) bells: SegmentFds,
@@ -64,7 +66,7 @@ pub(crate) struct MemoryEstate {
     pub(crate) shards: Vec<ShardEstate>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WorkerEstate {
     pub(crate) slot: u8,
     pub(crate) node: u32,
@@ -77,7 +79,7 @@ pub(crate) struct WorkerEstate {
     pub(crate) is_used: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ShardEstate {
     pub(crate) stack: String,
     pub(crate) state: SegmentFds,

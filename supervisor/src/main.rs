@@ -7,6 +7,7 @@ mod children;
 mod cli;
 mod dirs;
 mod estate;
+mod foreign;
 mod memory;
 mod operate;
 mod output;

@@ -17,7 +17,7 @@ mod snapshot;
 mod tests;
 mod watch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use config::Placement;
@@ -182,6 +182,8 @@ pub(crate) struct Policy {
     shards: Vec<Shard>,
     /// What new processes are made from.
     generation: u32,
+    /// Those that run a build of another ABI: they can only be replaced.
+    foreign: BTreeSet<Process>,
     handover: Option<Handover>,
     replacement: Option<Replacement>,
     operation: Option<Operation>,
@@ -220,6 +222,7 @@ impl Policy {
             stacks: Vec::new(),
             shards: Vec::new(),
             generation: 0,
+            foreign: BTreeSet::new(),
             handover: None,
             replacement: None,
             operation: None,
@@ -256,6 +259,17 @@ impl Policy {
     pub(crate) fn is_ending(&self, process: Process) -> bool {
         let is_told = self.members.get(&process).is_some_and(|member| member.is_told);
         self.stopping || is_told || self.replacement.as_ref().is_some_and(|it| it.is_leaving(process))
+    }
+
+    /// All that run now are of a build of another ABI.
+    pub(crate) fn all_are_foreign(&mut self) {
+        self.foreign =
+            self.members.iter().filter(|(_, member)| member.runs).map(|(&process, _)| process).collect();
+    }
+
+    /// It is of a build of another ABI.
+    pub(crate) fn is_foreign(&self, process: Process) -> bool {
+        self.foreign.contains(&process)
     }
 
     /// Slots of the workers that there are.

@@ -57,6 +57,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let programs = Programs::beside(&program)?;
     let nursery = Nursery {
         memory: Memory::create(shards)?,
+        foreign: None,
         generations: BTreeMap::from([(0, Generation { programs: Rc::new(programs), config })]),
         data_dir,
         stacks,

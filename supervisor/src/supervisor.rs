@@ -258,7 +258,12 @@ impl Supervisor {
             }
             (Child::Adopted, Process::Worker(slot)) => self.handle(Event::Adopted(slot)),
             (
-                Child::Stopped | Child::Prepared | Child::Paused | Child::Released { .. } | Child::Adopted,
+                Child::Exported
+                | Child::Stopped
+                | Child::Prepared
+                | Child::Paused
+                | Child::Released { .. }
+                | Child::Adopted,
                 _,
             ) => {}
         }
@@ -326,6 +331,9 @@ impl Supervisor {
 
     /// What a process has left on its page: its last words, and what it was working on.
     fn testament(&self, process: Process) -> (Option<String>, Option<Work>) {
+        if self.policy.is_foreign(process) {
+            return (None, None);
+        }
         let memory = &self.nursery.memory;
         let stats = match process {
             Process::Worker(slot) => memory.workers.get(&slot).map(|worker| &worker.stats),
@@ -340,7 +348,12 @@ impl Supervisor {
         let all = workers.chain([(Process::Services, &memory.services_stats)]);
         let beats: Vec<_> = all.map(|(process, stats)| (process, stats.get(Counter::Heartbeat))).collect();
         let now = self.now();
-        beats.into_iter().for_each(|(process, beat)| self.policy.handle(now, Event::Beat(process, beat)));
+        for (process, beat) in beats {
+            // Of another ABI its page tells nothing, for the moment that it has left.
+            let is_foreign = self.policy.is_foreign(process);
+            let beat = if is_foreign { u64::try_from(now.as_micros()).unwrap_or(0) } else { beat };
+            self.policy.handle(now, Event::Beat(process, beat));
+        }
     }
 
     /// The siblings of a worker that is there, or there again, get its segment, once its interest is in it: until then they
@@ -352,7 +365,8 @@ impl Supervisor {
             return;
         }
         let mut deaf = Vec::new();
-        for (&other, child) in self.children.iter().filter(|&(&other, _)| is_sibling(other, slot)) {
+        let is_known = |other| is_sibling(other, slot) && !self.policy.is_foreign(other);
+        for (&other, child) in self.children.iter().filter(|&(&other, _)| is_known(other)) {
             if child.socket.as_ref().is_some_and(|socket| self.nursery.introduce(socket, slot).is_err()) {
                 deaf.push(other);
             }
@@ -363,6 +377,11 @@ impl Supervisor {
     /// Whoever was told to end need not hear any more.
     fn send(&mut self, process: Process, message: &Parent) {
         if self.policy.is_ending(process) && !matches!(message, Parent::Stop | Parent::Leave) {
+            return;
+        }
+        // What all builds understand.
+        let is_plain = matches!(message, Parent::Pause | Parent::Go | Parent::Leave | Parent::Stop);
+        if self.policy.is_foreign(process) && !is_plain {
             return;
         }
         let socket = self.children.get(&process).and_then(|child| child.socket.as_ref());

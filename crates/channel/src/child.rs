@@ -85,6 +85,9 @@ pub struct WorkerInfo {
 }
 
 /// From the supervisor to a child.
+///
+/// [`Parent::Pause`], [`Parent::Go`], [`Parent::Relay`], [`Parent::Export`], [`Parent::Leave`], [`Parent::Stop`] and all of
+/// [`Child`] keep their form for ever: a supervisor of one build says them to children of another.
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Parent {
     /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
@@ -156,6 +159,20 @@ pub enum Parent {
         /// Whither.
         to: u8,
     },
+    /// To a worker: another worker that runs a build of another ABI. Bursts go to and fro over the descriptor, a Unix
+    /// socket that keeps messages apart, in the form of `switch::Forward::to_relayed`. At its end the other is gone.
+    Relay {
+        /// Its slot.
+        slot: u8,
+        /// Its node ID.
+        node: u32,
+    },
+    /// To a process that does nothing else: write down what these shards hold, for a build of another ABI, and end.
+    /// Descriptors: a file to write a `fabric::Export` to, then the state segment of each shard (read-only).
+    Export {
+        /// Their numbers.
+        shards: Vec<u16>,
+    },
     /// Stop at once and end: another process goes on with all that this one has.
     Leave,
     /// End in order.
@@ -183,6 +200,8 @@ pub enum Child {
     Adopted,
     /// It does nothing any more, and ends.
     Left,
+    /// What was to be written down for another build is.
+    Exported,
     /// It cannot serve, for a reason that starting it again does not change.
     Failed {
         /// Why, with what to do.
@@ -190,4 +209,28 @@ pub enum Child {
     },
     /// It has ended its work and exits now.
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_build_says_to_another_keeps_its_form() {
+        let parent = |message: &Parent| serde_json::to_string(message).unwrap();
+        assert_eq!(parent(&Parent::Pause), r#""Pause""#);
+        assert_eq!(parent(&Parent::Go), r#""Go""#);
+        assert_eq!(parent(&Parent::Leave), r#""Leave""#);
+        assert_eq!(parent(&Parent::Stop), r#""Stop""#);
+        assert_eq!(parent(&Parent::Relay { slot: 1, node: 2 }), r#"{"Relay":{"slot":1,"node":2}}"#);
+        assert_eq!(parent(&Parent::Export { shards: vec![3, 4] }), r#"{"Export":{"shards":[3,4]}}"#);
+        let child = |message: &Child| serde_json::to_string(message).unwrap();
+        assert_eq!(child(&Child::Ready { facts: BTreeMap::new() }), r#"{"Ready":{"facts":{}}}"#);
+        assert_eq!(child(&Child::Failed { reason: "x".into() }), r#"{"Failed":{"reason":"x"}}"#);
+        let plain = [Child::Prepared, Child::Paused, Child::Left, Child::Exported, Child::Stopped];
+        assert_eq!(
+            plain.map(|message| child(&message)).join(" "),
+            r#""Prepared" "Paused" "Left" "Exported" "Stopped""#
+        );
+    }
 }

@@ -22,6 +22,8 @@ mod sync;
 #[cfg(not(loom))]
 mod bell;
 #[cfg(not(loom))]
+mod export;
+#[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
 mod segment;
@@ -45,8 +47,9 @@ pub use ring::{FRAME_LEN, Read, RingReader, RingWriter, SLOTS};
 #[cfg(not(loom))]
 pub use {
     bell::{Bell, BellSegment, MAX_PROCESSES, SERVICES, Wake},
+    export::Export,
     queue::{QueueReader, QueueSegment, QueueWriter},
-    segment::{Error, Segment},
+    segment::{ABI, Error, Segment},
     state::{Cell, StateReader, StateSegment, StateWriter, Stored},
     stats::{Counter, LAG_BUCKETS_US, Stats, StatsSegment, Work},
     worker::{WorkerReader, WorkerSegment, WorkerWriter},

@@ -11,10 +11,16 @@ use nix::unistd::ftruncate;
 
 use crate::sync::{AtomicU64, Ordering, acquire};
 
+/// Number of all that the processes of one host share: the layouts of segments here, and what supervisor and children say
+/// to each other. Processes of builds with different numbers share nothing but sockets: what one of them has goes to the
+/// other by [`crate::Export`].
+pub const ABI: u32 = if cfg!(other_abi) { 2 } else { 1 };
+
 /// First word of each segment.
 const MAGIC: u64 = u64::from_le_bytes(*b"bmctl-sm");
 /// Words of the header: magic, kind and version, epoch, and room to keep the body line-aligned.
-const HEADER_WORDS: usize = 8;
+/// The build for tests of two builds beside each other has other ones.
+const HEADER_WORDS: usize = if cfg!(other_abi) { 16 } else { 8 };
 
 /// Words are read from read-only mappings, for which only relaxed loads of native words are sure to work.
 const _: () = assert!(usize::BITS == 64);
@@ -57,7 +63,7 @@ impl Layout {
     }
 
     fn tag(&self) -> u64 {
-        u64::from(self.kind) << 32 | u64::from(self.version)
+        u64::from(self.kind) << 48 | u64::from(ABI) << 16 | u64::from(self.version)
     }
 
     pub(crate) fn system(&self, source: impl Into<std::io::Error>) -> Error {

@@ -111,13 +111,18 @@ pub struct WorkerReader {
 
 impl WorkerReader {
     /// Maps a sibling's segment. Reading goes on at `place`, an epoch and a position, where that is of this
-    /// incarnation; else it begins with the first frame of its ring.
+    /// incarnation; it begins with the first frame of its ring where that is of another, and with the next one where there
+    /// is none: (0, 0).
     ///
     /// # Errors
     /// A foreign segment, or what the kernel refuses.
     pub fn open(fd: BorrowedFd<'_>, place: (u64, u64)) -> Result<Self, Error> {
         let (map, epoch) = Map::open(fd, LAYOUT, false)?;
-        let next = if place.0 == epoch { place.1 } else { 0 };
+        let next = match place {
+            (0, _) => acquire(&map.body(HEAD, 1)[0]),
+            (before, next) if before == epoch => next,
+            _ => 0,
+        };
         Ok(Self { map, epoch, ring: RingReader::at(next) })
     }
 

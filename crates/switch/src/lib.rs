@@ -36,7 +36,7 @@ pub use record::{Dynamic, Record, Running, read_record};
 pub use session::SessionId;
 pub use settings::Settings;
 pub use switch::Switch;
-pub use wire::{FORWARD_LEN, Forward};
+pub use wire::{FORWARD_LEN, Forward, RELAYED_LEN};
 
 use std::time::Duration;
 

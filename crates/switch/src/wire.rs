@@ -94,6 +94,64 @@ impl Forward {
     }
 }
 
+/// Bytes of a burst on its way to a worker of another build.
+pub const RELAYED_LEN: usize = 66;
+/// "bmR", and the version of this form.
+const RELAYED: [u8; 4] = *b"bmR\x01";
+
+impl Forward {
+    /// As a datagram for a worker of another build, with whom nothing but this form is shared; `node` is where the session
+    /// began. Little-endian: header (4 bytes), key (8), node (4), number (2), slot (1), service options (1), source (4),
+    /// destination (4), 1 for a private call (1), 0x20 and data type or number of the voice burst (1), sequence (1), BER (1),
+    /// RSSI (1), burst (33).
+    #[must_use]
+    pub fn to_relayed(&self, node: u32) -> [u8; RELAYED_LEN] {
+        let frame = &self.frame;
+        let kind = match frame.kind {
+            BurstKind::Voice(index) => index & 7,
+            BurstKind::Data(data_type) => FLAG_DATA | data_type.bits(),
+        };
+        let is_private = u8::from(frame.call == CallType::Private);
+        let mut out = [0; RELAYED_LEN];
+        out[..4].copy_from_slice(&RELAYED);
+        out[4..12].copy_from_slice(&self.key.to_le_bytes());
+        out[12..16].copy_from_slice(&node.to_le_bytes());
+        out[16..18].copy_from_slice(&self.index.to_le_bytes());
+        out[18..20].copy_from_slice(&[self.slot.number(), self.options]);
+        out[20..24].copy_from_slice(&frame.source.to_le_bytes());
+        out[24..28].copy_from_slice(&frame.destination.to_le_bytes());
+        out[28..33].copy_from_slice(&[is_private, kind, frame.sequence, frame.ber, frame.rssi]);
+        out[33..].copy_from_slice(&frame.burst);
+        out
+    }
+
+    /// The burst and the node where its session began; `None` for what is of another form.
+    #[must_use]
+    pub fn from_relayed(bytes: &[u8]) -> Option<(Self, u32)> {
+        let bytes: &[u8; RELAYED_LEN] = bytes.try_into().ok()?;
+        let (header, rest) = bytes.split_first_chunk::<4>()?;
+        let (key, rest) = rest.split_first_chunk::<8>()?;
+        let (node, rest) = rest.split_first_chunk::<4>()?;
+        let (&[i0, i1, slot, options], rest) = rest.split_first_chunk::<4>()?;
+        let (source, rest) = rest.split_first_chunk::<4>()?;
+        let (destination, rest) = rest.split_first_chunk::<4>()?;
+        let (&[private, kind, sequence, ber, rssi], rest) = rest.split_first_chunk::<5>()?;
+        let burst = *rest.first_chunk::<BURST_LEN>()?;
+        let kind = match kind & FLAG_DATA {
+            0 if kind > 5 => return None,
+            0 => BurstKind::Voice(kind),
+            _ => BurstKind::Data(DataType::from_bits(kind)),
+        };
+        let call = if private == 0 { CallType::Group } else { CallType::Private };
+        let [source, destination] = [source, destination].map(|id| u32::from_le_bytes(*id) & 0xFF_FFFF);
+        let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
+        let slot = if slot == 1 { Slot::One } else { Slot::Two };
+        let (key, index) = (u64::from_le_bytes(*key), u16::from_le_bytes([i0, i1]));
+        let forward = Self { key, index, slot, options, frame };
+        (*header == RELAYED).then_some((forward, u32::from_le_bytes(*node)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +171,7 @@ mod tests {
             let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
             let forward = Forward { key, index, slot, options: fill, frame };
             prop_assert_eq!(Forward::decode(&forward.encode(fill)), Some((forward, fill)));
+            prop_assert_eq!(Forward::from_relayed(&forward.to_relayed(25_011)), Some((forward, 25_011)));
         }
 
         #[test]
@@ -121,6 +180,7 @@ mod tests {
             whole[..32].copy_from_slice(&bytes);
             whole[32..].copy_from_slice(&more);
             let _ = Forward::decode(&whole);
+            let _ = Forward::from_relayed(&[RELAYED.as_slice(), &whole, &bytes[..6]].concat());
         }
     }
 }

@@ -28,7 +28,8 @@ pub(super) struct Handover {
 impl Policy {
     /// Begins the next handover that is wanted and possible.
     pub(super) fn begin_handover(&mut self, now: Duration) -> bool {
-        if !self.was_ready {
+        // Builds of two ABIs do not understand each other's memory.
+        if !self.was_ready || !self.foreign.is_empty() {
             return false;
         }
         let Some((from, to)) = self.next_handover(now) else { return false };
@@ -59,6 +60,7 @@ impl Policy {
     }
 
     pub(super) fn paused(&mut self, now: Duration, slot: u8) {
+        self.is_quiet(now, slot);
         let from_runs = |from| self.members.get(&Process::Worker(from)).is_some_and(|member| member.runs);
         let Some(handover) =
             self.handover.as_mut().filter(|handover| handover.to == slot && handover.stage == Stage::Pausing)

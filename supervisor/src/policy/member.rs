@@ -153,6 +153,7 @@ impl Policy {
         let (is_told, is_condemned) = (member.is_told, member.is_condemned);
         let was_stable = member.ready_at.is_some_and(|at| now >= at + STABLE);
         (member.runs, member.deadline, member.is_stalled) = (false, None, false);
+        self.foreign.remove(&process);
         if self.stopping {
             member.state = State::Stopped;
             return self.go_on_stopping(now);

@@ -64,6 +64,10 @@ impl Policy {
             Order::Scale(count) => self.scale(now, count),
             Order::Roll { generation } => {
                 self.generation = generation;
+                if !self.foreign.is_empty() {
+                    // Nothing can be started any more that understands the memory of before.
+                    self.members.values_mut().for_each(|member| member.generation = generation);
+                }
                 // Services last: they are told of workers, and not the other way round.
                 queue.extend(self.members.keys().map(|&process| (process, generation)));
             }
@@ -150,6 +154,7 @@ impl Policy {
             return self.replace_or_start(now, process, generation);
         }
         let (order, before) = (operation.order.clone(), operation.before);
+        let done_nothing = operation.done.is_empty();
         let (failure, left_over) = (operation.failure.clone(), operation.left_over.clone());
         let is_done = match order {
             Order::Restart(process) => match self.state(process).0 {
@@ -172,13 +177,15 @@ impl Policy {
             }),
             Order::Roll { generation } => {
                 let all_back = self.members.values().all(|member| member.state() != State::Starting);
-                let settled = if failure.is_some() { before } else { generation };
+                // With some of two builds, new processes are of the new one.
+                let is_back = failure.is_some() && (self.foreign.is_empty() || done_nothing);
                 all_back.then(|| {
-                    self.settle(settled);
-                    failure.map_or_else(
-                        || Ok("all processes replaced".to_owned()),
-                        |why| Err(undone(&why, &left_over)),
-                    )
+                    self.settle(if is_back { before } else { generation });
+                    match failure {
+                        None => Ok("all processes replaced".to_owned()),
+                        Some(why) if is_back => Err(undone(&why, &left_over)),
+                        Some(why) => Err(format!("{why}; all others are of the new build")),
+                    }
                 })
             }
         };
@@ -240,6 +247,11 @@ impl Policy {
         self.actions.push_back(Action::Progress(why.clone()));
         let Some(operation) = &mut self.operation else { return };
         match operation.order {
+            // What has gone to another build does not come back.
+            Order::Roll { .. } if !operation.done.is_empty() && !self.foreign.is_empty() => {
+                operation.failure.get_or_insert(why);
+                operation.left_over.push(process);
+            }
             Order::Roll { .. } if operation.failure.is_none() => {
                 operation.failure = Some(why);
                 operation.queue = operation.done.drain(..).rev().collect();

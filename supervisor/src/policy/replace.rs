@@ -2,6 +2,7 @@
 //! takes all that it had. Whatever goes wrong, somebody serves: before the old one has left, that one; after it, one of
 //! the old generation.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Action, LEAVE_TIME, Policy, Process, START_TIME};
@@ -10,6 +11,8 @@ use super::{Action, LEAVE_TIME, Policy, Process, START_TIME};
 enum Stage {
     /// The new one is set up.
     Preparing,
+    /// The old one is of another build, and all others stand still so that nothing is said while it leaves.
+    Quieting,
     /// The old one leaves.
     Leaving,
     /// The new one takes over.
@@ -23,6 +26,9 @@ pub(super) struct Replacement {
     /// Of the one that is replaced.
     before: u32,
     stage: Stage,
+    /// Who stands still for it, and who still has to.
+    quiet: BTreeSet<u8>,
+    awaited: BTreeSet<u8>,
     /// `None` while the deadline is the process's own.
     pub(super) deadline: Option<Duration>,
 }
@@ -38,8 +44,15 @@ impl Policy {
     pub(super) fn begin_replacing(&mut self, now: Duration, process: Process, generation: u32) {
         let Some(member) = self.members.get(&process) else { return };
         let (before, deadline) = (member.generation, Some(now + START_TIME));
-        self.replacement =
-            Some(Replacement { process, generation, before, stage: Stage::Preparing, deadline });
+        self.replacement = Some(Replacement {
+            process,
+            generation,
+            before,
+            stage: Stage::Preparing,
+            quiet: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            deadline,
+        });
         self.actions.push_back(Action::StartStandby { process, generation });
     }
 
@@ -48,13 +61,54 @@ impl Policy {
     }
 
     pub(super) fn prepared(&mut self, now: Duration, process: Process) {
-        let Some(replacement) = self.replacement_of(process, Stage::Preparing) else { return };
+        if self.replacement_of(process, Stage::Preparing).is_none() {
+            return;
+        }
+        let is_foreign_worker = self.foreign.contains(&process) && process != Process::Services;
+        let others: BTreeSet<u8> = match is_foreign_worker {
+            true => self.ready_slots().filter(|&slot| Process::Worker(slot) != process).collect(),
+            false => BTreeSet::new(),
+        };
+        let Some(replacement) = &mut self.replacement else { return };
+        (replacement.stage, replacement.deadline) = (Stage::Quieting, Some(now + LEAVE_TIME));
+        (replacement.quiet, replacement.awaited) = (others.clone(), others.clone());
+        self.actions.extend(others.iter().map(|&slot| Action::Pause(slot)));
+        if others.is_empty() {
+            self.begin_leaving(now, process);
+        }
+    }
+
+    fn ready_slots(&self) -> impl Iterator<Item = u8> + '_ {
+        self.slots()
+            .filter(|&slot| self.members.get(&Process::Worker(slot)).is_some_and(|member| member.is_ready()))
+    }
+
+    /// A worker stands still.
+    pub(super) fn is_quiet(&mut self, now: Duration, slot: u8) {
+        let Some(replacement) = self.replacement.as_mut().filter(|it| it.stage == Stage::Quieting) else {
+            return;
+        };
+        if replacement.awaited.remove(&slot) && replacement.awaited.is_empty() {
+            let process = replacement.process;
+            self.begin_leaving(now, process);
+        }
+    }
+
+    fn begin_leaving(&mut self, now: Duration, process: Process) {
+        let Some(replacement) = self.replacement_of(process, Stage::Quieting) else { return };
         (replacement.stage, replacement.deadline) = (Stage::Leaving, Some(now + LEAVE_TIME));
         if self.members.get(&process).is_some_and(|member| member.runs) {
             self.actions.push_back(Action::Leave(process));
         } else {
             self.promote(now, process);
         }
+    }
+
+    /// Whoever stands still for a replacement goes on.
+    fn resume_all(&mut self) {
+        let Some(replacement) = &mut self.replacement else { return };
+        let quiet = std::mem::take(&mut replacement.quiet);
+        self.actions.extend(quiet.into_iter().map(Action::Resume));
     }
 
     pub(super) fn left(&mut self, now: Duration, process: Process) {
@@ -70,7 +124,9 @@ impl Policy {
             member.generation = replacement.generation;
             member.begin(now);
         }
+        self.foreign.remove(&process);
         self.actions.push_back(Action::Promote(process));
+        self.resume_all();
     }
 
     /// A process is ready: if it has taken the place of another, that is done.
@@ -89,7 +145,7 @@ impl Policy {
         };
         match replacement.stage {
             // It has not waited for the new one, which takes its place as soon as it can.
-            Stage::Preparing => {}
+            Stage::Preparing | Stage::Quieting => {}
             Stage::Leaving => self.promote(now, process),
             Stage::Starting => {
                 let before = replacement.before;
@@ -105,8 +161,9 @@ impl Policy {
     }
 
     pub(super) fn standby_ended(&mut self, now: Duration, process: Process) {
-        let is_it = |it: &mut Replacement| it.process == process && it.stage != Stage::Starting;
-        if self.replacement.take_if(is_it).is_some() {
+        if self.replacement.as_ref().is_some_and(|it| it.process == process && it.stage != Stage::Starting) {
+            self.resume_all();
+            self.replacement = None;
             self.give_up_replacing(now, process, "the new one ended before it was set up");
         }
     }
@@ -117,13 +174,18 @@ impl Policy {
             return;
         }
         let process = replacement.process;
-        if replacement.stage == Stage::Leaving {
-            replacement.deadline = None;
-            self.actions.push_back(Action::Kill(process, "does not leave its place"));
-        } else {
-            self.replacement = None;
-            self.actions.push_back(Action::Discard(process));
-            self.give_up_replacing(now, process, "the new one was not set up in time");
+        match replacement.stage {
+            Stage::Leaving => {
+                replacement.deadline = None;
+                self.actions.push_back(Action::Kill(process, "does not leave its place"));
+            }
+            // Who does not stand still may say something twice, or miss it.
+            Stage::Quieting => self.begin_leaving(now, process),
+            Stage::Preparing | Stage::Starting => {
+                self.replacement = None;
+                self.actions.push_back(Action::Discard(process));
+                self.give_up_replacing(now, process, "the new one was not set up in time");
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! Does what the policy says.
 
-use channel::Parent;
+use std::os::fd::AsFd;
+
+use channel::{Parent, Socket};
 use nix::sys::signal::Signal;
 
 use super::{Supervisor, is_sibling};
@@ -54,6 +56,9 @@ impl Supervisor {
                 Action::Finished(result) => self.finished(result),
                 Action::Settled(generation) => {
                     self.nursery.generations.retain(|&number, _| number == generation);
+                    if !self.policy.slots().any(|slot| self.policy.is_foreign(Process::Worker(slot))) {
+                        self.nursery.foreign = None;
+                    }
                 }
                 Action::Fail(process) => {
                     self.failure.get_or_insert_with(|| format!("{process} cannot be started: see above"));
@@ -73,6 +78,7 @@ impl Supervisor {
         match added.and_then(|()| self.nursery.start(process, generation, &owners, &infos)) {
             Ok(running) => {
                 self.children.insert(process, running);
+                self.relay(process);
                 self.forget_quarantined(process);
             }
             Err(error) => {
@@ -94,7 +100,7 @@ impl Supervisor {
         let nodes = generation.config.nodes_for(u16::from(slot) + 1)?;
         let node = nodes.get(usize::from(slot)).copied().unwrap_or_default();
         self.nursery.memory.add_worker(slot, node)?;
-        if let Some(socket) = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref()) {
+        if let Some(socket) = self.services() {
             let _ = self.nursery.show_worker(socket, slot);
         }
         Ok(())
@@ -133,6 +139,9 @@ impl Supervisor {
         if let Process::Worker(slot) = process {
             self.nursery.memory.promote(slot);
         }
+        if let (Process::Worker(slot), Some(socket)) = (process, &child.socket) {
+            self.relay_to(slot, socket);
+        }
         let owners: Vec<u8> = self.policy.owners().collect();
         let infos = self.worker_infos();
         let given = match &child.socket {
@@ -147,6 +156,31 @@ impl Supervisor {
         }
         self.forget_quarantined(process);
         self.tell_services(process);
+    }
+
+    fn relay(&mut self, process: Process) {
+        let socket = self.children.get(&process).and_then(|child| child.socket.as_ref());
+        if let (Process::Worker(slot), Some(socket)) = (process, socket) {
+            self.relay_to(slot, socket);
+        }
+    }
+
+    /// A worker of our build and those of another one hear each other through a socket.
+    fn relay_to(&self, slot: u8, socket: &Socket) {
+        let node = |slot| self.nursery.memory.workers.get(&slot).map_or(0, |worker| worker.node);
+        for (&other, child) in self.children.iter().filter(|&(&other, _)| self.policy.is_foreign(other)) {
+            let (Process::Worker(other), Some(theirs)) = (other, &child.socket) else { continue };
+            if other == slot {
+                continue;
+            }
+            let linked = Socket::pair().and_then(|(here, there)| {
+                socket.send(&Parent::Relay { slot: other, node: node(other) }, &[here.as_fd()])?;
+                theirs.send(&Parent::Relay { slot, node: node(slot) }, &[there.as_fd()])
+            });
+            if let Err(error) = linked {
+                say::log(&format!("workers {slot} and {other} do not hear each other: {error}"));
+            }
+        }
     }
 
     fn adopt(&mut self, from: u8, to: u8, shards: &[u16], was_alive: bool) {
@@ -190,8 +224,7 @@ impl Supervisor {
     /// Tells the services which shards a worker serves.
     fn show_shards(&self, process: Process) {
         let Process::Worker(slot) = process else { return };
-        let services = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref());
-        let Some(socket) = services else { return };
+        let Some(socket) = self.services() else { return };
         for number in self.policy.shards_of(slot) {
             if let Some(shard) = self.nursery.memory.shards.get(usize::from(number)) {
                 // Services that do not read are told everything when they start again.

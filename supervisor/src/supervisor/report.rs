@@ -1,6 +1,6 @@
 //! What the supervisor says of the cluster: to operators, and to the services.
 
-use channel::{Parent, WorkerInfo};
+use channel::{Parent, Socket, WorkerInfo};
 use control::{ClusterState, ServicesStatus, Status, StoreStatus, WorkerStatus};
 use fabric::Counter;
 
@@ -11,11 +11,16 @@ impl Supervisor {
     pub(super) fn tell_services(&mut self, about: Process) {
         let Process::Worker(slot) = about else { return };
         let info = self.worker_info(slot);
-        let services = self.children.get(&Process::Services).and_then(|child| child.socket.as_ref());
-        if let Some(socket) = services {
+        if let Some(socket) = self.services() {
             // Services that do not read lose an event: they are told everything when they start again.
             let _ = socket.send(&Parent::WorkerInfo(info), &[]);
         }
+    }
+
+    /// The line to the services, where they are there and understand us.
+    pub(super) fn services(&self) -> Option<&Socket> {
+        let services = self.children.get(&Process::Services)?;
+        services.socket.as_ref().filter(|_| !self.policy.is_foreign(Process::Services))
     }
 
     pub(super) fn worker_infos(&self) -> Vec<WorkerInfo> {

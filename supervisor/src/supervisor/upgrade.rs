@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use channel::Socket;
 use control::{OperationInfo, Paths};
+use fabric::ABI;
 use nix::sys::signalfd::SignalFd;
 use sys::{Child, Clocks};
 
 use super::{Source, Supervisor};
 use crate::children::{Generation, Nursery, Programs, Running};
 use crate::estate::{ChildEstate, Estate, FORMAT, GenerationEstate, Handed, arguments, take};
+use crate::foreign::Foreign;
 use crate::memory::Memory;
 use crate::output::Output;
 use crate::policy::{Order, Policy};
@@ -32,6 +34,9 @@ impl Supervisor {
     /// Whether an upgrade can begin: the program on disk can take over, and the cluster is at rest. What is told of it
     /// from now on is an operation.
     pub(super) fn prepare_upgrade(&mut self) -> Result<(), String> {
+        if self.nursery.foreign.is_some() {
+            return Err("some processes are of the build before still: `bmctl restart` them first".to_owned());
+        }
         let program = self.program.clone();
         let told = |error: anyhow::Error| format!("{error:#}; all is as it was before");
         Programs::beside(&program).map_err(told)?;
@@ -107,8 +112,17 @@ impl Supervisor {
             output: child.output.fd().map(|output| handed.fd(output)),
         });
         let children = children.collect();
+        let memory = match &nursery.foreign {
+            Some(foreign) => {
+                let sockets = nursery.memory.shards.iter().flat_map(|shard| &shard.sockets);
+                sockets.for_each(|socket| _ = handed.fd(socket.as_fd()));
+                foreign.bequeath(handed)
+            }
+            None => nursery.memory.bequeath(handed),
+        };
         Ok(Estate {
             format: FORMAT,
+            abi: nursery.foreign.as_ref().map_or(ABI, |foreign| foreign.abi),
             runtime_dir: self.paths.dir().to_owned(),
             data_dir: nursery.data_dir.clone(),
             file: self.source.file.clone(),
@@ -122,7 +136,7 @@ impl Supervisor {
             salt_key: nursery.salt_key,
             wake_us: nursery.wake_us,
             stacks: nursery.stacks.clone(),
-            memory: nursery.memory.bequeath(handed),
+            memory,
             generations,
             children,
             facts: self.facts.iter().map(|(&process, facts)| (process, facts.clone())).collect(),
@@ -151,9 +165,21 @@ impl Supervisor {
             };
             children.insert(child.process, running);
         }
+        let (memory, foreign) = if estate.abi == ABI {
+            (Memory::inherit(estate.memory)?, None)
+        } else {
+            let programs =
+                generations.values().next_back().map(|generation: &Generation| generation.programs.clone());
+            let programs = programs.ok_or_else(|| anyhow!("the forerunner has no programs"))?;
+            let (foreign, shards) = Foreign::inherit(estate.abi, estate.memory, programs)?;
+            let mut memory = Memory::create(shards)?;
+            foreign.workers().into_iter().try_for_each(|(slot, node)| memory.add_worker(slot, node))?;
+            (memory, Some(foreign))
+        };
         let nursery = Nursery {
             generations,
-            memory: Memory::inherit(estate.memory)?,
+            memory,
+            foreign,
             data_dir: estate.data_dir,
             stacks: estate.stacks,
             requests: take(estate.requests)?.into(),
@@ -163,7 +189,10 @@ impl Supervisor {
         };
         let lock = dirs::inherit(paths, take(estate.lock)?)?;
         let requests = Requests::new(take(estate.control)?.into());
-        let policy = Policy::resume(now, estate.policy);
+        let mut policy = Policy::resume(now, estate.policy);
+        if nursery.foreign.is_some() {
+            policy.all_are_foreign();
+        }
         let source = Source { file: estate.file, workers: estate.workers };
         Ok(Self {
             children,

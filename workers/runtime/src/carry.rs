@@ -3,6 +3,7 @@
 use channel::Report;
 use fabric::{CELL_LEN, Cell, Counter, Location, Work};
 use stack::{ContextKey, Datagram, Now, Output};
+use switch::Place;
 
 use crate::counters;
 use crate::shard::Shard;
@@ -83,7 +84,14 @@ impl Worker {
                     self.post(outlet, &datagram);
                 }
             }
-            Output::Forward(forward) => self.siblings.forward(&self.stats, &forward),
+            Output::Forward(forward) => {
+                self.siblings.forward(&self.stats, &forward);
+                if !self.relays.is_empty()
+                    && let Some(node) = self.siblings.node_of(forward.index)
+                {
+                    self.relays.forward(&self.stats, node, &forward);
+                }
+            }
             Output::Started { index, report } => {
                 self.siblings.started(index, &report);
                 self.services.report(&self.stats, &Report::Started(report));
@@ -106,7 +114,11 @@ impl Worker {
             Output::Away { id } => self.siblings.away(id),
             Output::Left { index } => self.siblings.stopped(index),
             Output::Locate { index, session, radio } => {
-                let place = self.siblings.locate(index, radio);
+                let place = match self.siblings.locate(index, radio) {
+                    // What workers of another build know nobody here does.
+                    Place::Nowhere if !self.relays.is_empty() => Place::Elsewhere,
+                    place => place,
+                };
                 self.switch.handle_input(now, switch::Input::Located { index, session, place });
             }
             Output::Refused { report, why } => {

@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// Takes in all that siblings have published up to now.
-    fn read_all(&mut self, now: Now) {
+    pub(crate) fn read_all(&mut self, now: Now) {
         let mut more = Wake::MAX;
         while more != 0 {
             let mut forwards = std::mem::take(&mut self.forwards);

@@ -10,9 +10,11 @@
 mod carry;
 mod counters;
 mod deadlines;
+mod export;
 mod handover;
 mod orders;
 mod outlets;
+mod relays;
 mod services;
 mod setup;
 mod shard;
@@ -60,7 +62,8 @@ pub fn run(stacks: &[StackFactory]) -> ExitCode {
     let result = channel::Socket::of_child()
         .map_err(Error::from)
         .and_then(|socket| setup::receive(socket, stacks))
-        .and_then(|mut worker| {
+        .and_then(|worker| {
+            let Some(mut worker) = worker else { return Ok(()) };
             let sandbox = sandbox::enter(sandbox::Profile::Worker).map_err(Error::system("the sandbox"))?;
             worker.run(sandbox)
         });

@@ -106,7 +106,13 @@ impl Worker {
             Parent::Forget { to } => self.forget(to),
             Parent::Moved { from, to } => self.siblings.moved(from, to),
             Parent::Retired { slot } => self.siblings.remove(slot),
-            Parent::Leave => self.end = Some(Child::Left),
+            Parent::Leave => {
+                // Who takes its place may not be able to read what lies in the rings.
+                self.read_all(now);
+                self.hear_relays(now);
+                self.finish_round(now);
+                self.end = Some(Child::Left);
+            }
             Parent::Stop => {
                 self.end = Some(Child::Stopped);
                 (0..self.places_len()).for_each(|place| self.tell(now, place, Input::Shutdown));

@@ -10,7 +10,7 @@ use crate::services::Services;
 use crate::shard::Shard;
 use crate::siblings::Siblings;
 use crate::worker::Worker;
-use crate::{Error, StackFactory, StackOptions};
+use crate::{Error, StackFactory, StackOptions, export};
 
 /// What shards are made with.
 pub(crate) struct Maker {
@@ -21,16 +21,21 @@ pub(crate) struct Maker {
 }
 
 /// Receives everything from the supervisor at the other end of `socket` and makes the worker of it. Ends when it says
-/// "go".
-pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Worker, Error> {
-    let (Parent::Worker(setup), fds) = socket.wait()? else {
-        return Err(Error::Orders("the first was no worker's set-up".into()));
+/// "go". `None` where something else was to be done, and is.
+pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<Worker>, Error> {
+    let (setup, fds) = match socket.wait()? {
+        (Parent::Worker(setup), fds) => (setup, fds),
+        (Parent::Export { shards }, fds) => {
+            export::write(&socket, &shards, fds)?;
+            return Ok(None);
+        }
+        _ => return Err(Error::Orders("the first was no worker's set-up".into())),
     };
     let mut worker = begin(socket, setup, stacks, fds)?;
     loop {
         let (message, fds) = worker.socket.wait()?;
         if worker.take_in(message, fds)? {
-            return Ok(worker);
+            return Ok(Some(worker));
         }
     }
 }
@@ -65,6 +70,11 @@ impl Worker {
             }
             Parent::Sibling { slot, node } => self.add_sibling(slot, node, fds)?,
             Parent::Takeover { places } => self.take_over(&places, fds)?,
+            Parent::Relay { slot, node } => {
+                let [socket] = channel::descriptors(fds)?;
+                self.siblings.note_node(slot, node);
+                self.relays.add(&self.epoll, slot, socket)?;
+            }
             Parent::Prepare => self.socket.send(&Child::Prepared, &[])?,
             Parent::Go => return Ok(true),
             _ => return Err(Error::Orders("one that is not for a worker in set-up".into())),

@@ -54,7 +54,8 @@ impl Siblings {
         siblings
     }
 
-    fn note_node(&mut self, slot: u8, node: u32) {
+    /// Which node is in a slot.
+    pub(crate) fn note_node(&mut self, slot: u8, node: u32) {
         let place = usize::from(slot);
         if self.nodes.len() <= place {
             self.nodes.resize(place + 1, None);
@@ -181,6 +182,12 @@ impl Siblings {
             self.ring |= wanted;
             stats.add(Counter::Forwarded, 1);
         }
+    }
+
+    /// Where a call that comes in here began.
+    pub(crate) fn node_of(&self, index: u16) -> Option<u32> {
+        let call = self.calls.get(usize::from(index)).copied().flatten()?;
+        self.nodes.get(usize::from(call.origin)).copied().flatten()
     }
 
     /// The slot of a node: another's only where a session has moved here from there.

@@ -16,6 +16,7 @@ use crate::Error;
 use crate::deadlines::Deadlines;
 use crate::handover::Released;
 use crate::outlets::Outlets;
+use crate::relays::Relays;
 use crate::services::Services;
 use crate::setup::Maker;
 use crate::shard::Shard;
@@ -49,6 +50,7 @@ pub(crate) struct Worker {
     pub(crate) maker: Maker,
     pub(crate) outlets: Outlets,
     pub(crate) siblings: Siblings,
+    pub(crate) relays: Relays,
     pub(crate) epoll: Epoll,
     pub(crate) bell: Bell,
     /// Watched for edges, never read.
@@ -108,6 +110,7 @@ impl Worker {
             maker,
             outlets: Outlets::default(),
             siblings,
+            relays: Relays::default(),
             epoll,
             bell,
             _wake: wake,
@@ -263,7 +266,12 @@ impl Worker {
             match event.data() {
                 TOKEN_SUPERVISOR => is_called = true,
                 TOKEN_BELL => {}
-                token => came += self.receive(now, token),
+                token => {
+                    came += match Relays::of(token) {
+                        Some(slot) => self.hear_relay(now, slot),
+                        None => self.receive(now, token),
+                    };
+                }
             }
         }
         came += self.answer_bell(now);

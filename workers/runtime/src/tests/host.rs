@@ -203,7 +203,7 @@ fn member(slot: usize, bells: &Segment, services: BorrowedFd<'_>, places: &[(Seg
     }
     ours.send(&Parent::Go, &[]).unwrap();
     Member {
-        worker: setup::receive(theirs, &[STACK]).unwrap(),
+        worker: setup::receive(theirs, &[STACK]).unwrap().unwrap(),
         address,
         reports: QueueReader::open(reports.writable()).unwrap(),
         orders: QueueWriter::open(orders.writable()).unwrap(),
