@@ -80,12 +80,16 @@ fn done(cluster: &Cluster, args: &[&str], input: &str) {
 }
 
 fn workers(status: &Status) -> Vec<i32> {
-    status.workers.iter().map(|worker| i32::try_from(worker.pid.unwrap()).unwrap()).collect()
+    status.workers.iter().filter_map(|worker| worker.pid).map(|pid| i32::try_from(pid).unwrap()).collect()
 }
 
-/// What a cluster does on a day: logins, calls, requests, a worker that dies, an end in order. Returns the processes of
-/// its workers.
-fn live(mut cluster: Cluster) -> Vec<i32> {
+fn services(status: &Status) -> i32 {
+    i32::try_from(status.services.pid.unwrap()).unwrap()
+}
+
+/// What a cluster does on a day: logins, calls, requests, a worker that dies, one that is
+/// replaced, shards that move, an end in order. Returns the processes of workers and those of services.
+fn live(mut cluster: Cluster) -> [BTreeSet<i32>; 2] {
     let monitor = Watch::monitor(&cluster);
     let report = sim::run(&Settings {
         repeaters: 24,
@@ -102,26 +106,37 @@ fn live(mut cluster: Cluster) -> Vec<i32> {
     done(&cluster, &["subscribe", "2501001", "91"], "");
     done(&cluster, &["ban", "2590001"], "");
     done(&cluster, &["lastheard"], "");
-    let before = workers(&cluster.status());
-    signal(before[0], Signal::SIGKILL);
-    let status = cluster.wait_until("the replacement", |status| {
+    let mut seen = [BTreeSet::new(), BTreeSet::new()];
+    let mut note = |status: &Status| {
+        seen[0].extend(workers(status));
+        seen[1].insert(services(status));
+    };
+    let status = cluster.status();
+    note(&status);
+    signal(workers(&status)[0], Signal::SIGKILL);
+    note(&cluster.wait_until("the replacement", |status| {
         status.workers[0].restarts == 1 && status.workers[0].state == State::Ready
-    });
+    }));
+    for order in [["restart", "1"], ["drain", "0"], ["restart", "0"], ["restart", "services"], ["scale", "3"]]
+    {
+        done(&cluster, &order, "");
+        note(&cluster.status());
+    }
     signal(cluster.pid(), Signal::SIGTERM);
     assert!(cluster.wait().success());
-    [before, workers(&status)].concat()
+    seen
 }
 
 #[test]
 fn nothing_is_allowed_that_is_not_needed() {
     let cluster = Cluster::start(2, "");
     let children = cluster.children();
-    let services = i32::try_from(cluster.status().services.pid.unwrap()).unwrap();
     let watched = Watched::new(&[&[cluster.pid()], &children[..]].concat());
-    let workers = live(cluster);
+    let [workers, services] = live(cluster);
     let calls = watched.calls(&children);
-    for (pids, list) in [(workers, sandbox::WORKER), (vec![services], sandbox::SERVICES)] {
-        let made: BTreeSet<&str> = pids.iter().flat_map(|pid| &calls[pid]).map(String::as_str).collect();
+    for (pids, list) in [(workers, sandbox::WORKER), (services, sandbox::SERVICES)] {
+        let made = pids.iter().filter_map(|pid| calls.get(pid)).flatten().map(String::as_str);
+        let made: BTreeSet<&str> = made.collect();
         let is_idle = |call: &&Call| call.reason.is_none() && !made.contains(call.name);
         let idle: Vec<&str> = list.iter().filter(is_idle).map(|call| call.name).collect();
         assert!(idle.is_empty(), "allowed without a reason, and not made: {idle:?}; made: {made:?}");
@@ -134,11 +149,10 @@ fn nothing_is_allowed_that_is_not_needed() {
 fn the_kernel_knows_what_holds_each_process_in() {
     let cluster = Cluster::start(2, "");
     let status = cluster.status();
-    let services = i32::try_from(status.services.pid.unwrap()).unwrap();
     let mine = Uid::effective().as_raw();
     let workers_uid = if mine == 0 { NOBODY } else { mine };
     let of_workers = workers(&status).into_iter().map(|pid| (pid, workers_uid));
-    for (pid, uid) in of_workers.chain([(services, mine)]) {
+    for (pid, uid) in of_workers.chain([(services(&status), mine)]) {
         let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let has = |line: &str| text.lines().any(|other| other == line);
         assert!(has(&format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}")), "{text}");
