@@ -11,7 +11,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, anyhow};
 use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
 use config::Config;
-use fabric::{Segment, StateWriter};
+use fabric::{Segment, StateWriter, WorkerReader};
 use sys::{Child, Spawn};
 
 use crate::estate::{Handed, take};
@@ -265,7 +265,9 @@ impl Nursery {
     /// Gives the worker at `socket` the segment of the one in slot `other`.
     pub(crate) fn introduce(&self, socket: &Socket, other: u8) -> Result<(), channel::Error> {
         let Some(worker) = self.memory.workers.get(&other) else { return Ok(()) };
-        let sibling = Parent::Sibling { slot: other, node: worker.node };
+        let end =
+            WorkerReader::open(worker.segment.read_only(), (0, 0)).map_or((0, 0), |reader| reader.place());
+        let sibling = Parent::Sibling { slot: other, node: worker.node, end };
         socket.send(&sibling, &[worker.segment.read_only(), worker.wake.as_fd()])
     }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use control::{
-    CallInfo, ClusterState, ContextInfo, Exit, Paths, ServicesRequest, Status, SupervisorRequest, request,
+    CallInfo, ClusterState, ContextInfo, Exit, Paths, ServicesRequest, State, Status, SupervisorRequest,
+    request,
 };
 use serde::Serialize;
 
@@ -53,23 +54,33 @@ pub(crate) fn status(paths: &Paths, json: bool) -> Result<Exit> {
         let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         say::line(&format!("{stack} on udp {}", addresses.join(" and ")));
     }
-    say::line("worker  node      pid      core  state     contexts  calls  restarts  stacks");
-    for worker in workers {
+    say::line("worker  node      pid      core  state     shards  contexts  calls  restarts  stacks");
+    for worker in &workers {
         let pid = worker.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let cpu = worker.cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.to_string());
         say::line(&format!(
-            "{:<7} {:<9} {pid:<8} {cpu:<5} {:<9} {:<9} {:<6} {:<9} {}",
+            "{:<7} {:<9} {pid:<8} {cpu:<5} {:<9} {:<7} {:<9} {:<6} {:<9} {}",
             worker.slot,
             worker.node,
             word(&worker.state),
+            worker.shards,
             worker.contexts,
             worker.sessions,
             worker.restarts,
             worker.stacks.join(", "),
         ));
     }
+    for worker in workers.iter().filter(|worker| worker.state != State::Ready) {
+        if let Some(ended) = &worker.ended {
+            say::line(&format!("worker {} ended last with {}", worker.slot, say::clean(ended)));
+        }
+    }
+    let mut held: Vec<&String> = workers.iter().filter_map(|worker| worker.sandbox.as_ref()).collect();
+    held.dedup();
+    held.into_iter().for_each(|sandbox| say::line(&format!("workers   {sandbox}")));
     let pid = services.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
     say::line(&format!("services  pid {pid}  {}", word(&services.state)));
+    services.sandbox.iter().for_each(|sandbox| say::line(&format!("services  {sandbox}")));
     say::line(&format!("registry  {}  {}", registry.url, word(&registry.state)));
     say::line(&format!("events    {}  {}", events.url, word(&events.state)));
     if let Some(metrics) = metrics {

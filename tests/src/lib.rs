@@ -41,6 +41,16 @@ pub fn bmctl() -> PathBuf {
     program
 }
 
+/// The same of a build with another ABI: `RUSTFLAGS="--cfg other_abi" cargo build --release --target-dir target/other-abi`.
+#[must_use]
+pub fn other_abi() -> PathBuf {
+    let release = bmctl();
+    let target = release.ancestors().nth(2).unwrap();
+    let program = target.join("other-abi/release/bmctl");
+    assert!(program.exists(), "{} is missing: `tests/run` says how it is built", program.display());
+    program
+}
+
 /// A running cluster.
 #[derive(Debug)]
 pub struct Cluster {

@@ -274,3 +274,34 @@ fn an_upgrade_costs_no_burst_and_one_that_fails_is_undone() {
     assert_eq!((report.relogins, report.naks), (0, 0), "{report}");
     assert_eq!(cluster.status().pid, pid, "one supervisor all the time");
 }
+
+/// Puts the programs beside `bmctl` where others lie.
+fn install_all(bmctl: &Path, programs: &TempDir) {
+    for name in ["bmctl", "bm-worker", "bm-services"] {
+        install(&bmctl.with_file_name(name), &programs.path().join(name));
+    }
+}
+
+#[test]
+fn an_upgrade_to_another_abi_and_back_costs_no_burst_and_no_login() {
+    let programs = installed();
+    let cluster = Cluster::start_program(&programs.path().join("bmctl"), 3, "", |command| command);
+    let report = talk(&cluster, 10, || {
+        for build in [tests::other_abi(), tests::bmctl()] {
+            install_all(&build, &programs);
+            let output = cluster.bmctl(&["upgrade"], "");
+            assert!(output.status.success(), "{output:?}");
+        }
+        // One whose workers never get ready is undone.
+        install_all(&tests::other_abi(), &programs);
+        install(Path::new("/bin/false"), &programs.path().join("bm-worker"));
+        let output = cluster.bmctl(&["upgrade"], "");
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && why.contains("all is as it was before"), "{output:?}");
+    });
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.relogins, report.naks), (0, 0), "{report}");
+    let status = cluster.wait_until("all to be well", |status| status.state == ClusterState::Ready);
+    assert_eq!(status.workers.iter().map(|worker| worker.restarts).sum::<u32>(), 0);
+    assert_eq!(cluster.contexts().len(), 40);
+}

@@ -101,6 +101,8 @@ pub enum Parent {
         slot: u8,
         /// Its node ID.
         node: u32,
+        /// Where its ring ends now, as epoch and position: whoever has read nothing of it yet begins there.
+        end: (u64, u64),
     },
     /// To the services, first. Descriptors: bells, their wake, their stats page, the listening request socket.
     Services(Box<ServicesSetup>),

@@ -99,12 +99,15 @@ pub struct WorkerStatus {
 }
 
 /// The services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServicesStatus {
     /// Their process, while there is one.
     pub pid: Option<u32>,
     /// Their state.
     pub state: State,
+    /// What keeps them from doing more than their work, if something does.
+    #[serde(default)]
+    pub sandbox: Option<String>,
 }
 
 /// A store or broker.
@@ -144,7 +147,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             uptime_s: 3,
             workers: vec![worker],
-            services: ServicesStatus { pid: Some(8), state: State::Ready },
+            services: ServicesStatus { pid: Some(8), state: State::Ready, sandbox: None },
             registry: store.clone(),
             events: store,
             listen: BTreeMap::from([("mmdvm".to_owned(), vec!["127.0.0.1:62031".parse().unwrap()])]),
@@ -156,7 +159,7 @@ mod tests {
             r#""workers":[{"slot":0,"node":25011,"pid":null,"state":"draining","cpu":1,"stacks":["mmdvm"],"#,
             r#""contexts":2,"sessions":1,"restarts":1,"shards":64,"lag":[7,0,1],"ended":"signal SIGKILL","#,
             r#""sandbox":null}],"#,
-            r#""services":{"pid":8,"state":"ready"},"#,
+            r#""services":{"pid":8,"state":"ready","sandbox":null},"#,
             r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"},"#,
             r#""listen":{"mmdvm":["127.0.0.1:62031"]},"metrics":null}"#
         );

@@ -92,7 +92,11 @@ impl Supervisor {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.now().as_secs(),
             workers,
-            services: ServicesStatus { pid: self.pid_of(Process::Services), state: services },
+            services: ServicesStatus {
+                pid: self.pid_of(Process::Services),
+                state: services,
+                sandbox: self.fact(Process::Services, "sandbox"),
+            },
             registry: store(registry),
             events: store(events),
             listen: stacks.map(|stack| (stack.name.clone(), stack.listen.clone())).collect(),

@@ -199,7 +199,7 @@ pub(super) mod tests {
             version: String::new(),
             uptime_s: 0,
             workers: (0..all).map(worker).collect(),
-            services: ServicesStatus { pid: Some(2), state: State::Ready },
+            services: ServicesStatus { pid: Some(2), state: State::Ready, sandbox: None },
             registry: store.clone(),
             events: store,
             listen: BTreeMap::new(),

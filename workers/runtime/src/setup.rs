@@ -68,7 +68,7 @@ impl Worker {
                 let shard = self.make_shard(&setup, fds)?;
                 self.add_shard(shard, &setup.quarantined)?;
             }
-            Parent::Sibling { slot, node } => self.add_sibling(slot, node, fds)?,
+            Parent::Sibling { slot, node, end } => self.add_sibling(slot, node, end, fds)?,
             Parent::Takeover { places } => self.take_over(&places, fds)?,
             Parent::Relay { slot, node } => {
                 let [socket] = channel::descriptors(fds)?;
@@ -83,9 +83,12 @@ impl Worker {
     }
 
     /// A sibling is there, or there again.
-    pub(crate) fn add_sibling(&mut self, slot: u8, node: u32, fds: Vec<OwnedFd>) -> Result<(), Error> {
+    fn add_sibling(&mut self, slot: u8, node: u32, end: (u64, u64), fds: Vec<OwnedFd>) -> Result<(), Error> {
         let [segment, wake] = channel::descriptors(fds)?;
-        let place = self.stats.place(slot);
+        let place = match self.stats.place(slot) {
+            (0, _) => end,
+            place => place,
+        };
         self.siblings.add(slot, node, WorkerReader::open(segment.as_fd(), place)?, wake);
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) fn status(workers: u16) -> Status {
         version: "0.1.0".to_owned(),
         uptime_s: 3_725,
         workers: (0..workers).map(worker).collect(),
-        services: ServicesStatus { pid: Some(998), state: State::Ready },
+        services: ServicesStatus { pid: Some(998), state: State::Ready, sandbox: None },
         registry: store.clone(),
         events: store,
         listen: BTreeMap::new(),

@@ -198,7 +198,7 @@ fn member(slot: usize, bells: &Segment, services: BorrowedFd<'_>, places: &[(Seg
         ours.send(&Parent::Shard(shard), &[state.writable(), socket.as_fd()]).unwrap();
     }
     for (other, (segment, wake)) in (0..).zip(places).filter(|(other, _)| usize::from(*other) != slot) {
-        let sibling = Parent::Sibling { slot: other, node: 25_011 + u32::from(other) };
+        let sibling = Parent::Sibling { slot: other, node: 25_011 + u32::from(other), end: (0, 0) };
         ours.send(&sibling, &[segment.read_only(), wake.as_fd()]).unwrap();
     }
     ours.send(&Parent::Go, &[]).unwrap();
