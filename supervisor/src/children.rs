@@ -204,7 +204,8 @@ impl Nursery {
     ) -> Result<()> {
         match process {
             Process::Worker(slot) => {
-                self.import(slot, owners);
+                let its = (0..).zip(owners).filter(|&(_, &owner)| owner == slot);
+                self.import(&its.map(|(number, _)| number).collect::<Vec<u16>>());
                 self.hand_over_to_worker(socket, slot, owners)?;
             }
             Process::Services => self.hand_over_to_services(socket, owners, workers)?,
@@ -213,11 +214,9 @@ impl Nursery {
     }
 
     /// What a worker is to serve comes from memory of another ABI, where it is still there.
-    fn import(&mut self, slot: u8, owners: &[u8]) {
+    fn import(&mut self, shards: &[u16]) {
         let Some(foreign) = &mut self.foreign else { return };
-        let its = (0..).zip(owners).filter(|&(_, &owner)| owner == slot);
-        let its: Vec<u16> = its.map(|(number, _)| number).collect();
-        let Some((shards, export)) = foreign.export(&its) else { return };
+        let Some((shards, export)) = foreign.export(shards) else { return };
         let memory = &self.memory;
         let imported = export.and_then(|export| {
             for &number in &shards {
@@ -228,8 +227,8 @@ impl Nursery {
         });
         if let Err(error) = imported {
             say::log(&format!(
-                "worker {slot}: its shards START EMPTY, and its repeaters have to log in again, since they could not be \
-                 taken over from the build before: {error:#}"
+                "shards {shards:?} START EMPTY, and their repeaters have to log in again, since they could not be taken over \
+                 from the build before: {error:#}"
             ));
         }
     }
@@ -248,12 +247,13 @@ impl Nursery {
     /// Gives shards to a worker that runs; it has been told to stand still. `places`: how far the one that had them has
     /// read the rings.
     pub(crate) fn adopt(
-        &self,
+        &mut self,
         socket: &Socket,
         from: u8,
         places: Vec<RingPlace>,
         shards: &[u16],
     ) -> Result<()> {
+        self.import(shards);
         if let Some(worker) = self.memory.workers.get(&from) {
             take_over(socket, places, &worker.segment)?;
         }

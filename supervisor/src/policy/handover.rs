@@ -28,8 +28,7 @@ pub(super) struct Handover {
 impl Policy {
     /// Begins the next handover that is wanted and possible.
     pub(super) fn begin_handover(&mut self, now: Duration) -> bool {
-        // Builds of two ABIs do not understand each other's memory.
-        if !self.was_ready || !self.foreign.is_empty() {
+        if !self.was_ready {
             return false;
         }
         let Some((from, to)) = self.next_handover(now) else { return false };
@@ -55,8 +54,10 @@ impl Policy {
         let is_well = |member: &Member| member.is_ready() && !member.is_stalled && !member.is_condemned;
         let can_take = |slot| member(slot).is_some_and(is_well);
         let can_give = |slot| member(slot).is_none_or(|member| is_well(member) || !member.runs);
-        let moves = self.owners().zip(self.targets(now));
-        moves.into_iter().find(|&(from, to)| from != to && can_give(from) && can_take(to))
+        // Builds of two ABIs do not understand each other's memory.
+        let is_ours = |slot| !self.foreign.contains(&Process::Worker(slot));
+        let mut moves = self.owners().zip(self.targets(now)).filter(|(from, to)| from != to);
+        moves.find(|&(from, to)| is_ours(from) && is_ours(to) && can_give(from) && can_take(to))
     }
 
     pub(super) fn paused(&mut self, now: Duration, slot: u8) {

@@ -52,6 +52,14 @@ impl Policy {
         if !self.was_ready {
             return Err("the cluster is starting: wait until it is ready".to_owned());
         }
+        if let Some(process) = self.foreign.first()
+            && matches!(order, Order::Drain(_) | Order::Scale(_))
+        {
+            return Err(format!(
+                "{process} is of the build before still, which cannot hand its shards over: `bmctl restart {}` first",
+                name(*process)
+            ));
+        }
         let (mut queue, before) = (VecDeque::new(), self.generation);
         match order {
             Order::Restart(process) => {

@@ -126,12 +126,13 @@ impl Policy {
         }
         self.foreign.remove(&process);
         self.actions.push_back(Action::Promote(process));
-        self.resume_all();
     }
 
     /// A process is ready: if it has taken the place of another, that is done.
     pub(super) fn replaced(&mut self, process: Process) {
         if self.replacement_of(process, Stage::Starting).is_some() {
+            // Not before: until now nobody knew what it wants.
+            self.resume_all();
             self.replacement = None;
             self.actions.push_back(Action::Progress(format!("{process} replaced")));
             self.step_done(process);
@@ -149,6 +150,7 @@ impl Policy {
             Stage::Leaving => self.promote(now, process),
             Stage::Starting => {
                 let before = replacement.before;
+                self.resume_all();
                 self.replacement = None;
                 if let Some(member) = self.members.get_mut(&process) {
                     member.generation = before;

@@ -264,6 +264,10 @@ impl World {
             3 => {
                 self.generation += 1;
                 self.broken = self.random.one_in(3).then_some(self.generation);
+                if self.policy.operation.is_none() && self.policy.handover.is_none() && self.random.one_in(2)
+                {
+                    self.policy.all_are_foreign();
+                }
                 Order::Roll { generation: self.generation }
             }
             _ => Order::Restart(Process::Worker(slot)),
@@ -407,6 +411,10 @@ impl World {
             assert!(self.log.iter().rev().take(2000).any(is_config));
             return;
         }
+        if !self.policy.foreign.is_empty() {
+            // Some are of another build still, and cannot take what others had.
+            return;
+        }
         for (number, owner) in (0..).zip(self.policy.owners()) {
             let real = self.mains.get(&Process::Worker(owner));
             let serves =
@@ -429,9 +437,10 @@ fn run(seed: u64) {
         }
         world.calm();
         // As an operator does who finds workers left alone.
+        let foreign = world.policy.foreign.clone();
         let parked = world.policy.members.iter().filter(|(_, member)| member.is_parked);
         let parked: Vec<Process> = parked.map(|(&process, _)| process).collect();
-        for process in parked {
+        for process in foreign.into_iter().chain(parked) {
             world.policy.order(world.now, Order::Restart(process)).unwrap();
             world.ordered = true;
             world.act();

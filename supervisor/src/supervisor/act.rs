@@ -56,9 +56,6 @@ impl Supervisor {
                 Action::Finished(result) => self.finished(result),
                 Action::Settled(generation) => {
                     self.nursery.generations.retain(|&number, _| number == generation);
-                    if !self.policy.slots().any(|slot| self.policy.is_foreign(Process::Worker(slot))) {
-                        self.nursery.foreign = None;
-                    }
                 }
                 Action::Fail(process) => {
                     self.failure.get_or_insert_with(|| format!("{process} cannot be started: see above"));
@@ -237,6 +234,9 @@ impl Supervisor {
         match &result {
             Ok(text) => say::log(text),
             Err(text) => say::log(&format!("FAILED: {text}")),
+        }
+        if !self.policy.slots().any(|slot| self.policy.is_foreign(Process::Worker(slot))) {
+            self.nursery.foreign = None;
         }
         // Once those have ended that were put back.
         self.is_going_back = result.is_err() && self.forerunner.is_some();
