@@ -1,7 +1,8 @@
 //! What the supervisor has given the services of this host: bells, stats pages, queues, state segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use channel::{Order, Parent, Report, ShardSetup, WorkerInfo};
 use control::State;
@@ -11,6 +12,11 @@ use metrics::WorkerView;
 use crate::Error;
 use crate::contexts::Shard;
 use crate::orders::Orders;
+
+/// No shard is on its way from one worker to another for longer.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+/// Orders that are kept for those that are.
+const MAX_RECENT: usize = 256;
 
 /// What the services share with a worker.
 #[derive(Debug)]
@@ -38,6 +44,9 @@ pub(crate) struct Host {
     workers: BTreeMap<u8, Worker>,
     /// By number.
     shards: BTreeMap<u16, Shard>,
+    /// Orders that hold for contexts wherever they are, and when they were given: a shard on its way from one worker to
+    /// another is at neither.
+    recent: VecDeque<(Instant, Order)>,
 }
 
 impl Host {
@@ -45,7 +54,7 @@ impl Host {
     pub(crate) fn new(bells: &OwnedFd, stats: &OwnedFd) -> Result<Self, Error> {
         let bell = Bell::open(bells.as_fd(), SERVICES)?;
         let stats = Stats::writer(stats.as_fd())?;
-        Ok(Self { bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new() })
+        Ok(Self { bell, stats, workers: BTreeMap::new(), shards: BTreeMap::new(), recent: VecDeque::new() })
     }
 
     /// Takes what the supervisor gives: a worker's pages, a shard's state, news of a worker. Returns that
@@ -89,7 +98,13 @@ impl Host {
         let [state] = channel::descriptors(fds)?;
         let ShardSetup { number, stack, .. } = shard;
         let shard = Shard { number, stack, worker, state: StateReader::open(state.as_fd())? };
-        self.shards.insert(number, shard);
+        let before = self.shards.insert(number, shard);
+        if before.is_some_and(|before| before.worker != worker) {
+            let since = Instant::now().checked_sub(ON_THE_WAY);
+            let missed = self.recent.iter().filter(|(at, _)| since.is_none_or(|since| *at >= since));
+            let missed: Vec<Order> = missed.map(|(_, order)| order.clone()).collect();
+            missed.into_iter().for_each(|order| self.send(worker, order));
+        }
         Ok(())
     }
 
@@ -158,6 +173,12 @@ impl Host {
 
     /// Sends an order to every worker.
     pub(crate) fn send_all(&mut self, order: &Order) {
+        if matches!(order, Order::Evict { .. } | Order::Settings { .. }) {
+            if self.recent.len() == MAX_RECENT {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((Instant::now(), order.clone()));
+        }
         self.slots().into_iter().for_each(|slot| self.send(slot, order.clone()));
     }
 

@@ -303,6 +303,40 @@ fn what_a_restart_does_not_change_is_said() {
 }
 
 #[test]
+fn who_takes_a_shard_over_hears_what_was_ordered_while_it_was_on_its_way() {
+    let mut cluster = Cluster::new();
+    let services = cluster.start();
+    let login = login(ID, 1, config::DEVELOPMENT_PASSWORD);
+    cluster.report(0, &ask(login.clone()));
+    for _ in 0..2 {
+        cluster.workers[0].order();
+    }
+    assert_eq!(cluster.workers[1].order(), evict(&login));
+    services.show(&cluster, 0, 1);
+    assert_eq!(cluster.workers[1].order(), evict(&login));
+    // It has it already: nothing is said again.
+    services.show(&cluster, 0, 1);
+    let other = Login { id: ID + 1, ..login };
+    cluster.report(0, &ask(other.clone()));
+    assert_eq!(cluster.workers[1].order(), evict(&other));
+}
+
+#[test]
+fn services_that_are_replaced_leave_all_to_their_successor() {
+    let mut cluster = Cluster::new();
+    let first = cluster.start();
+    let next = cluster.prepare();
+    first.tell(&Parent::Leave);
+    assert_eq!(first.ended(), Ended::Code(0));
+    cluster.hand_over(&next);
+    assert!(matches!(next.said(), Child::Ready { .. }));
+    let login = login(ID, 1, config::DEVELOPMENT_PASSWORD);
+    cluster.report(1, &ask(login.clone()));
+    let none = [vec![], vec![]];
+    assert_eq!(cluster.workers[1].order(), answer(&login, Verdict::Accepted { settings: registered(&none) }));
+}
+
+#[test]
 fn it_ends_with_its_supervisor() {
     let cluster = Cluster::new();
     let mut services = cluster.start();

@@ -124,35 +124,46 @@ impl Cluster {
     /// Starts the services.
     pub(crate) fn spawn(&self) -> Services {
         let (socket, theirs) = Socket::pair().unwrap();
+        self.set_up(&socket);
+        let mut services = run(socket, &theirs);
+        self.hand_over(&services);
+        services.facts = BTreeMap::new();
+        services
+    }
+
+    /// Services that are to take the place of others: they have all that is not those others' alone.
+    pub(crate) fn prepare(&self) -> Services {
+        let (socket, theirs) = Socket::pair().unwrap();
+        self.set_up(&socket);
+        socket.send(&Parent::Prepare, &[]).unwrap();
+        let services = run(socket, &theirs);
+        assert_eq!(services.said(), Child::Prepared);
+        services
+    }
+
+    fn set_up(&self, socket: &Socket) {
         let setup = ServicesSetup { config: self.config.clone(), data_dir: self.paths.data() };
         let fds = [self.bells.writable(), self.wake.as_fd(), self.page.writable(), self.requests.as_fd()];
         socket.send(&Parent::Services(Box::new(setup)), &fds).unwrap();
+    }
+
+    /// Gives services all that they look after, and lets them begin.
+    pub(crate) fn hand_over(&self, services: &Services) {
+        let socket = services.socket.as_ref().unwrap();
         for worker in &self.workers {
             let [reports, orders] = worker.queues.each_ref().map(Segment::writable);
             let fds = [worker.wake.as_fd(), worker.page.read_only(), reports, orders];
-            socket
-                .send(&Parent::Pages { slot: worker.slot, node: 25_011 + u32::from(worker.slot) }, &fds)
-                .unwrap();
+            let pages = Parent::Pages { slot: worker.slot, node: 25_011 + u32::from(worker.slot) };
+            socket.send(&pages, &fds).unwrap();
         }
-        for (number, state) in (0..).zip(&self.segments) {
-            let shard = ShardSetup { number, stack: "mmdvm".to_owned(), quarantined: vec![] };
-            let worker = u8::try_from(number).unwrap();
-            socket.send(&Parent::State { shard, worker }, &[state.read_only()]).unwrap();
+        for number in 0..self.segments.len() {
+            let number = u8::try_from(number).unwrap();
+            services.show(self, number.into(), number);
         }
         for worker in &self.workers {
             socket.send(&Parent::WorkerInfo(info(worker.slot, Some(100), State::Ready)), &[]).unwrap();
         }
         socket.send(&Parent::Go, &[]).unwrap();
-        let program = File::open(env!("CARGO_BIN_EXE_bm-services")).unwrap();
-        let output = std::io::stderr();
-        let spawn = Spawn {
-            program: program.as_fd(),
-            name: "bm-services",
-            channel: theirs.as_fd(),
-            output: output.as_fd(),
-            cpu: None,
-        };
-        Services { process: spawn.start().unwrap(), socket: Some(socket), facts: BTreeMap::new() }
     }
 
     /// A worker reports something and rings.
@@ -167,6 +178,19 @@ impl Cluster {
     pub(crate) fn ask<T: DeserializeOwned>(&self, request: &impl Request) -> Result<T, String> {
         control::request(&self.paths, request, PATIENCE).map_err(|error| error.to_string())
     }
+}
+
+fn run(socket: Socket, theirs: &Socket) -> Services {
+    let program = File::open(env!("CARGO_BIN_EXE_bm-services")).unwrap();
+    let output = std::io::stderr();
+    let spawn = Spawn {
+        program: program.as_fd(),
+        name: "bm-services",
+        channel: theirs.as_fd(),
+        output: output.as_fd(),
+        cpu: None,
+    };
+    Services { process: spawn.start().unwrap(), socket: Some(socket), facts: BTreeMap::new() }
 }
 
 /// News of a worker.
@@ -188,6 +212,13 @@ impl Services {
         let socket = self.socket.as_ref().unwrap();
         wait(socket.as_fd(), PATIENCE);
         socket.receive().unwrap().expect("it says something").0
+    }
+
+    /// Tells who serves a shard.
+    pub(crate) fn show(&self, cluster: &Cluster, number: u16, worker: u8) {
+        let shard = ShardSetup { number, stack: "mmdvm".to_owned(), quarantined: vec![] };
+        let state = cluster.segments[usize::from(number)].read_only();
+        self.socket.as_ref().unwrap().send(&Parent::State { shard, worker }, &[state]).unwrap();
     }
 
     pub(crate) fn tell(&self, message: &Parent) {
