@@ -49,7 +49,9 @@ impl Output {
             let Some(reader) = &mut self.reader else { break };
             match reader.read(&mut buffer) {
                 Ok(0) => self.reader = None,
-                Ok(len) => self.lines.take(now, &buffer[..len], |line| show(self.whose, line)),
+                Ok(len) => {
+                    self.lines.take(now, &buffer[..len], |line| say::passed_on(&tagged(self.whose, line)))
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.reader = None,
             }
@@ -57,11 +59,11 @@ impl Output {
     }
 }
 
-fn show(whose: Process, line: &str) {
-    // The services say themselves whose their lines are: logs are searched for them.
+/// A line with whose it is. The services say that themselves: some of their lines have a form that logs are searched for.
+fn tagged(whose: Process, line: &str) -> String {
     match whose {
-        Process::Services if line.starts_with("services: ") => say::passed_on(line),
-        _ => say::passed_on(&format!("{whose}: {line}")),
+        Process::Services => line.to_owned(),
+        Process::Worker(_) => format!("{whose}: {line}"),
     }
 }
 
@@ -112,6 +114,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_keep_their_form() {
+        let refused = "mmdvm: refused id=7 address=192.0.2.7 port=1 reason=\"wrong password\"";
+        assert_eq!(tagged(Process::Services, refused), refused);
+        assert_eq!(tagged(Process::Worker(3), "x"), "worker 3: x");
+    }
 
     #[test]
     fn lines_are_put_together_cut_and_counted() {
