@@ -1,6 +1,6 @@
 //! The processes of a cluster: how each is started and what it is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -83,6 +83,8 @@ pub(crate) struct Running {
 pub(crate) struct Nursery {
     pub(crate) generations: BTreeMap<u32, Generation>,
     pub(crate) memory: Memory,
+    /// Generations of which services have been ready.
+    pub(crate) have_served: BTreeSet<u32>,
     /// That of processes of another ABI, which are being replaced.
     pub(crate) foreign: Option<Foreign>,
     pub(crate) data_dir: PathBuf,
@@ -161,7 +163,8 @@ impl Nursery {
     fn set_up(&self, socket: &Socket, process: Process, generation: u32, is_standby: bool) -> Result<()> {
         let (memory, config) = (&self.memory, &self.generation(generation)?.config);
         let Process::Worker(slot) = process else {
-            let setup = ServicesSetup { config: config.clone(), data_dir: self.data_dir.clone() };
+            let again = self.have_served.contains(&generation);
+            let setup = ServicesSetup { config: config.clone(), data_dir: self.data_dir.clone(), again };
             let fds = [
                 memory.bells.writable(),
                 memory.services_wake.as_fd(),
@@ -366,7 +369,7 @@ mod tests {
         let (ours, theirs) = Socket::pair().unwrap();
         ours.send(&Parent::Worker(Box::new(setup)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Worker(_), _))));
-        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into() };
+        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), again: false };
         ours.send(&Parent::Services(Box::new(services)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Services(_), _))));
     }

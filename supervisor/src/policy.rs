@@ -272,6 +272,11 @@ impl Policy {
         self.foreign.contains(&process)
     }
 
+    /// What a process is made from.
+    pub(crate) fn generation(&self, process: Process) -> Option<u32> {
+        self.members.get(&process).map(|member| member.generation)
+    }
+
     /// Slots of the workers that there are.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u8> + '_ {
         self.members.keys().filter_map(|process| match process {

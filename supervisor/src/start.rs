@@ -1,6 +1,6 @@
 //! `bmctl start`: makes everything a cluster needs and runs its supervisor in the foreground.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -57,6 +57,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let programs = Programs::beside(&program)?;
     let nursery = Nursery {
         memory: Memory::create(shards)?,
+        have_served: BTreeSet::new(),
         foreign: None,
         generations: BTreeMap::from([(0, Generation { programs: Rc::new(programs), config })]),
         data_dir,

@@ -239,6 +239,9 @@ impl Supervisor {
         match (message, process) {
             (Child::Ready { facts }, _) => {
                 self.facts.insert(process, facts);
+                if let (Process::Services, Some(generation)) = (process, self.policy.generation(process)) {
+                    self.nursery.have_served.insert(generation);
+                }
                 self.introduce(process);
                 self.handle(Event::Ready(process));
                 self.tell_services(process);

@@ -67,6 +67,8 @@ pub struct ServicesSetup {
     pub config: Config,
     /// Where the embedded registry lies.
     pub data_dir: std::path::PathBuf,
+    /// Services have served with this before: what is in the way now may go away by itself.
+    pub again: bool,
 }
 
 /// A worker as the services are told of it.

@@ -177,6 +177,7 @@ impl Supervisor {
             (memory, Some(foreign))
         };
         let nursery = Nursery {
+            have_served: generations.keys().copied().collect(),
             generations,
             memory,
             foreign,

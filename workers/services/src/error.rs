@@ -24,6 +24,9 @@ pub(crate) enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// One that would be lasting, had services not served with the same set-up before.
+    #[error(transparent)]
+    ForNow(Box<Error>),
     /// The kernel refused.
     #[error("{what}: {source}")]
     System {
@@ -136,6 +139,11 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
+    }
+
+    /// The same; not lasting where services have served with the same set-up before (`again`).
+    pub(crate) fn if_first(again: bool) -> impl FnOnce(Self) -> Self {
+        move |error| if again && error.is_lasting() { Self::ForNow(Box::new(error)) } else { error }
     }
 
     /// Whether a second start would fail in the same way.

@@ -83,7 +83,7 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     let setup::Begin { setup, services, wake, requests } = begin;
     let address = setup.config.metrics.listen;
     let refused = |source| Error::Metrics { address, source };
-    let http = TcpListener::bind(address).await.map_err(refused)?;
+    let http = TcpListener::bind(address).await.map_err(refused).map_err(Error::if_first(setup.again))?;
     let metrics = http.local_addr().map_err(refused)?;
     let requests = UnixListener::from_std(requests).map_err(Error::system("taking the request socket"))?;
 

@@ -300,6 +300,10 @@ fn what_a_restart_does_not_change_is_said() {
     let Child::Failed { reason } = third.said() else { panic!("it said something else") };
     assert!(reason.starts_with(&format!("cannot listen on {}", cluster.config.metrics.listen)), "{reason}");
     assert_eq!(third.ended(), Ended::Code(78));
+
+    // Services that have served with that before are tried again: it may go away by itself.
+    cluster.again = true;
+    assert_eq!(cluster.spawn().ended(), Ended::Code(75));
 }
 
 #[test]

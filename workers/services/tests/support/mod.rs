@@ -75,6 +75,8 @@ impl Worker {
 pub(crate) struct Cluster {
     pub(crate) paths: Paths,
     pub(crate) config: Config,
+    /// Services have served before.
+    pub(crate) again: bool,
     pub(crate) workers: Vec<Worker>,
     pub(crate) states: Vec<StateWriter>,
     segments: Vec<Segment>,
@@ -101,6 +103,7 @@ impl Cluster {
         Self {
             paths,
             config,
+            again: false,
             workers: vec![Worker::new(0, &bells), Worker::new(1, &bells)],
             states: segments.iter().map(|s| StateWriter::open(s.writable()).unwrap()).collect(),
             segments,
@@ -142,7 +145,8 @@ impl Cluster {
     }
 
     fn set_up(&self, socket: &Socket) {
-        let setup = ServicesSetup { config: self.config.clone(), data_dir: self.paths.data() };
+        let setup =
+            ServicesSetup { config: self.config.clone(), data_dir: self.paths.data(), again: self.again };
         let fds = [self.bells.writable(), self.wake.as_fd(), self.page.writable(), self.requests.as_fd()];
         socket.send(&Parent::Services(Box::new(setup)), &fds).unwrap();
     }
