@@ -26,7 +26,7 @@ pub(crate) enum Error {
     },
     /// One that would be lasting, had services not served with the same set-up before.
     #[error(transparent)]
-    ForNow(Box<Error>),
+    ForNow(Box<Self>),
     /// The kernel refused.
     #[error("{what}: {source}")]
     System {
