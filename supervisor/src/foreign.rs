@@ -20,7 +20,9 @@ use crate::children::Programs;
 use crate::estate::{Handed, MemoryEstate, SegmentFds, take};
 
 /// A program that has not written down what shards hold by then is not waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(800);
+/// How often, a millisecond apart, is looked whether it has ended.
+const END_LOOKS: usize = 100;
 
 /// What is kept of it.
 pub(crate) struct Foreign {
@@ -95,12 +97,17 @@ impl Foreign {
         drop(theirs);
         let said = socket.wait_until::<Child>(Instant::now() + PATIENCE);
         child.signal(Signal::SIGKILL)?;
-        while child.ended().is_none() {
-            std::thread::yield_now();
+        for _ in 0..END_LOOKS {
+            if child.ended().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         match said {
             Ok(Some((Child::Exported, _))) => {}
-            Ok(_) => bail!("the program of the build before has not done it within {} s", PATIENCE.as_secs()),
+            Ok(_) => {
+                bail!("the program of the build before has not done it within {} ms", PATIENCE.as_millis())
+            }
             Err(error) => return Err(error).context("the program of the build before"),
         }
         let mut bytes = Vec::new();

@@ -49,9 +49,9 @@ impl Output {
             let Some(reader) = &mut self.reader else { break };
             match reader.read(&mut buffer) {
                 Ok(0) => self.reader = None,
-                Ok(len) => {
-                    self.lines.take(now, &buffer[..len], |line| say::passed_on(&tagged(self.whose, line)))
-                }
+                Ok(len) => self.lines.take(now, &buffer[..len], |line| {
+                    say::passed_on(&tagged(self.whose, line));
+                }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.reader = None,
             }

@@ -151,6 +151,8 @@ pub(crate) enum Action {
     Say(String),
     /// How the operation that was ordered goes on.
     Progress(String),
+    /// It has failed, and the processes are those from before: the supervisor of before is to go on with them.
+    GoBack,
     /// It is done, or could not be.
     Finished(Result<String, String>),
     /// All processes are of this generation from now on; those before it are not needed any more.
@@ -265,6 +267,11 @@ impl Policy {
     pub(crate) fn all_are_foreign(&mut self) {
         self.foreign =
             self.members.iter().filter(|(_, member)| member.runs).map(|(&process, _)| process).collect();
+    }
+
+    /// Some are of a build of another ABI.
+    pub(crate) fn has_foreign(&self) -> bool {
+        !self.foreign.is_empty()
     }
 
     /// It is of a build of another ABI.

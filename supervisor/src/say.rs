@@ -17,6 +17,11 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// The same of several lines: all but the first begin with spaces, so that none can be taken for another's.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.lines().map(clean).collect::<Vec<_>>().join("\n    ")
+}
+
 /// A line about the start, on standard output.
 pub(crate) fn tell(text: &str) {
     sys::write_line(io::stdout(), text);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use channel::{Child, Parent, RingPlace};
 use config::Workers;
-use control::{DeathInfo, OperationInfo, Paths};
+use control::{DeathInfo, OperationInfo, Paths, State};
 use fabric::{Counter, Work};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -31,6 +31,10 @@ use crate::systemd::Systemd;
 
 /// Exit code after which a start makes no sense: the configuration is wrong (EX_CONFIG).
 const EXIT_CONFIG: i32 = 78;
+/// What has left its place has to end within this time.
+const END_TIME: Duration = Duration::from_secs(5);
+/// Messages of a child that are taken in before others have their turn.
+const MESSAGES: usize = 64;
 /// Deaths that are kept.
 const MAX_DEATHS: usize = 64;
 
@@ -64,8 +68,8 @@ pub(crate) struct Supervisor {
     children: BTreeMap<Process, Running>,
     /// Those that are to take the place of others.
     standbys: BTreeMap<Process, Running>,
-    /// Those whose place another one has taken, until they have ended.
-    leaving: Vec<Running>,
+    /// Those whose place another one has taken, until they have ended, and when they are killed if they have not.
+    leaving: Vec<(Running, Duration)>,
     /// How far those had read the rings that have let go of shards last.
     places: BTreeMap<u8, Vec<RingPlace>>,
     requests: Requests,
@@ -85,6 +89,8 @@ pub(crate) struct Supervisor {
     forerunner: Option<File>,
     /// It is to be put back.
     is_going_back: bool,
+    /// All have ended.
+    is_over: bool,
     /// Why the cluster could not start.
     failure: Option<String>,
     systemd: Systemd,
@@ -122,6 +128,7 @@ impl Supervisor {
             operation: None,
             forerunner: None,
             is_going_back: false,
+            is_over: false,
             failure: None,
             systemd: Systemd::from_env(),
         }
@@ -133,11 +140,12 @@ impl Supervisor {
     /// Why the cluster could not start.
     pub(crate) fn run(&mut self) -> Result<()> {
         loop {
-            if self.act() {
+            self.act();
+            if self.is_over {
                 return self.failure.take().map_or(Ok(()), |reason| Err(anyhow::anyhow!(reason)));
             }
             self.note_readiness();
-            if self.is_going_back && self.leaving.is_empty() {
+            if self.is_going_back && self.leaving.is_empty() && !self.policy.stopping() {
                 self.go_back();
             }
             if self.systemd.listens() {
@@ -167,7 +175,10 @@ impl Supervisor {
 
     /// All processes, whatever they are about to do.
     fn running(&self) -> impl Iterator<Item = &Running> {
-        self.children.values().chain(self.standbys.values()).chain(&self.leaving)
+        self.children
+            .values()
+            .chain(self.standbys.values())
+            .chain(self.leaving.iter().map(|(child, _)| child))
     }
 
     fn wait(&self) -> Result<()> {
@@ -179,7 +190,8 @@ impl Supervisor {
             fds.extend(child.output.fd().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         let due = self.policy.poll_timeout().into_iter().chain(self.requests.poll_timeout());
-        let due = due.chain(self.systemd.poll_timeout(self.now())).min();
+        let leaving = self.leaving.iter().map(|(_, deadline)| *deadline);
+        let due = due.chain(self.systemd.poll_timeout(self.now())).chain(leaving).min();
         let timeout = due.map_or(PollTimeout::NONE, |at| {
             let ms = at.saturating_sub(self.now()).as_millis() + 1;
             PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX)
@@ -227,7 +239,7 @@ impl Supervisor {
                 }
             });
         }
-        self.leaving.iter_mut().for_each(|child| child.output.pass_on(now));
+        self.leaving.iter_mut().for_each(|(child, _)| child.output.pass_on(now));
         deaf.into_iter().for_each(|process| self.handle(Event::Deaf(process)));
         for (process, message) in messages {
             self.heed(process, message);
@@ -237,7 +249,10 @@ impl Supervisor {
 
     fn heed(&mut self, process: Process, message: Child) {
         match (message, process) {
+            // Once a process.
+            (Child::Ready { .. }, _) if self.policy.state(process).0 != State::Starting => {}
             (Child::Ready { facts }, _) => {
+                self.forget_quarantined(process);
                 self.facts.insert(process, facts);
                 if let (Process::Services, Some(generation)) = (process, self.policy.generation(process)) {
                     self.nursery.have_served.insert(generation);
@@ -247,6 +262,7 @@ impl Supervisor {
                 self.tell_services(process);
             }
             (Child::Failed { reason }, _) => {
+                let reason = say::clean(&reason);
                 if self.policy.was_ready() {
                     say::log(&format!("{process}: {reason}"));
                 } else {
@@ -259,7 +275,10 @@ impl Supervisor {
                 self.places.insert(slot, places);
                 self.handle(Event::Released(slot));
             }
-            (Child::Adopted, Process::Worker(slot)) => self.handle(Event::Adopted(slot)),
+            (Child::Adopted, Process::Worker(slot)) => {
+                self.forget_quarantined(process);
+                self.handle(Event::Adopted(slot));
+            }
             (
                 Child::Exported
                 | Child::Stopped
@@ -280,18 +299,24 @@ impl Supervisor {
             ended.collect()
         };
         let (dead, standbys) = (ended(&self.children), ended(&self.standbys));
-        self.leaving.retain(|child| child.process.ended().is_none());
+        let now = self.now();
+        self.leaving.retain(|(child, _)| child.process.ended().is_none());
+        for (child, deadline) in self.leaving.iter_mut().filter(|(_, deadline)| *deadline <= now) {
+            say::log(&format!("pid {} has left its place and does not end: killed", child.process.pid()));
+            let _ = child.process.signal(Signal::SIGKILL);
+            *deadline = now + END_TIME;
+        }
         if dead.is_empty() && standbys.is_empty() {
             return;
         }
         // What they said last still lies in their sockets: maybe that others take their places.
         self.listen_to_children();
-        let _ = self.act();
+        self.act();
         for (process, pid, how) in dead {
             if self.children.get(&process).is_some_and(|child| child.process.pid() == pid) {
                 self.bury(process, pid, how);
             } else {
-                self.leaving.retain(|child| child.process.pid() != pid);
+                self.leaving.retain(|(child, _)| child.process.pid() != pid);
             }
         }
         for (process, pid, how) in standbys {
@@ -342,7 +367,9 @@ impl Supervisor {
             Process::Worker(slot) => memory.workers.get(&slot).map(|worker| &worker.stats),
             Process::Services => Some(&memory.services_stats),
         };
-        stats.map_or((None, None), |stats| (stats.last_words(), stats.work()))
+        stats.map_or((None, None), |stats| {
+            (stats.last_words().map(|words| say::clean_lines(&words)), stats.work())
+        })
     }
 
     fn look_at_beats(&mut self) {
@@ -427,9 +454,9 @@ fn is_sibling(process: Process, slot: u8) -> bool {
     matches!(process, Process::Worker(other) if other != slot)
 }
 
-/// Takes in all that a child has said. False where it has nothing more to say.
+/// Takes in what a child has said, up to a limit: others have their turn between. False where it has nothing more to say.
 fn hear(child: &mut Running, mut take: impl FnMut(Child)) -> bool {
-    loop {
+    for _ in 0..MESSAGES {
         let Some(socket) = &child.socket else { return true };
         match socket.receive::<Child>() {
             Ok(Some((message, _))) => take(message),
@@ -441,6 +468,7 @@ fn hear(child: &mut Running, mut take: impl FnMut(Child)) -> bool {
             }
         }
     }
+    true
 }
 
 fn describe(work: Work) -> String {

@@ -171,11 +171,23 @@ impl Child {
     /// Sends a signal; a child that has gone already is no error.
     ///
     /// # Errors
-    /// Those of kill(2) but ESRCH.
+    /// Those of pidfd_send_signal(2) but ESRCH.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        match nix::sys::signal::kill(self.pid, signal) {
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(error) => Err(error.into()),
+        // By the pidfd: the number may be another's once the child was waited for.
+        // SAFETY: the call takes integers and a null pointer, which stands for no further information.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.pidfd.as_raw_fd(),
+                signal as i32,
+                std::ptr::null::<libc::siginfo_t>(),
+                0,
+            )
+        };
+        match io::Error::last_os_error() {
+            _ if sent == 0 => Ok(()),
+            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error),
         }
     }
 

@@ -41,7 +41,7 @@ impl Policy {
                 WINDOW.as_secs()
             ));
             self.actions.push_back(Action::Clear(shard));
-        } else if let Some(row) = row.filter(|_| count(&|other| *other == work) == OVER_A_ROW) {
+        } else if let Some(row) = row.filter(|_| count(&|other| *other == work) >= OVER_A_ROW) {
             self.say(format!(
                 "record {row} of shard {shard} has killed {process} {OVER_A_ROW} times within {} s: it is NOT READ ANY \
                  MORE, and its repeater has to log in again",

@@ -128,7 +128,8 @@ impl Policy {
 
     pub(super) fn ready(&mut self, now: Duration, process: Process) {
         let stopping = self.stopping;
-        let Some(member) = self.members.get_mut(&process).filter(|member| member.runs) else { return };
+        let is_starting = |member: &&mut Member| member.runs && member.state == State::Starting;
+        let Some(member) = self.members.get_mut(&process).filter(is_starting) else { return };
         (member.ready_at, member.beat_at, member.is_overdue) = (Some(now), now, false);
         if stopping || member.is_told {
             return;

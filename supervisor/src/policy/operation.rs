@@ -31,6 +31,10 @@ pub(super) struct Operation {
     done: Vec<(Process, u32)>,
     /// The generation before.
     before: u32,
+    /// The new generation has another ABI: what has gone to it does not come back.
+    crosses: bool,
+    /// A process of the new generation has taken the place of another.
+    pub(super) has_promoted: bool,
     /// Why it failed; what was done is undone.
     failure: Option<String>,
     /// What could not be undone.
@@ -80,8 +84,17 @@ impl Policy {
                 queue.extend(self.members.keys().map(|&process| (process, generation)));
             }
         }
-        self.operation =
-            Some(Operation { order, queue, done: Vec::new(), before, failure: None, left_over: Vec::new() });
+        let crosses = !self.foreign.is_empty();
+        self.operation = Some(Operation {
+            crosses,
+            has_promoted: false,
+            order,
+            queue,
+            done: Vec::new(),
+            before,
+            failure: None,
+            left_over: Vec::new(),
+        });
         self.advance(now);
         Ok(())
     }
@@ -162,7 +175,7 @@ impl Policy {
             return self.replace_or_start(now, process, generation);
         }
         let (order, before) = (operation.order.clone(), operation.before);
-        let done_nothing = operation.done.is_empty();
+        let can_go_back = !(operation.crosses && operation.has_promoted);
         let (failure, left_over) = (operation.failure.clone(), operation.left_over.clone());
         let is_done = match order {
             Order::Restart(process) => match self.state(process).0 {
@@ -174,6 +187,13 @@ impl Policy {
             },
             Order::Drain(slot) => {
                 let is_stopped = self.state(Process::Worker(slot)).0 == State::Stopped;
+                if !is_stopped && !self.others_hold(now, Process::Worker(slot)) {
+                    self.take_back(slot);
+                    let why = "no other worker serves any more, so it goes on: see `bmctl status`";
+                    return self
+                        .actions
+                        .push_back(Action::Finished(Err(format!("worker {slot} is not drained: {why}"))));
+                }
                 (is_stopped && self.shards_of(slot).is_empty())
                     .then(|| Ok(format!("worker {slot} drained: `bmctl restart {slot}` brings it back")))
             }
@@ -186,9 +206,12 @@ impl Policy {
             Order::Roll { generation } => {
                 let all_back = self.members.values().all(|member| member.state() != State::Starting);
                 // With some of two builds, new processes are of the new one.
-                let is_back = failure.is_some() && (self.foreign.is_empty() || done_nothing);
+                let is_back = failure.is_some() && can_go_back;
                 all_back.then(|| {
                     self.settle(if is_back { before } else { generation });
+                    if is_back {
+                        self.actions.push_back(Action::GoBack);
+                    }
                     match failure {
                         None => Ok("all processes replaced".to_owned()),
                         Some(why) if is_back => Err(undone(&why, &left_over)),
@@ -200,6 +223,22 @@ impl Policy {
         if let Some(result) = is_done {
             self.operation = None;
             self.actions.push_back(Action::Finished(result));
+        }
+    }
+
+    /// Whether another worker has shards, or will soon have them.
+    fn others_hold(&self, now: Duration, process: Process) -> bool {
+        let holds = |(&other, member): (&Process, &Member)| {
+            other != process && other != Process::Services && member.holds(now)
+        };
+        self.members.iter().any(holds)
+    }
+
+    /// A worker is not drained after all.
+    fn take_back(&mut self, slot: u8) {
+        self.operation = None;
+        if let Some(member) = self.members.get_mut(&Process::Worker(slot)) {
+            member.is_wanted = true;
         }
     }
 
@@ -255,8 +294,8 @@ impl Policy {
         self.actions.push_back(Action::Progress(why.clone()));
         let Some(operation) = &mut self.operation else { return };
         match operation.order {
-            // What has gone to another build does not come back.
-            Order::Roll { .. } if !operation.done.is_empty() && !self.foreign.is_empty() => {
+            // On with the others: nothing can go back.
+            Order::Roll { .. } if operation.crosses && operation.has_promoted => {
                 operation.failure.get_or_insert(why);
                 operation.left_over.push(process);
             }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Action, LEAVE_TIME, Policy, Process, START_TIME};
+use super::{Action, LEAVE_TIME, PATIENCE, Policy, Process, START_TIME};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -125,6 +125,9 @@ impl Policy {
             member.begin(now);
         }
         self.foreign.remove(&process);
+        if let Some(operation) = &mut self.operation {
+            operation.has_promoted = true;
+        }
         self.actions.push_back(Action::Promote(process));
     }
 
@@ -146,7 +149,10 @@ impl Policy {
         };
         match replacement.stage {
             // It has not waited for the new one, which takes its place as soon as it can.
-            Stage::Preparing | Stage::Quieting => {}
+            Stage::Preparing | Stage::Quieting => {
+                let soon = now + PATIENCE;
+                replacement.deadline = Some(replacement.deadline.map_or(soon, |at| at.min(soon)));
+            }
             Stage::Leaving => self.promote(now, process),
             Stage::Starting => {
                 let before = replacement.before;

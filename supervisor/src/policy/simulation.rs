@@ -231,6 +231,7 @@ impl World {
                 Action::Forget { .. }
                 | Action::Quarantine { .. }
                 | Action::Clear(_)
+                | Action::GoBack
                 | Action::Say(_)
                 | Action::Progress(_) => {}
             }

@@ -36,7 +36,7 @@ impl Policy {
     /// # Errors
     /// Where the cluster is not at rest, and why.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, String> {
-        if self.stopping || !self.was_ready || self.operation.is_some() {
+        if self.stopping || !self.was_ready || self.operation.is_some() || !self.actions.is_empty() {
             return Err("the cluster starts or stops, or an order is not done yet".to_owned());
         }
         let is_at_rest =

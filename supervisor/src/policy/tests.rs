@@ -205,8 +205,8 @@ fn what_kills_its_owner_twice_is_not_read_any_more() {
     }
     assert_eq!(die(&mut policy, End::Died, STABLE * 8), [start(W1)], "it may be chance");
     let quarantine = Action::Quarantine { shard: 3, row: 9 };
-    assert_eq!(die(&mut policy, End::Died, STABLE * 10), [quarantine, start(W1)]);
-    assert_eq!(die(&mut policy, End::Died, STABLE * 12), [start(W1)]);
+    assert_eq!(die(&mut policy, End::Died, STABLE * 10), [quarantine.clone(), start(W1)]);
+    assert_eq!(die(&mut policy, End::Died, STABLE * 12), [quarantine, start(W1)], "it came again");
     assert_eq!(die(&mut policy, End::Died, STABLE * 14), [Action::Clear(3), start(W1)]);
 }
 
@@ -286,8 +286,60 @@ fn what_cannot_be_replaced_goes_back_to_what_it_was() {
     }
     actions(&mut policy);
     policy.handle(STABLE, Event::Ready(Process::Services));
-    let [Action::Settled(0), Action::Finished(Err(why))] = &actions(&mut policy)[..] else { panic!() };
+    let [Action::Settled(0), Action::GoBack, Action::Finished(Err(why))] = &actions(&mut policy)[..] else {
+        panic!()
+    };
     assert!(why.ends_with("all is as it was before"), "{why}");
+}
+
+#[test]
+fn to_another_abi_there_is_no_way_back_once_one_has_gone() {
+    let mut policy = ready(2);
+    policy.all_are_foreign();
+    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.handle(STABLE, Event::Prepared(W0));
+    // The other one stands still while it leaves.
+    assert_eq!(actions(&mut policy)[1..], [Action::Pause(1)]);
+    policy.handle(STABLE, Event::Paused(1));
+    assert_eq!(actions(&mut policy), [Action::Leave(W0)]);
+    policy.handle(STABLE, Event::Left(W0));
+    assert_eq!(actions(&mut policy), [Action::Promote(W0)]);
+    policy.handle(STABLE, Event::Ready(W0));
+    let standby = |process| Action::StartStandby { process, generation: 1 };
+    let seen = actions(&mut policy);
+    assert_eq!((&seen[0], &seen[2]), (&Action::Resume(1), &standby(W1)));
+    policy.handle(STABLE, Event::StandbyEnded(W1));
+    assert_eq!(actions(&mut policy)[1], standby(Process::Services));
+    policy.handle(STABLE, Event::Prepared(Process::Services));
+    policy.handle(STABLE, ended(Process::Services, End::Died));
+    policy.handle(STABLE, ended(Process::Services, End::Died));
+    assert!(actions(&mut policy).contains(&Action::Start { process: Process::Services, generation: 1 }));
+    policy.handle(STABLE, Event::Ready(Process::Services));
+    let [Action::Settled(1), Action::Finished(Err(why))] = &actions(&mut policy)[..] else { panic!() };
+    assert!(why.ends_with("all others are of the new build"), "{why}");
+    assert!(policy.is_foreign(W1) && policy.snapshot().is_ok());
+}
+
+#[test]
+fn to_another_abi_a_first_failure_changes_nothing() {
+    let mut policy = ready(2);
+    policy.all_are_foreign();
+    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.handle(STABLE, Event::StandbyEnded(W0));
+    let seen = actions(&mut policy);
+    assert_eq!(seen[2..4], [Action::Settled(0), Action::GoBack]);
+    assert!(policy.snapshot().is_ok());
+}
+
+#[test]
+fn a_drain_that_nobody_can_take_over_is_taken_back() {
+    let mut policy = ready(2);
+    policy.order(STABLE, Order::Drain(0)).unwrap();
+    policy.handle(STABLE, ended(W1, End::Config));
+    let seen = actions(&mut policy);
+    assert!(matches!(seen.last(), Some(Action::Finished(Err(_)))), "{seen:?}");
+    assert_eq!(policy.state(W0).0, State::Ready);
+    policy.order(STABLE, Order::Restart(W1)).unwrap();
 }
 
 #[test]

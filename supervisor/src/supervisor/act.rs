@@ -5,14 +5,14 @@ use std::os::fd::AsFd;
 use channel::{Parent, Socket};
 use nix::sys::signal::Signal;
 
-use super::{Supervisor, is_sibling};
-use crate::children::show_shard;
+use super::{END_TIME, Supervisor, is_sibling};
+use crate::children::{Running, show_shard};
 use crate::policy::{Action, Event, Process};
 use crate::say;
 
 impl Supervisor {
-    /// Does all that is to be done. True where that was the end.
-    pub(super) fn act(&mut self) -> bool {
+    /// Does all that is to be done.
+    pub(super) fn act(&mut self) {
         while let Some(action) = self.policy.poll_action() {
             match action {
                 Action::Start { process, generation } => self.start(process, generation),
@@ -53,6 +53,8 @@ impl Supervisor {
                         operation.steps.push(step);
                     }
                 }
+                // Once those have ended that were put back.
+                Action::GoBack => self.is_going_back = self.forerunner.is_some(),
                 Action::Finished(result) => self.finished(result),
                 Action::Settled(generation) => {
                     self.nursery.generations.retain(|&number, _| number == generation);
@@ -60,10 +62,9 @@ impl Supervisor {
                 Action::Fail(process) => {
                     self.failure.get_or_insert_with(|| format!("{process} cannot be started: see above"));
                 }
-                Action::Exit => return true,
+                Action::Exit => self.is_over = true,
             }
         }
-        false
     }
 
     fn start(&mut self, process: Process, generation: u32) {
@@ -76,7 +77,6 @@ impl Supervisor {
             Ok(running) => {
                 self.children.insert(process, running);
                 self.relay(process);
-                self.forget_quarantined(process);
             }
             Err(error) => {
                 say::log(&format!("{process} could not be started: {error:#}"));
@@ -103,8 +103,8 @@ impl Supervisor {
         Ok(())
     }
 
-    /// What it was told not to read is gone now.
-    fn forget_quarantined(&mut self, process: Process) {
+    /// What a worker was told not to read is gone, now that it serves.
+    pub(super) fn forget_quarantined(&mut self, process: Process) {
         let Process::Worker(slot) = process else { return };
         for number in self.policy.shards_of(slot) {
             if let Some(shard) = self.nursery.memory.shards.get_mut(usize::from(number)) {
@@ -127,8 +127,14 @@ impl Supervisor {
         if let Some(child) = self.standbys.remove(&process) {
             say::log(&format!("the new {process} (pid {}) is not needed: killed", child.process.pid()));
             let _ = child.process.signal(Signal::SIGKILL);
-            self.leaving.push(child);
+            self.let_end(child);
         }
+    }
+
+    /// Another has its place: all that is awaited of it is its end.
+    fn let_end(&mut self, mut child: Running) {
+        child.socket = None;
+        self.leaving.push((child, self.now() + END_TIME));
     }
 
     fn promote(&mut self, process: Process) {
@@ -146,12 +152,11 @@ impl Supervisor {
             None => Err(anyhow::anyhow!("it has closed its socket")),
         };
         if let Some(old) = self.children.insert(process, child) {
-            self.leaving.push(old);
+            self.let_end(old);
         }
         if let Err(error) = given {
             self.kill(process, &format!("cannot be given what it is to serve ({error:#})"));
         }
-        self.forget_quarantined(process);
         self.tell_services(process);
     }
 
@@ -235,11 +240,9 @@ impl Supervisor {
             Ok(text) => say::log(text),
             Err(text) => say::log(&format!("FAILED: {text}")),
         }
-        if !self.policy.slots().any(|slot| self.policy.is_foreign(Process::Worker(slot))) {
+        if !self.policy.has_foreign() {
             self.nursery.foreign = None;
         }
-        // Once those have ended that were put back.
-        self.is_going_back = result.is_err() && self.forerunner.is_some();
         if !self.is_going_back {
             self.forerunner = None;
         }

@@ -45,6 +45,9 @@ impl Supervisor {
 
     /// Orders something that takes its time.
     fn order(&mut self, what: String, order: Order) -> Result<(), String> {
+        if self.is_going_back {
+            return Err("an upgrade is being undone: try again in a moment".to_owned());
+        }
         let now = self.now();
         self.policy.order(now, order)?;
         say::log(&format!("{what} begins"));

@@ -28,22 +28,22 @@ use crate::requests::Requests;
 use crate::{dirs, say};
 
 /// A program that has not rehearsed by then is broken.
-const REHEARSAL: Duration = Duration::from_secs(5);
+const REHEARSAL: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Whether an upgrade can begin: the program on disk can take over, and the cluster is at rest. What is told of it
     /// from now on is an operation.
     pub(super) fn prepare_upgrade(&mut self) -> Result<(), String> {
-        if self.nursery.foreign.is_some() {
+        if self.policy.has_foreign() || self.is_going_back {
             return Err("some processes are of the build before still: `bmctl restart` them first".to_owned());
         }
         let program = self.program.clone();
         let told = |error: anyhow::Error| format!("{error:#}; all is as it was before");
         Programs::beside(&program).map_err(told)?;
+        let forerunner = File::open("/proc/self/exe").context("cannot open this program").map_err(told)?;
         let number = self.operation.as_ref().map_or(0, |operation| operation.number + 1);
         let what = "upgrade".to_owned();
         let before = self.operation.replace(OperationInfo { number, what, steps: Vec::new(), result: None });
-        let forerunner = File::open("/proc/self/exe").context("cannot open this program").map_err(told)?;
         let tried = self
             .with_estate(Some(&forerunner), |estate, runtime_dir| rehearse(&program, estate, runtime_dir));
         if let Err(error) = tried {
@@ -65,17 +65,23 @@ impl Supervisor {
         }
     }
 
-    /// Goes back to the program before, where the new processes did not get ready. Returns where that failed.
+    /// Goes back to the program before, where the new processes did not get ready. Returns where that cannot be yet.
     pub(super) fn go_back(&mut self) {
-        self.is_going_back = false;
-        let Some(forerunner) = self.forerunner.take() else { return };
+        let Some(forerunner) = &self.forerunner else {
+            self.is_going_back = false;
+            return;
+        };
+        if self.policy.snapshot().is_err() {
+            // Something starts, or is handed over: it will be done in a moment.
+            return;
+        }
         say::log("upgrade: executing the program before");
         let program = format!("/proc/self/fd/{}", forerunner.as_raw_fd());
-        let gone = sys::hand_on(forerunner.as_fd(), true).map_err(anyhow::Error::from).and_then(|()| {
-            self.with_estate(None, |estate, runtime_dir| execute(Path::new(&program), estate, runtime_dir))
-        });
+        let gone =
+            self.with_estate(None, |estate, runtime_dir| execute(Path::new(&program), estate, runtime_dir));
         if let Err(error) = gone {
             say::log(&format!("the program before cannot be executed: {error:#}; this one goes on"));
+            (self.is_going_back, self.forerunner) = (false, None);
         }
     }
 
@@ -188,13 +194,15 @@ impl Supervisor {
             salt_key: estate.salt_key,
             wake_us: estate.wake_us,
         };
-        let lock = dirs::inherit(paths, take(estate.lock)?)?;
         let requests = Requests::new(take(estate.control)?.into());
+        let forerunner = estate.forerunner.map(take).transpose()?.map(File::from);
         let mut policy = Policy::resume(now, estate.policy);
         if nursery.foreign.is_some() {
             policy.all_are_foreign();
         }
         let source = Source { file: estate.file, workers: estate.workers };
+        // Last of all: from here on an end of this process is the cluster's.
+        let lock = dirs::inherit(paths, take(estate.lock)?)?;
         Ok(Self {
             children,
             program: estate.program,
@@ -203,7 +211,7 @@ impl Supervisor {
             facts: estate.facts.into_iter().collect(),
             deaths: estate.deaths.into(),
             operation: estate.operation,
-            forerunner: estate.forerunner.map(take).transpose()?.map(File::from),
+            forerunner,
             ..Self::new(paths, lock, nursery, policy, requests, signals, source)
         })
     }

@@ -9,13 +9,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use channel::{Child, Parent, RingPlace};
-use fabric::{Counter, Wake, WorkerReader};
+use fabric::{Counter, SLOTS, Wake, WorkerReader};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use stack::Now;
 
 use crate::Error;
+use crate::siblings::BATCH;
 use crate::worker::{Worker, now, token};
 
+/// Batches of a whole ring.
+const RINGFUL: usize = SLOTS / BATCH;
 /// A worker stands still for no longer: then it goes on, and shards that still come may have missed some bursts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -106,11 +109,15 @@ impl Worker {
     /// Takes in all that siblings have published up to now.
     pub(crate) fn read_all(&mut self, now: Now) {
         let mut more = Wake::MAX;
-        while more != 0 {
+        // A ring's worth of each, whatever they publish meanwhile.
+        for _ in 0..RINGFUL {
             let mut forwards = std::mem::take(&mut self.forwards);
             more = self.siblings.read(&self.stats, more, &mut forwards);
             self.hear(now, &mut forwards);
             self.forwards = forwards;
+            if more == 0 {
+                return;
+            }
         }
     }
 

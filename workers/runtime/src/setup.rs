@@ -31,9 +31,17 @@ pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<
         }
         _ => return Err(Error::Orders("the first was no worker's set-up".into())),
     };
+    // What a backtrace needs is read while files can be.
+    sys::warm_backtraces();
     let mut worker = begin(socket, setup, stacks, fds)?;
+    let mut has_page = false;
     loop {
         let (message, fds) = worker.socket.wait()?;
+        // Until another has left it, the page is that one's.
+        if !has_page && !matches!(message, Parent::Prepare) {
+            worker.take_page()?;
+            has_page = true;
+        }
         if worker.take_in(message, fds)? {
             return Ok(Some(worker));
         }
@@ -47,7 +55,6 @@ fn begin(
     fds: Vec<OwnedFd>,
 ) -> Result<Worker, Error> {
     let [bells, wake, services_wake, stats, segment, reports, orders] = channel::descriptors(fds)?;
-    Stats::writer(stats.as_fd())?.keep_last_words()?;
     let bell = Bell::open(bells.as_fd(), usize::from(setup.slot))?;
     let siblings = Siblings::new(setup.slot, setup.node, WorkerWriter::open(segment.as_fd())?);
     let services = Services {
@@ -57,10 +64,17 @@ fn begin(
         ring: false,
     };
     let maker = Maker { setup, stacks: stacks.to_vec(), outlets: Vec::new() };
-    Worker::new(socket, maker, (bell, wake), Stats::writer(stats.as_fd())?, siblings, services)
+    Worker::new(socket, maker, (bell, wake), stats, siblings, services)
 }
 
 impl Worker {
+    /// From now on the stats page of the slot is ours, and says nothing of whoever had it before.
+    fn take_page(&mut self) -> Result<(), Error> {
+        self.stats.work_on(None);
+        Stats::writer(self.page.as_fd())?.keep_last_words()?;
+        Ok(())
+    }
+
     /// Takes what the supervisor gives. True where it says "go".
     pub(crate) fn take_in(&mut self, message: Parent, fds: Vec<OwnedFd>) -> Result<bool, Error> {
         match message {

@@ -8,7 +8,7 @@ use stack::{CallType, Slot};
 use switch::{Forward, PARROT, Place, SessionReport};
 
 /// Frames taken from one sibling before others have their turn.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 /// Stands for a call to no talkgroup: who wants it does not change with anybody's interest.
 const PRIVATE: u32 = u32::MAX;
 

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     /// Watched for edges, never read.
     _wake: OwnedFd,
     pub(crate) stats: Stats,
+    /// Where they are.
+    pub(crate) page: OwnedFd,
     pub(crate) services: Services,
     pub(crate) switch: Switch,
     pub(crate) shards: Vec<Shard>,
@@ -93,7 +95,7 @@ impl Worker {
         socket: Socket,
         maker: Maker,
         (bell, wake): (Bell, OwnedFd),
-        stats: Stats,
+        page: OwnedFd,
         siblings: Siblings,
         services: Services,
     ) -> Result<Self, Error> {
@@ -114,7 +116,8 @@ impl Worker {
             epoll,
             bell,
             _wake: wake,
-            stats,
+            stats: Stats::writer(page.as_fd())?,
+            page,
             services,
             shards: Vec::new(),
             places: Vec::new(),
