@@ -98,7 +98,7 @@ impl Host {
                     self.told.push(format!("{:?} started", report.session));
                 }
                 Output::Stopped { report, ended, .. } => {
-                    self.told.push(format!("{:?} {ended:?}", report.session))
+                    self.told.push(format!("{:?} {ended:?}", report.session));
                 }
                 Output::Refused { why, .. } => self.told.push(format!("refused: {why:?}")),
                 _ => {}
