@@ -1,15 +1,21 @@
 //! The runtime directory and its lock: one cluster in each.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use control::Paths;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+/// Who has the lock has written its pid by then.
+const PID_TIME: Duration = Duration::from_secs(1);
 
 /// Held while the cluster runs; the kernel releases it however the process ends.
 #[derive(Debug)]
@@ -92,11 +98,22 @@ pub(crate) fn lock(paths: &Paths) -> Result<Locked> {
 }
 
 fn already_running(paths: &Paths) -> AlreadyRunning {
-    let mut pid = String::new();
-    // The winner may not have written its pid yet.
-    let _ = File::open(paths.pid()).and_then(|mut file| file.read_to_string(&mut pid));
-    let pid = if pid.trim().is_empty() { "not known yet".to_owned() } else { pid.trim().to_owned() };
+    let since = Instant::now();
+    // The winner writes its pid a moment after it has the lock. Until then the file may have that of one who was killed.
+    let pid = loop {
+        let pid = fs::read_to_string(paths.pid()).unwrap_or_default().trim().to_owned();
+        if runs(&pid) || since.elapsed() > PID_TIME {
+            break if pid.is_empty() { "not known yet".to_owned() } else { pid };
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     AlreadyRunning { dir: paths.dir().display().to_string(), pid }
+}
+
+/// There is a process with this pid.
+fn runs(pid: &str) -> bool {
+    let pid = pid.parse().ok().filter(|&pid| pid > 0);
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
 impl AsFd for Locked {

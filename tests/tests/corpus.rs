@@ -3,13 +3,17 @@
 
 use std::path::Path;
 
-/// Runs `target` over its corpus and over `mutations` of it, the same in each run.
-fn replay(target: &str, mutations: usize, run: impl Fn(&[u8])) {
+fn corpus(target: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("fuzz/corpus").join(target);
     let mut paths: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
     paths.sort();
-    let seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
-    assert!(!seeds.is_empty(), "{} is empty", dir.display());
+    assert!(!paths.is_empty(), "{} is empty", dir.display());
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// Runs `target` over its corpus and over `mutations` of it, the same in each run.
+fn replay(target: &str, mutations: usize, run: impl Fn(&[u8])) {
+    let seeds = corpus(target);
     seeds.iter().for_each(|seed| run(seed));
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     let mut draw = |below: usize| {
@@ -67,4 +71,27 @@ fn request() {
         let _ = serde_json::from_slice::<control::SupervisorRequest>(data);
         let _ = serde_json::from_slice::<control::ServicesRequest>(data);
     });
+}
+
+#[test]
+fn the_corpus_has_all_that_the_supervisor_is_asked() {
+    use control::SupervisorRequest::{
+        Deaths, Drain, Operation, Reload, Restart, Scale, Status, Stop, Upgrade,
+    };
+    let asked: Vec<control::SupervisorRequest> =
+        corpus("request").iter().filter_map(|seed| serde_json::from_slice(seed).ok()).collect();
+    for request in [
+        Status,
+        Stop,
+        Deaths,
+        Restart { worker: Some(0) },
+        Restart { worker: None },
+        Drain { worker: 1 },
+        Scale { workers: 4 },
+        Reload,
+        Upgrade,
+        Operation,
+    ] {
+        assert!(asked.contains(&request), "{request:?}");
+    }
 }

@@ -127,6 +127,25 @@ fn a_worker_that_never_gets_ready_again_leaves_its_repeaters_to_others() {
 }
 
 #[test]
+fn a_worker_that_dies_again_and_again_is_left_alone_until_it_is_restarted() {
+    let faulty = Faulty::start(2, &[]);
+    let (mut repeater, worker) = faulty.repeater(2_501_001);
+    faulty.set("dies", "");
+    signal(pid(&faulty.cluster, worker), Signal::SIGKILL);
+    let status = faulty.cluster.wait_until("it to be left alone", |status| {
+        status.workers[worker].restarts >= 5 && status.workers[1 - worker].shards == 64
+    });
+    assert_eq!((status.workers[worker].state, status.state), (State::Failed, ClusterState::Degraded));
+    is_logged_in(&mut repeater, 2_501_001);
+    faulty.unset("dies");
+    let restarted = faulty.cluster.bmctl(&["restart", &worker.to_string()], "");
+    assert!(restarted.status.success(), "{restarted:?}");
+    faulty.cluster.wait_until("it to have its shards again", |status| status.workers[worker].shards == 32);
+    is_logged_in(&mut repeater, 2_501_001);
+    assert_eq!(repeater.naks(), 0);
+}
+
+#[test]
 fn a_worker_that_says_its_configuration_is_wrong_is_left_alone_until_it_is_restarted() {
     let faulty = Faulty::start(2, &[]);
     let (mut repeater, worker) = faulty.repeater(2_501_001);
@@ -242,6 +261,24 @@ fn a_reload_says_what_changes_costs_no_burst_and_a_wrong_file_changes_nothing() 
     });
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.relogins, report.naks), (0, 0), "{report}");
+}
+
+#[test]
+fn a_hang_up_reloads_the_configuration() {
+    let cluster = Cluster::start(2, "");
+    let (file, pids) = (cluster.config_file(), cluster.children());
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{before}\n[calls]\nhang_time = 500\n")).unwrap();
+    signal(cluster.pid(), Signal::SIGHUP);
+    assert_eq!(cluster.status().state, ClusterState::Ready);
+    assert_eq!(cluster.children(), pids);
+    std::fs::write(&file, format!("{before}\n[calls]\nhang_time = 5\n")).unwrap();
+    signal(cluster.pid(), Signal::SIGHUP);
+    wait_for("new processes", || {
+        (cluster.status().state == ClusterState::Ready
+            && cluster.children().iter().all(|pid| !pids.contains(pid)))
+        .then_some(())
+    });
 }
 
 #[test]

@@ -102,6 +102,26 @@ pub struct Heard {
     pub counts: Counts,
 }
 
+/// One burst of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// Number of the call.
+    pub call: usize,
+    /// When it was sent, microseconds since 1970.
+    pub sent_us: u64,
+    /// How long it was under way to whom it came last, among those to whom it came.
+    pub slowest_us: u64,
+}
+
+/// A burst that never came to one of its listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Number of the listener.
+    pub listener: usize,
+    /// Which burst.
+    pub burst: Burst,
+}
+
 struct Ear {
     id: u32,
     /// The call that it should hear.
@@ -119,6 +139,8 @@ pub struct Judge<'a> {
     calls: &'a [Call],
     /// Of each call and burst: when it was sent, microseconds since 1970; 0 where it was not.
     sent_us: Vec<Vec<u64>>,
+    /// Of each call and burst: how long it took to whom it came last.
+    slowest_us: Vec<Vec<u64>>,
     ears: Vec<Ear>,
     latency: Times,
 }
@@ -141,9 +163,11 @@ impl<'a> Judge<'a> {
                 counts: Counts::default(),
             }
         };
+        let times = || calls.iter().map(|call| vec![0; call.bursts()]).collect();
         Self {
             calls,
-            sent_us: calls.iter().map(|call| vec![0; call.bursts()]).collect(),
+            sent_us: times(),
+            slowest_us: times(),
             ears: listeners.iter().map(ear).collect(),
             latency: Times::new(),
         }
@@ -169,7 +193,10 @@ impl<'a> Judge<'a> {
             return;
         };
         if ear.take(index) {
-            self.latency.record(at_us.saturating_sub(self.sent_us[number][index]));
+            let us = at_us.saturating_sub(self.sent_us[number][index]);
+            let slowest_us = &mut self.slowest_us[number][index];
+            *slowest_us = us.max(*slowest_us);
+            self.latency.record(us);
         }
         if !ear.is_intact(bytes, &call.datagrams()[index]) {
             ear.counts.altered += 1;
@@ -197,6 +224,31 @@ impl<'a> Judge<'a> {
         counts
     }
 
+    /// All bursts that were sent so far, call by call.
+    #[must_use]
+    pub fn bursts(&self) -> Vec<Burst> {
+        (0..self.calls.len()).flat_map(|call| self.bursts_of(call)).map(|(_, burst)| burst).collect()
+    }
+
+    /// All that never came, listener by listener.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        let missing = |(listener, ear): (usize, &Ear)| {
+            let bursts = ear.call.into_iter().flat_map(|call| self.bursts_of(call));
+            let missing = bursts.filter(|&(index, _)| !ear.has_seen(index));
+            missing.map(|(_, burst)| Missing { listener, burst }).collect::<Vec<_>>()
+        };
+        self.ears.iter().enumerate().flat_map(missing).collect()
+    }
+
+    /// Those of a call that were sent so far, with their places in it.
+    fn bursts_of(&self, call: usize) -> impl Iterator<Item = (usize, Burst)> {
+        let times = self.sent_us[call].iter().zip(&self.slowest_us[call]).enumerate();
+        times
+            .filter(|(_, (sent_us, _))| **sent_us > 0)
+            .map(move |(index, (&sent_us, &slowest_us))| (index, Burst { call, sent_us, slowest_us }))
+    }
+
     /// Time from just before a burst was sent to the kernel's receipt of it at a receiver.
     #[must_use]
     pub fn latency(&self) -> Spread {
@@ -205,6 +257,10 @@ impl<'a> Judge<'a> {
 }
 
 impl Ear {
+    fn has_seen(&self, index: usize) -> bool {
+        self.seen[index / 64] & 1 << (index % 64) != 0
+    }
+
     /// Marks burst `index` as seen; false where it was before.
     fn take(&mut self, index: usize) -> bool {
         let bit = 1 << (index % 64);
@@ -393,5 +449,19 @@ mod tests {
         judge.sent(0, 0, 1);
         let expected: Vec<_> = judge.listeners().iter().map(|heard| (heard.id, heard.counts.lost)).collect();
         assert_eq!(expected, [(1, 0), (2, 1), (3, 0), (4, 0)]);
+    }
+
+    #[test]
+    fn what_became_of_one_burst_can_be_told() {
+        let calls = calls();
+        let listeners = [&LISTENERS[..], &[Listener { id: 5, talkgroup: 91 }]].concat();
+        let mut judge = Judge::new(&calls, &listeners);
+        (0..2).for_each(|index| judge.sent(0, index, AT_US));
+        judge.received(1, &forwarded(&calls[0], 0, 2), AT_US + 300);
+        judge.received(4, &forwarded(&calls[0], 0, 5), AT_US + 200);
+        judge.received(4, &forwarded(&calls[0], 1, 5), AT_US + 7);
+        let burst = |slowest_us| Burst { call: 0, sent_us: AT_US, slowest_us };
+        assert_eq!(judge.bursts(), [burst(300), burst(7)]);
+        assert_eq!(judge.missing(), [Missing { listener: 1, burst: burst(7) }]);
     }
 }

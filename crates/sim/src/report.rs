@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::judge::{Counts, Heard, Spread};
+use crate::judge::{Burst, Counts, Heard, Missing, Spread};
 
 /// What a run found.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +46,12 @@ pub struct Report {
     pub server_cpu_us_per_forward: Option<f64>,
     /// What each repeater heard, in the order of their IDs.
     pub heard: Vec<Heard>,
+    /// All bursts that were sent, call by call.
+    #[serde(skip)]
+    pub bursts: Vec<Burst>,
+    /// Those that never came, listener by listener in the order of `heard`.
+    #[serde(skip)]
+    pub missing: Vec<Missing>,
 }
 
 impl Report {
@@ -150,6 +156,8 @@ mod tests {
             server_cpu_us: Some(500_000),
             server_cpu_us_per_forward: Some(10.22),
             heard: Vec::new(),
+            bursts: Vec::new(),
+            missing: Vec::new(),
         }
     }
 

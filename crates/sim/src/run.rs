@@ -170,6 +170,8 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
         server_cpu_us,
         server_cpu_us_per_forward: server_cpu_us.map(|us| us as f64 / counts.delivered.max(1) as f64),
         heard: judge.listeners(),
+        bursts: judge.bursts(),
+        missing: judge.missing(),
     };
     fleet.close();
     Ok(report)

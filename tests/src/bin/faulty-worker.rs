@@ -101,6 +101,9 @@ fn main() -> ExitCode {
     if fault("exit78").exists() {
         return ExitCode::from(78);
     }
+    if fault("dies").exists() {
+        return ExitCode::FAILURE;
+    }
     if fault("never-ready").exists() {
         loop {
             std::thread::park();
