@@ -372,6 +372,16 @@ fn orders_again_and_again_cost_no_burst_and_no_login() {
         rows.push((what.to_owned(), value));
     }
     print_table("orders without end (p50 / p99 / max)", &rows);
+    for missing in &report.missing {
+        let Burst { call, sent_us, slowest_us } = missing.burst;
+        let during = done.iter().rev().find(|done| done.from_us <= sent_us + IN_HANDS_US);
+        println!(
+            "  listener {} missed a burst of call {call} that took {slowest_us} us to others, {} us after the beginning of: {}",
+            missing.listener,
+            during.map_or(0, |done| sent_us.cast_signed() - done.from_us.cast_signed()),
+            during.map_or("none", |done| done.what),
+        );
+    }
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.relogins, report.naks), (0, 0));
     let status = cluster.status();
