@@ -110,6 +110,21 @@ fn a_panic_is_kept_with_its_place() {
 }
 
 #[test]
+fn a_worker_that_tries_more_than_its_work_is_stopped_and_reported() {
+    let faulty = Faulty::start(2, &[]);
+    let (repeater, worker) = faulty.repeater(2_501_001);
+    // A call that is made while the C library blocks all signals, as for a new process, ends it without a word.
+    let tries = [("open", "(openat)"), ("connect", "(socket)"), ("ptrace", "(ptrace)"), ("exec", "SIGSYS")];
+    for (restarts, (what, told)) in (1..).zip(tries) {
+        repeater.send(format!("FAULT {what}").as_bytes());
+        let status =
+            faulty.cluster.wait_until("the replacement", |status| restarted(status, worker, restarts));
+        let ended = status.workers[worker].ended.as_ref().unwrap();
+        assert!(ended.contains("SIGSYS") && ended.contains(told), "{what}: {ended}");
+    }
+}
+
+#[test]
 fn a_worker_that_never_gets_ready_again_leaves_its_repeaters_to_others() {
     let faulty = Faulty::start(2, &[]);
     let (mut repeater, worker) = faulty.repeater(2_501_001);
