@@ -85,7 +85,8 @@ impl Worker {
         self.siblings.send_all_to_nobody();
     }
 
-    /// Reads the rings up to these places for what is here, so that what comes next has the same past. `fds`: the segment of the worker that had the shards.
+    /// Reads the rings up to these places for what is here, so that what comes next has the same past. `fds`: the segment
+    /// of the worker that had the shards.
     pub(crate) fn take_over(&mut self, places: &[RingPlace], fds: Vec<OwnedFd>) -> Result<(), Error> {
         let [segment] = channel::descriptors(fds)?;
         let now = now();
