@@ -102,8 +102,8 @@ pub(crate) enum Event {
     StandbyEnded(Process),
     /// It has left all that it had to the one that takes its place.
     Left(Process),
-    /// The worker in this slot stands still.
-    Paused(u8),
+    /// The worker in this slot stands still, as this pause has it.
+    Paused { slot: u8, number: u64 },
     /// The worker in this slot has let go of the shards it was told to.
     Released(u8),
     /// The worker in this slot serves the shards it was given.
@@ -131,8 +131,8 @@ pub(crate) enum Action {
     Leave(Process),
     /// The one that was to take its place takes it, with all its shards.
     Promote(Process),
-    /// Tell the worker in this slot to stand still.
-    Pause(u8),
+    /// Tell the worker in this slot to stand still. No two pauses have the same number.
+    Pause { slot: u8, number: u64 },
     /// Tell it to go on.
     Resume(u8),
     /// Tell the worker in slot `from` to let go of shards.
@@ -188,6 +188,8 @@ pub(crate) struct Policy {
     foreign: BTreeSet<Process>,
     handover: Option<Handover>,
     replacement: Option<Replacement>,
+    /// How many pauses there were.
+    pauses: u64,
     operation: Option<Operation>,
     blame: Blame,
     /// When the beats were looked at last.
@@ -227,6 +229,7 @@ impl Policy {
             foreign: BTreeSet::new(),
             handover: None,
             replacement: None,
+            pauses: 0,
             operation: None,
             blame: Blame::default(),
             watched: Duration::ZERO,
@@ -312,7 +315,7 @@ impl Policy {
             Event::Prepared(process) => self.prepared(now, process),
             Event::StandbyEnded(process) => self.standby_ended(now, process),
             Event::Left(process) => self.left(now, process),
-            Event::Paused(slot) => self.paused(now, slot),
+            Event::Paused { slot, number } => self.paused(now, slot, number),
             Event::Released(slot) => self.released(now, slot),
             Event::Adopted(slot) => self.adopted(slot),
             Event::Stop => self.stop(now),

@@ -270,7 +270,9 @@ impl Supervisor {
                 }
             }
             (Child::Left, _) => self.handle(Event::Left(process)),
-            (Child::Paused, Process::Worker(slot)) => self.handle(Event::Paused(slot)),
+            (Child::Paused { number }, Process::Worker(slot)) => {
+                self.handle(Event::Paused { slot, number });
+            }
             (Child::Released { places }, Process::Worker(slot)) => {
                 self.places.insert(slot, places);
                 self.handle(Event::Released(slot));
@@ -283,7 +285,7 @@ impl Supervisor {
                 Child::Exported
                 | Child::Stopped
                 | Child::Prepared
-                | Child::Paused
+                | Child::Paused { .. }
                 | Child::Released { .. }
                 | Child::Adopted,
                 _,
@@ -410,7 +412,7 @@ impl Supervisor {
             return;
         }
         // What all builds understand.
-        let is_plain = matches!(message, Parent::Pause | Parent::Go | Parent::Leave | Parent::Stop);
+        let is_plain = matches!(message, Parent::Pause { .. } | Parent::Go | Parent::Leave | Parent::Stop);
         if self.policy.is_foreign(process) && !is_plain {
             return;
         }

@@ -142,7 +142,10 @@ pub enum Parent {
     /// That was all: begin, or go on after [`Parent::Pause`].
     Go,
     /// To a worker that is to be given shards: stand still until [`Parent::Go`].
-    Pause,
+    Pause {
+        /// The answer has it, so that it is known which pause has begun.
+        number: u64,
+    },
     /// To a worker: stop serving these shards, which go to the worker in slot `to`. Until [`Parent::Forget`] the
     /// talkgroups of their contexts are wanted here, and it is sent all calls.
     Release {
@@ -194,7 +197,10 @@ pub enum Child {
     /// It has done all that comes before [`Parent::Prepare`].
     Prepared,
     /// It stands still.
-    Paused,
+    Paused {
+        /// What [`Parent::Pause`] said.
+        number: u64,
+    },
     /// It does not serve the shards any more; all that it knows of them is written down.
     Released {
         /// How far it has read each ring for them, its own among them.
@@ -222,7 +228,7 @@ mod tests {
     #[test]
     fn what_one_build_says_to_another_keeps_its_form() {
         let parent = |message: &Parent| serde_json::to_string(message).unwrap();
-        assert_eq!(parent(&Parent::Pause), r#""Pause""#);
+        assert_eq!(parent(&Parent::Pause { number: 3 }), r#"{"Pause":{"number":3}}"#);
         assert_eq!(parent(&Parent::Go), r#""Go""#);
         assert_eq!(parent(&Parent::Leave), r#""Leave""#);
         assert_eq!(parent(&Parent::Stop), r#""Stop""#);
@@ -231,10 +237,11 @@ mod tests {
         let child = |message: &Child| serde_json::to_string(message).unwrap();
         assert_eq!(child(&Child::Ready { facts: BTreeMap::new() }), r#"{"Ready":{"facts":{}}}"#);
         assert_eq!(child(&Child::Failed { reason: "x".into() }), r#"{"Failed":{"reason":"x"}}"#);
-        let plain = [Child::Prepared, Child::Paused, Child::Left, Child::Exported, Child::Stopped];
+        assert_eq!(child(&Child::Paused { number: 3 }), r#"{"Paused":{"number":3}}"#);
+        let plain = [Child::Prepared, Child::Left, Child::Exported, Child::Stopped];
         assert_eq!(
             plain.map(|message| child(&message)).join(" "),
-            r#""Prepared" "Paused" "Left" "Exported" "Stopped""#
+            r#""Prepared" "Left" "Exported" "Stopped""#
         );
     }
 }

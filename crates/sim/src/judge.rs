@@ -37,7 +37,8 @@ pub struct Counts {
     pub reordered: u64,
     /// Came once more.
     pub duplicated: u64,
-    /// Came to somebody who should not hear it: the talker himself, another talkgroup, or of no known call.
+    /// Came to somebody who should not hear it: the talker himself, another talkgroup, of no known call, or before it was
+    /// sent.
     pub stray: u64,
     /// Came, but not as it was sent; where it cannot be told which burst it was, that one is lost as well.
     pub altered: u64,
@@ -192,8 +193,14 @@ impl<'a> Judge<'a> {
             ear.counts.altered += 1;
             return;
         };
+        let sent_us = self.sent_us[number][index];
+        if sent_us == 0 {
+            // A terminator that the master made up: its talker has not ended.
+            ear.counts.stray += 1;
+            return;
+        }
         if ear.take(index) {
-            let us = at_us.saturating_sub(self.sent_us[number][index]);
+            let us = at_us.saturating_sub(sent_us);
             let slowest_us = &mut self.slowest_us[number][index];
             *slowest_us = us.max(*slowest_us);
             self.latency.record(us);
@@ -415,9 +422,11 @@ mod tests {
                 judge.received(3, &bytes, AT_US);
                 judge.received(3, b"DMRD", AT_US);
                 judge.received(9, &bytes, AT_US);
+                let calls = calls();
+                judge.received(1, &forwarded(&calls[0], 13, 2), AT_US);
             }
         });
-        assert_eq!(counts, Counts { expected: 28, delivered: 28, stray: 4, ..Counts::default() });
+        assert_eq!(counts, Counts { expected: 28, delivered: 28, stray: 5, ..Counts::default() });
     }
 
     #[test]

@@ -32,7 +32,9 @@ impl Switch {
                     self.end(now, other, Ended::Superseded);
                     return self.contest(now, index);
                 }
-                let wins = id < rival.id && now.mono.since(since) < CONTEST;
+                let is_first = id < rival.id && now.mono.since(since) < CONTEST;
+                // Its worker may hang.
+                let wins = is_first || rival.falls_silent() <= now.mono;
                 let (first, second) = if wins { (id, rival.id) } else { (rival.id, id) };
                 let is_same = session.call.is_same(rival.call);
                 let loser = if wins { other } else { index };

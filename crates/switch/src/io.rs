@@ -41,6 +41,15 @@ pub enum Input<'a> {
         /// What it published.
         forward: &'a Forward,
     },
+    /// The answer to [`Output::Moved`], as that has it.
+    Moved {
+        /// The sibling's number.
+        peer: u8,
+        /// ID of the node where the session began.
+        node: u32,
+        /// The burst.
+        forward: &'a Forward,
+    },
     /// The answer to [`Output::Locate`].
     Located {
         /// The session's number.
@@ -229,6 +238,17 @@ pub enum Output {
         session: SessionId,
         /// The radio called.
         radio: u32,
+    },
+    /// A session's burst came from another sibling than those before it, since its context has moved, or nothing is known
+    /// of those before it. What has been published until now is to be given as [`Input::Remote`] first, so that nothing of
+    /// it is overtaken, and then this, and all that are given out like it until then, in order, as [`Input::Moved`].
+    Moved {
+        /// The sibling's number.
+        peer: u8,
+        /// ID of the node where the session began.
+        node: u32,
+        /// The burst.
+        forward: Forward,
     },
     /// A session of a context here that was refused is carried after all, since the other talker has ended.
     Carried {

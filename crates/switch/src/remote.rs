@@ -3,32 +3,39 @@
 use stack::Now;
 
 use crate::call::{Call, Target};
-use crate::io::Ended;
-use crate::session::{Origin, Session};
-use crate::{Forward, Switch, TERMINATOR};
+use crate::io::{Ended, Output};
+use crate::session::{Origin, Session, SessionId};
+use crate::{Forward, HEADER, Switch, TERMINATOR};
 
 /// Sessions of siblings are not given more numbers than these, whatever siblings say.
 const MAX_SESSIONS: usize = 32_768;
 
 impl Switch {
-    /// A burst came from a sibling.
-    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
+    /// A burst came from a sibling. `is_next`: all that others had to say of its session before is known.
+    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward, is_next: bool) {
         let id = forward.session(node);
-        let (peer, number) = (usize::from(peer & 0x7f), usize::from(forward.index));
-        let known = self.remote.get(peer).and_then(|numbers| numbers.get(number)).copied();
+        let peer = peer & 0x7f;
+        let (place, number) = (usize::from(peer), usize::from(forward.index));
+        let known = self.remote.get(place).and_then(|numbers| numbers.get(number)).copied();
         let is_same = |index: &u16| {
             let session = self.sessions.get(*index);
-            session.is_some_and(|session| session.id == id && session.origin == Origin::Remote)
+            session.is_some_and(|session| {
+                (session.id, session.origin, session.peer) == (id, Origin::Remote, Some(peer))
+            })
         };
         let index = match known.filter(is_same) {
             Some(index) => index,
             None => {
+                if !is_next && self.may_overtake(peer, id, forward) {
+                    return self.out(Output::Moved { peer, node, forward: *forward });
+                }
                 let Some(index) = self.find_or_open(now, node, forward) else { return };
-                self.remember(peer, number, index);
+                self.remember(place, number, index);
                 index
             }
         };
         let Some(session) = self.sessions.get_mut(index) else { return };
+        session.peer = Some(peer);
         let is_end = forward.frame.kind == TERMINATOR;
         let call = Call::of(&forward.frame);
         if !session.call.is_same(if is_end { Call { kind: session.call.kind, ..call } } else { call }) {
@@ -39,6 +46,19 @@ impl Switch {
         self.carry(now, index, &forward.frame);
         if is_end {
             self.end(now, index, Ended::Terminator);
+        }
+    }
+
+    /// Whether others may have published earlier bursts of this session that are not read yet: it came from another
+    /// sibling until now, or nothing is known of its beginning.
+    fn may_overtake(&self, peer: u8, id: SessionId, forward: &Forward) -> bool {
+        match self.sessions.find(id) {
+            Some((index, Origin::Remote)) => {
+                let before = self.sessions.get(index).and_then(|session| session.peer);
+                before.is_some_and(|before| before != peer)
+            }
+            Some(_) => false,
+            None => !matches!(forward.frame.kind, HEADER | TERMINATOR),
         }
     }
 

@@ -62,6 +62,7 @@ impl Switch {
                 let Some(id) = self.contexts.get(key).map(|context| context.profile.id) else { return };
                 self.sessions.adopt(index, origin);
                 if let Some(session) = self.sessions.get_mut(index) {
+                    (session.peer, session.last) = (None, now.mono);
                     (session.context, session.slot, session.is_placed) = (id, slot, false);
                     session.begun = running.begun.min(now.mono);
                     session.bursts = bursts_since(session.begun, now, running.kind);
@@ -71,6 +72,7 @@ impl Switch {
                         session.standing = Standing::New;
                     }
                 }
+                self.watch(index);
                 self.come_in(now, index, key, slot);
                 self.offer_again(now, key);
             }
@@ -160,7 +162,8 @@ impl Switch {
         if session.group.is_some() {
             return context.subscribed.contains(&(session.call.destination, slot));
         }
-        true
+        // A private call has one who hears it.
+        session.routes.is_empty()
     }
 
     /// Whether a session is carried: one of which nothing was decided here yet, or that was for nobody here, was so at

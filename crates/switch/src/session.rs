@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::io::{Kind, SessionReport};
 use crate::sequence::Sequence;
 use crate::voice::Voice;
-use crate::{STREAM_TIMEOUT, TERMINATOR};
+use crate::{SIBLING_PATIENCE, STREAM_TIMEOUT, TERMINATOR};
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +100,8 @@ pub(crate) enum Standing {
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) origin: Origin,
+    /// The sibling that its last burst came from, if one did.
+    pub(crate) peer: Option<u8>,
     /// ID of the context whence it comes; 0 where a sibling knows.
     pub(crate) context: u32,
     pub(crate) slot: Slot,
@@ -140,6 +142,7 @@ impl Session {
         Self {
             id,
             origin,
+            peer: None,
             context: 0,
             slot,
             call,
@@ -202,9 +205,16 @@ impl Session {
         }
     }
 
+    /// When it has been silent for so long that another talker may take its place.
+    pub(crate) fn falls_silent(&self) -> Time {
+        self.last + self.patience
+    }
+
     /// When it has been silent for too long.
     pub(crate) fn times_out(&self) -> Time {
-        self.last + self.patience
+        // Nobody says that data has ended.
+        let is_told_of = self.origin == Origin::Remote && self.call.is_voice();
+        self.falls_silent() + if is_told_of { SIBLING_PATIENCE } else { Duration::ZERO }
     }
 }
 

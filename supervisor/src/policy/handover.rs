@@ -18,6 +18,8 @@ pub(super) struct Handover {
     from: u8,
     to: u8,
     shards: Vec<u16>,
+    /// Of the pause of the one that is to have them.
+    pause: u64,
     stage: Stage,
     /// Whoever is to have them was starting when they were let go, and is given them when it is ready.
     is_owed: bool,
@@ -39,8 +41,8 @@ impl Policy {
             .map(|(number, _)| number)
             .collect();
         let deadline = now + LEAVE_TIME;
-        self.handover = Some(Handover { from, to, shards, stage: Stage::Pausing, is_owed: false, deadline });
-        self.actions.push_back(Action::Pause(to));
+        let (stage, pause) = (Stage::Pausing, self.pause([to]));
+        self.handover = Some(Handover { from, to, shards, pause, stage, is_owed: false, deadline });
         true
     }
 
@@ -60,14 +62,22 @@ impl Policy {
         moves.find(|&(from, to)| is_ours(from) && is_ours(to) && can_give(from) && can_take(to))
     }
 
-    pub(super) fn paused(&mut self, now: Duration, slot: u8) {
-        self.is_quiet(now, slot);
+    /// Tells workers to stand still, and returns the number of that pause.
+    pub(super) fn pause(&mut self, slots: impl IntoIterator<Item = u8>) -> u64 {
+        self.pauses += 1;
+        let number = self.pauses;
+        self.actions.extend(slots.into_iter().map(|slot| Action::Pause { slot, number }));
+        number
+    }
+
+    pub(super) fn paused(&mut self, now: Duration, slot: u8, number: u64) {
+        self.is_quiet(now, slot, number);
         let from_runs = |from| self.members.get(&Process::Worker(from)).is_some_and(|member| member.runs);
-        let Some(handover) =
-            self.handover.as_mut().filter(|handover| handover.to == slot && handover.stage == Stage::Pausing)
-        else {
-            return;
+        // An answer may be one to a pause that was called off.
+        let is_awaited = |handover: &&mut Handover| {
+            (handover.to, handover.pause, handover.stage) == (slot, number, Stage::Pausing)
         };
+        let Some(handover) = self.handover.as_mut().filter(is_awaited) else { return };
         let (from, to) = (handover.from, handover.to);
         handover.deadline = now + LEAVE_TIME;
         if from_runs(from) {

@@ -29,6 +29,8 @@ pub(super) struct Replacement {
     /// Who stands still for it, and who still has to.
     quiet: BTreeSet<u8>,
     awaited: BTreeSet<u8>,
+    /// Of their pause.
+    pause: u64,
     /// `None` while the deadline is the process's own.
     pub(super) deadline: Option<Duration>,
 }
@@ -51,6 +53,7 @@ impl Policy {
             stage: Stage::Preparing,
             quiet: BTreeSet::new(),
             awaited: BTreeSet::new(),
+            pause: 0,
             deadline,
         });
         self.actions.push_back(Action::StartStandby { process, generation });
@@ -69,10 +72,10 @@ impl Policy {
             true => self.ready_slots().filter(|&slot| Process::Worker(slot) != process).collect(),
             false => BTreeSet::new(),
         };
+        let pause = self.pause(others.iter().copied());
         let Some(replacement) = &mut self.replacement else { return };
         (replacement.stage, replacement.deadline) = (Stage::Quieting, Some(now + LEAVE_TIME));
-        (replacement.quiet, replacement.awaited) = (others.clone(), others.clone());
-        self.actions.extend(others.iter().map(|&slot| Action::Pause(slot)));
+        (replacement.quiet, replacement.awaited, replacement.pause) = (others.clone(), others.clone(), pause);
         if others.is_empty() {
             self.begin_leaving(now, process);
         }
@@ -84,10 +87,9 @@ impl Policy {
     }
 
     /// A worker stands still.
-    pub(super) fn is_quiet(&mut self, now: Duration, slot: u8) {
-        let Some(replacement) = self.replacement.as_mut().filter(|it| it.stage == Stage::Quieting) else {
-            return;
-        };
+    pub(super) fn is_quiet(&mut self, now: Duration, slot: u8, number: u64) {
+        let is_awaited = |it: &&mut Replacement| (it.stage, it.pause) == (Stage::Quieting, number);
+        let Some(replacement) = self.replacement.as_mut().filter(is_awaited) else { return };
         if replacement.awaited.remove(&slot) && replacement.awaited.is_empty() {
             let process = replacement.process;
             self.begin_leaving(now, process);

@@ -178,13 +178,13 @@ impl World {
                         real.ends_at = Some((at, End::Killed));
                     }
                 }
-                Action::Pause(slot) => {
+                Action::Pause { slot, number } => {
                     let process = Process::Worker(slot);
                     if let Some(real) =
                         self.mains.get_mut(&process).filter(|real| !real.hangs && real.is_ready)
                     {
                         real.is_paused = true;
-                        self.reply(Event::Paused(slot));
+                        self.reply(Event::Paused { slot, number });
                     }
                 }
                 Action::Resume(slot) => self.go_on(slot),
@@ -389,7 +389,9 @@ impl World {
     /// The dead say nothing more.
     fn answers_for_dead(&self, event: &Event) -> bool {
         let process = match event {
-            Event::Paused(slot) | Event::Released(slot) | Event::Adopted(slot) => Process::Worker(*slot),
+            Event::Paused { slot, .. } | Event::Released(slot) | Event::Adopted(slot) => {
+                Process::Worker(*slot)
+            }
             Event::Left(process) => *process,
             _ => return false,
         };

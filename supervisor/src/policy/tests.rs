@@ -18,6 +18,14 @@ fn ended(process: Process, end: End) -> Event {
     Event::Ended { process, end, work: None }
 }
 
+fn pause(slot: u8, number: u64) -> Action {
+    Action::Pause { slot, number }
+}
+
+fn paused(slot: u8, number: u64) -> Event {
+    Event::Paused { slot, number }
+}
+
 fn starting(workers: u16) -> Policy {
     let mut policy = Policy::new(workers, ALL);
     assert_eq!(actions(&mut policy).len(), usize::from(workers) + 1);
@@ -83,8 +91,8 @@ fn one_of_several_that_dies_early_again_and_again_is_left_alone_and_others_take_
     actions(&mut policy);
     policy.handle(now, ended(W0, End::Died));
     assert_eq!((policy.state(W0).0, policy.members[&W0].deadline), (State::Failed, None));
-    assert_eq!(actions(&mut policy), [Action::Pause(1)]);
-    policy.handle(now, Event::Paused(1));
+    assert_eq!(actions(&mut policy), [pause(1, 1)]);
+    policy.handle(now, paused(1, 1));
     let shards: Vec<u16> = vec![0, 2, 4, 6];
     assert_eq!(actions(&mut policy), [Action::Adopt { from: 0, to: 1, shards, was_alive: false }]);
     policy.handle(now, Event::Adopted(1));
@@ -95,8 +103,8 @@ fn one_of_several_that_dies_early_again_and_again_is_left_alone_and_others_take_
     policy.order(now, Order::Restart(W0)).unwrap();
     assert_eq!(actions(&mut policy), [start(W0)]);
     policy.handle(now, Event::Ready(W0));
-    assert_eq!(actions(&mut policy), [Action::Pause(0)]);
-    policy.handle(now, Event::Paused(0));
+    assert_eq!(actions(&mut policy), [pause(0, 2)]);
+    policy.handle(now, paused(0, 2));
     let [Action::Release { from: 1, to: 0, shards }] = &actions(&mut policy)[..] else { panic!() };
     assert_eq!(shards.len(), 4);
 }
@@ -105,7 +113,7 @@ fn one_of_several_that_dies_early_again_and_again_is_left_alone_and_others_take_
 fn a_wrong_configuration_ends_the_start_and_is_never_tried_again() {
     let mut policy = ready(2);
     policy.handle(STABLE, ended(W0, End::Config));
-    assert_eq!(actions(&mut policy), [Action::Pause(1)], "others take its shards");
+    assert_eq!(actions(&mut policy), [pause(1, 1)], "others take its shards");
     assert_eq!((policy.state(W0).0, policy.members[&W0].deadline), (State::Failed, None));
     let mut policy = starting(1);
     policy.handle(STABLE, ended(Process::Services, End::Config));
@@ -215,11 +223,11 @@ fn shards_go_from_one_to_another_while_both_run() {
     let mut policy = ready(2);
     let now = STABLE;
     policy.order(now, Order::Drain(1)).unwrap();
-    assert_eq!((actions(&mut policy), policy.state(W1).0), (vec![Action::Pause(0)], State::Draining));
+    assert_eq!((actions(&mut policy), policy.state(W1).0), (vec![pause(0, 1)], State::Draining));
     assert!(
         policy.order(now, Order::Scale(3)).unwrap_err().starts_with("the drain of worker 1 is not done yet")
     );
-    policy.handle(now, Event::Paused(0));
+    policy.handle(now, paused(0, 1));
     let shards = vec![1, 3, 5, 7];
     assert_eq!(actions(&mut policy), [Action::Release { from: 1, to: 0, shards: shards.clone() }]);
     assert_eq!(policy.shards_of(1), shards, "it has them still");
@@ -239,12 +247,17 @@ fn shards_go_from_one_to_another_while_both_run() {
 fn who_does_not_let_go_is_killed_and_the_other_goes_on() {
     let mut policy = ready(2);
     policy.order(STABLE, Order::Drain(1)).unwrap();
-    policy.handle(STABLE, Event::Paused(0));
+    policy.handle(STABLE, paused(0, 1));
     actions(&mut policy);
     beat(&mut policy, STABLE + LEAVE_TIME);
     let [Action::Resume(0), Action::Kill(W1, _)] = actions(&mut policy)[..] else { panic!() };
     policy.handle(STABLE + LEAVE_TIME, ended(W1, End::Killed));
-    assert_eq!(actions(&mut policy), [Action::Pause(0)], "its shards are taken all the same");
+    assert_eq!(actions(&mut policy), [pause(0, 2)], "its shards are taken all the same");
+    // It has gone on since it stood still for the first time.
+    policy.handle(STABLE + LEAVE_TIME, paused(0, 1));
+    assert_eq!(actions(&mut policy), []);
+    policy.handle(STABLE + LEAVE_TIME, paused(0, 2));
+    assert!(matches!(actions(&mut policy)[..], [Action::Adopt { to: 0, .. }]));
 }
 
 #[test]
@@ -299,8 +312,8 @@ fn to_another_abi_there_is_no_way_back_once_one_has_gone() {
     policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
     policy.handle(STABLE, Event::Prepared(W0));
     // The other one stands still while it leaves.
-    assert_eq!(actions(&mut policy)[1..], [Action::Pause(1)]);
-    policy.handle(STABLE, Event::Paused(1));
+    assert_eq!(actions(&mut policy)[1..], [pause(1, 1)]);
+    policy.handle(STABLE, paused(1, 1));
     assert_eq!(actions(&mut policy), [Action::Leave(W0)]);
     policy.handle(STABLE, Event::Left(W0));
     assert_eq!(actions(&mut policy), [Action::Promote(W0)]);

@@ -26,7 +26,9 @@ impl Supervisor {
                 Action::Discard(process) => self.discard(process),
                 Action::Leave(process) => self.send(process, &Parent::Leave),
                 Action::Promote(process) => self.promote(process),
-                Action::Pause(slot) => self.send(Process::Worker(slot), &Parent::Pause),
+                Action::Pause { slot, number } => {
+                    self.send(Process::Worker(slot), &Parent::Pause { number });
+                }
                 Action::Resume(slot) => self.send(Process::Worker(slot), &Parent::Go),
                 Action::Release { from, to, shards } => {
                     self.tell_others_of_move(from, to);

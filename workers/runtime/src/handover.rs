@@ -15,12 +15,13 @@ use stack::Now;
 
 use crate::Error;
 use crate::siblings::BATCH;
-use crate::worker::{Worker, now, token};
+use crate::worker::{TICK, Worker, now, token};
 
 /// Batches of a whole ring.
 const RINGFUL: usize = SLOTS / BATCH;
-/// A worker stands still for no longer: then it goes on, and shards that still come may have missed some bursts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A worker stands still for no longer: then it goes on, and shards that still come may have missed some bursts. Longer
+/// than the supervisor gives those who are to let go of shards.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// What is kept up for shards that were released, until whoever takes them has said so.
 #[derive(Debug, Default)]
@@ -35,12 +36,16 @@ pub(crate) struct Released {
 
 impl Worker {
     /// Stands still until the supervisor says "go", and takes what it gives meanwhile.
-    pub(crate) fn pause(&mut self, now: Now) -> Result<(), Error> {
-        self.finish_round(now);
-        self.socket.send(&Child::Paused, &[])?;
+    pub(crate) fn pause(&mut self, round: Now, number: u64) -> Result<(), Error> {
+        self.finish_round(round);
+        self.socket.send(&Child::Paused { number }, &[])?;
         let end = Instant::now() + LONGEST_PAUSE;
-        while self.end.is_none() {
-            let Some((message, fds)) = self.socket.wait_until(end)? else { return Ok(()) };
+        while self.end.is_none() && Instant::now() < end {
+            let message = self.socket.wait_until(end.min(Instant::now() + TICK))?;
+            let now = now();
+            // It waits for others, and does not hang.
+            self.stats.set(Counter::Heartbeat, now.mono.0);
+            let Some((message, fds)) = message else { continue };
             let is_go = matches!(message, Parent::Go);
             self.obey_one(now, message, fds)?;
             if is_go {
@@ -93,9 +98,10 @@ impl Worker {
         for &place in places {
             let mut forwards = std::mem::take(&mut self.forwards);
             self.siblings.read_up_to(&self.stats, place, &mut forwards);
-            self.hear(now, &mut forwards);
+            self.take_in_forwards(now, &mut forwards);
             self.forwards = forwards;
         }
+        self.let_overtake(now);
         self.forerunner = Some(WorkerReader::open(segment.as_fd(), (0, 0))?);
         Ok(())
     }
@@ -109,17 +115,24 @@ impl Worker {
 
     /// Takes in all that siblings have published up to now.
     pub(crate) fn read_all(&mut self, now: Now) {
+        self.read_rest(now);
+        self.finish_overtaking(now);
+    }
+
+    /// The same, but for those that may have overtaken others.
+    pub(crate) fn read_rest(&mut self, now: Now) {
         let mut more = Wake::MAX;
         // A ring's worth of each, whatever they publish meanwhile.
         for _ in 0..RINGFUL {
             let mut forwards = std::mem::take(&mut self.forwards);
             more = self.siblings.read(&self.stats, more, &mut forwards);
-            self.hear(now, &mut forwards);
+            self.take_in_forwards(now, &mut forwards);
             self.forwards = forwards;
             if more == 0 {
                 return;
             }
         }
+        self.pending |= more;
     }
 
     /// Takes a shard out. Another one may have its place then.

@@ -38,6 +38,12 @@ impl Worker {
 
     /// Takes in what siblings have published, each with its slot and the node of the session.
     pub(crate) fn hear(&mut self, now: Now, forwards: &mut Vec<(u8, u32, Forward)>) {
+        self.take_in_forwards(now, forwards);
+        self.finish_overtaking(now);
+    }
+
+    /// The same, but for those that may have overtaken others.
+    pub(crate) fn take_in_forwards(&mut self, now: Now, forwards: &mut Vec<(u8, u32, Forward)>) {
         self.work_on(None);
         for (peer, node, forward) in forwards.drain(..) {
             self.stats.add(Counter::Frames, 1);
@@ -46,6 +52,24 @@ impl Worker {
             self.warm();
             self.settle(now);
         }
+    }
+
+    /// What may have been overtaken is read, and then those that may have overtaken it follow.
+    pub(crate) fn finish_overtaking(&mut self, now: Now) {
+        if !self.overtaking.is_empty() {
+            self.read_rest(now);
+            self.let_overtake(now);
+        }
+    }
+
+    /// Takes in those that may have overtaken others: these have been read.
+    pub(crate) fn let_overtake(&mut self, now: Now) {
+        let mut overtaking = std::mem::take(&mut self.overtaking);
+        for (peer, node, forward) in overtaking.drain(..) {
+            self.switch.handle_input(now, switch::Input::Moved { peer, node, forward: &forward });
+            self.settle(now);
+        }
+        self.overtaking = overtaking;
     }
 
     fn follow_orders(&mut self, now: Now) {
@@ -101,7 +125,7 @@ impl Worker {
 
     pub(crate) fn obey_one(&mut self, now: Now, message: Parent, fds: Vec<OwnedFd>) -> Result<(), Error> {
         match message {
-            Parent::Pause => self.pause(now)?,
+            Parent::Pause { number } => self.pause(now, number)?,
             Parent::Release { shards, to } => self.release(now, &shards, to)?,
             Parent::Forget { to } => self.forget(to),
             Parent::Moved { from, to } => self.siblings.moved(from, to),

@@ -32,6 +32,8 @@ const MAX_RECEIVED: usize = 512;
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 /// Descriptors handled in one round.
 const EVENTS: usize = 64;
+/// What is due waits for so long until all is read that came before.
+const LONGEST_BEHIND: Duration = Duration::from_millis(250);
 /// After so long without a round others have used the caches.
 const COLD: Duration = Duration::from_millis(10);
 /// Looks at the bell between two looks at the sockets, while nothing comes: about two microseconds.
@@ -71,8 +73,12 @@ pub(crate) struct Worker {
     pub(crate) next_tick: Time,
     /// What siblings have for us, while it is handled: empty between rounds.
     pub(crate) forwards: Vec<(u8, u32, Forward)>,
+    /// Bursts that may have come before earlier ones of their session, which lie in another ring.
+    pub(crate) overtaking: Vec<(u8, u32, Forward)>,
     /// Who has more for us than fitted the last round.
     pub(crate) pending: Wake,
+    /// Since when there was more to read than fitted a round, and what is due waits for that.
+    behind: Option<Time>,
     /// What is on the stats page as being worked on.
     work: Option<Work>,
     /// Bursts delivered in this round.
@@ -126,7 +132,9 @@ impl Worker {
             batch: ReceiveBatch::new(BATCH, MAX_RECEIVED),
             next_tick: Time::default(),
             forwards: Vec::new(),
+            overtaking: Vec::new(),
             pending: 0,
+            behind: None,
             work: None,
             delivered: 0,
             is_cold: true,
@@ -265,21 +273,29 @@ impl Worker {
         self.is_cold = now.mono.since(self.last_round) >= COLD;
         self.last_round = now.mono;
         let (mut came, mut is_called) = (0, false);
+        let mut is_behind = events.len() == EVENTS;
         for event in events {
             match event.data() {
                 TOKEN_SUPERVISOR => is_called = true,
                 TOKEN_BELL => {}
                 token => {
-                    came += match Relays::of(token) {
+                    let count = match Relays::of(token) {
                         Some(slot) => self.hear_relay(now, slot),
                         None => self.receive(now, token),
                     };
+                    is_behind |= count >= BATCH;
+                    came += count;
                 }
             }
         }
         came += self.answer_bell(now);
         self.spin.came(now.mono, came);
-        self.do_what_is_due(now);
+        is_behind |= self.pending != 0;
+        self.behind = is_behind.then_some(self.behind.unwrap_or(now.mono));
+        // After it was held up, what tells that a call goes on is still in sockets and rings.
+        if self.behind.is_none_or(|since| now.mono.since(since) >= LONGEST_BEHIND) {
+            self.do_what_is_due(now);
+        }
         if is_called {
             // Last, since shards may come and go, and events tell of their places.
             self.obey(now)?;

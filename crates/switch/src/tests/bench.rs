@@ -246,6 +246,11 @@ impl Bench {
                 Output::Alias { report, alias } => format!("{} is {}", report.source, alias.as_str()),
                 Output::Blocked { radio, .. } => format!("blocked {radio}"),
                 Output::Away { .. } | Output::Left { .. } => continue,
+                Output::Moved { peer, node, forward } => {
+                    let input = Input::Moved { peer, node, forward: &forward };
+                    self.switch.handle_input(self.now, input);
+                    continue;
+                }
                 Output::Locate { index, session, radio } => {
                     let place = self.places.get(&radio).copied().unwrap_or(Place::Nowhere);
                     self.switch.handle_input(self.now, Input::Located { index, session, place });

@@ -93,6 +93,10 @@ impl Host {
                     };
                     self.switches[worker].handle_input(self.now, Input::Located { index, session, place });
                 }
+                Output::Moved { peer, node, forward } => {
+                    self.switches[worker]
+                        .handle_input(self.now, Input::Moved { peer, node, forward: &forward });
+                }
                 Output::Started { report, index } => {
                     self.nodes.insert((worker, index), report.session.node);
                     self.told.push(format!("{:?} started", report.session));

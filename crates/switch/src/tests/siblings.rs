@@ -4,7 +4,7 @@ use dmr::BurstKind;
 use stack::{CallType, Frame, Slot};
 
 use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, frame};
-use crate::{Input, SessionId};
+use crate::{Forward, Input, Output, SIBLING_PATIENCE, STREAM_TIMEOUT, SessionId};
 
 const VOICE: BurstKind = BurstKind::Voice(0);
 
@@ -48,10 +48,57 @@ fn what_nobody_wants_is_ignored() {
 }
 
 #[test]
-fn a_silent_call_ends_after_600_ms_and_its_terminator_begins_nothing() {
+fn a_call_outlives_the_hang_of_its_worker() {
+    let mut bench = one();
+    bench.sibling(77, 4, &frame(7, 91, HEADER));
+    bench.pass_ms(5500);
+    bench.sibling(77, 4, &frame(7, 91, BurstKind::Voice(3)));
+    assert_eq!(bench.hears("A"), ["TS2 91 by 7: 2"]);
+    // Another talker need not wait for it.
+    bench.pass_ms(600);
+    bench.sibling(78, 5, &frame(8, 91, HEADER));
+    assert_eq!(bench.hears("A"), ["TS2 91 by 7: 1", "TS2 91 by 8: 1"]);
+}
+
+#[test]
+fn what_a_context_says_after_it_has_moved_overtakes_nothing() {
+    let mut bench = one();
+    let said = |sequence| {
+        let frame = Frame { sequence, ..frame(7, 91, if sequence == 0 { HEADER } else { VOICE }) };
+        Forward { key: 77, index: 0, slot: Slot::One, options: 0, frame }
+    };
+    bench.input(Input::Remote { peer: 1, node: SIBLING, forward: &said(0) });
+    // What the sibling that it has moved to has published is read first.
+    let mut moved = Vec::new();
+    for (peer, number) in [(2, 2), (2, 3), (1, 1), (2, 4)] {
+        let input = Input::Remote { peer, node: SIBLING, forward: &said(number) };
+        bench.switch.handle_input(bench.now, input);
+        moved.extend(std::iter::from_fn(|| bench.switch.poll_output()));
+    }
+    let numbers = |outputs: &[Output]| -> Vec<(bool, u8)> {
+        let number = |output: &Output| match output {
+            Output::Deliver { frame, .. } => Some((false, frame.sequence)),
+            Output::Moved { forward, .. } => Some((true, forward.frame.sequence)),
+            _ => None,
+        };
+        outputs.iter().filter_map(number).collect()
+    };
+    assert_eq!(numbers(&moved), [(true, 2), (true, 3), (false, 1), (true, 4)]);
+    for output in moved {
+        if let Output::Moved { peer, node, forward } = output {
+            bench.input(Input::Moved { peer, node, forward: &forward });
+        }
+    }
+    bench.input(Input::Remote { peer: 2, node: SIBLING, forward: &said(5) });
+    let heard: Vec<u8> = bench.bursts("A").iter().map(|heard| heard.frame.sequence).collect();
+    assert_eq!(heard, [0, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_silent_call_ends_and_its_terminator_begins_nothing() {
     let mut bench = one();
     bench.sibling(77, 4, &frame(7, 91, VOICE));
-    bench.pass_ms(600);
+    bench.pass(STREAM_TIMEOUT + SIBLING_PATIENCE);
     assert_eq!(bench.switch.sessions.iter().count(), 0);
     bench.sibling(77, 4, &frame(7, 91, TERMINATOR));
     // With the header and the terminator that are made up.
@@ -72,13 +119,8 @@ fn two_siblings_with_the_same_number() {
     let mut bench = one();
     bench.repeater("A", &[92], &[91]);
     for (peer, talkgroup) in [(1, 91), (2, 92), (1, 91), (2, 92)] {
-        let forward = crate::Forward {
-            key: 5,
-            index: 0,
-            slot: Slot::One,
-            options: 0,
-            frame: frame(7, talkgroup, VOICE),
-        };
+        let forward =
+            Forward { key: 5, index: 0, slot: Slot::One, options: 0, frame: frame(7, talkgroup, VOICE) };
         bench.input(Input::Remote { peer, node: SIBLING + u32::from(peer), forward: &forward });
     }
     assert_eq!(bench.bursts("A").len(), 2 * 3);

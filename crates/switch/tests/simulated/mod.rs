@@ -80,6 +80,11 @@ impl Simulated {
                     self.told.heard.push(Heard { at, device, slot, stream, frame });
                 }
                 Output::Forward(forward) => self.rings.forward(&self.workers, self.now.mono, worker, forward),
+                // The other one's ring is read in order.
+                Output::Moved { peer, node, forward } => {
+                    let moved = Input::Moved { peer, node, forward: &forward };
+                    self.workers[worker].switch.handle_input(self.now, moved);
+                }
                 Output::Locate { index, session, radio } => {
                     let place = rings::locate(&mut self.workers, worker, index, radio);
                     let located = Input::Located { index, session, place };

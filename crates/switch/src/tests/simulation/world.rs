@@ -82,6 +82,8 @@ pub(super) struct Worker {
     last: Option<SessionId>,
     /// What siblings have published and it has not read yet, with their place and the session's node.
     pub(super) inbox: VecDeque<(usize, u32, Forward)>,
+    /// Bursts that have overtaken what is in there.
+    moved: Vec<(u8, u32, Forward)>,
     took_over: Time,
 }
 
@@ -117,6 +119,7 @@ impl World {
             running: BTreeMap::new(),
             last: None,
             inbox: VecDeque::new(),
+            moved: Vec::new(),
             took_over: Time::default(),
         };
         Self {
@@ -215,7 +218,7 @@ impl World {
         }
         for worker in [from, to] {
             while let Some((peer, node, forward)) = self.workers[worker].inbox.pop_front() {
-                self.input(worker, Input::Remote { peer: peer as u8, node, forward: &forward });
+                self.hear(worker, peer, node, &forward);
             }
         }
         let moved = self.contexts.iter().filter(|(key, (at, _))| key.shard == shard && *at == from);
@@ -266,9 +269,27 @@ impl World {
 
     pub(super) fn read_ring(&mut self) {
         let worker = self.any_worker();
+        // Each has a ring of its own: what one has published later may be read first.
+        let from = self.any_worker();
         for _ in 0..self.random.below(60) {
-            let Some((from, node, forward)) = self.workers[worker].inbox.pop_front() else { return };
+            let inbox = &mut self.workers[worker].inbox;
+            let place = inbox.iter().position(|&(other, ..)| other == from);
+            let Some((from, node, forward)) = place.and_then(|place| inbox.remove(place)) else { return };
+            self.hear(worker, from, node, &forward);
+        }
+    }
+
+    /// A burst of a sibling, and what it has overtaken.
+    fn hear(&mut self, worker: usize, from: usize, node: u32, forward: &Forward) {
+        self.input(worker, Input::Remote { peer: from as u8, node, forward });
+        if self.workers[worker].moved.is_empty() {
+            return;
+        }
+        while let Some((from, node, forward)) = self.workers[worker].inbox.pop_front() {
             self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
+        }
+        for (peer, node, forward) in std::mem::take(&mut self.workers[worker].moved) {
+            self.input(worker, Input::Moved { peer, node, forward: &forward });
         }
     }
 
@@ -293,10 +314,11 @@ impl World {
                     let is_parrot = frame.source == crate::PARROT;
                     let ends = frame.kind == crate::TERMINATOR;
                     assert!(Some(context) != source || is_parrot || ends, "the talker hears itself");
-                    let is_taken_over = self.now.mono.since(this.took_over) < Duration::from_secs(4);
+                    let is_taken_over = self.now.mono.since(this.took_over) < Duration::from_secs(8);
                     self.ears.hear(profile, (context, slot), stream, &frame, is_taken_over);
                 }
                 Output::Forward(forward) => self.publish(worker, &forward),
+                Output::Moved { peer, node, forward } => this.moved.push((peer, node, forward)),
                 Output::Interest { talkgroup, wanted } => {
                     let is_new =
                         if wanted { this.wanted.insert(talkgroup) } else { this.wanted.remove(&talkgroup) };
