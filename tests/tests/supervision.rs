@@ -229,6 +229,22 @@ fn a_worker_that_prints_a_gibibyte_costs_no_burst() {
 }
 
 #[test]
+fn a_worker_that_hangs_for_a_while_and_then_until_it_is_replaced_costs_no_burst() {
+    let cluster = Cluster::start(2, "");
+    let report = talk(&cluster, 14, || {
+        let victim = pid(&cluster, 1);
+        signal(victim, Signal::SIGSTOP);
+        cluster.wait_until("it to be noticed", |status| status.workers[1].state == State::Stalled);
+        signal(victim, Signal::SIGCONT);
+        cluster.wait_until("it to come round", |status| status.workers[1].state == State::Ready);
+        signal(victim, Signal::SIGSTOP);
+        cluster.wait_until("the replacement", |status| restarted(status, 1, 1));
+    });
+    assert!(report.is_clean(), "{report}");
+    assert_eq!((report.relogins, report.naks), (0, 0), "{report}");
+}
+
+#[test]
 fn draining_scaling_and_restarting_cost_no_burst_and_no_login() {
     let cluster = Cluster::start(2, "");
     let report = talk(&cluster, 8, || {

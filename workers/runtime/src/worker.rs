@@ -30,6 +30,8 @@ const BATCH: usize = 8;
 const MAX_RECEIVED: usize = 512;
 /// How often a worker looks at everything, whatever the bells say.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
+/// One that was away for so long was held up: it comes round with every tick.
+const HELD_UP: Duration = Duration::from_millis(300);
 /// Descriptors handled in one round.
 const EVENTS: usize = 64;
 /// What is due waits for so long until all is read that came before.
@@ -270,10 +272,12 @@ impl Worker {
     /// Does all there is to do, once.
     pub(crate) fn round(&mut self, events: &[EpollEvent]) -> Result<(), Error> {
         let now = now();
-        self.is_cold = now.mono.since(self.last_round) >= COLD;
+        let away = now.mono.since(self.last_round);
+        self.is_cold = away >= COLD;
         self.last_round = now.mono;
         let (mut came, mut is_called) = (0, false);
-        let mut is_behind = events.len() == EVENTS;
+        // One that was stopped wakes without events, whatever has come.
+        let mut is_behind = events.len() == EVENTS || away >= HELD_UP;
         for event in events {
             match event.data() {
                 TOKEN_SUPERVISOR => is_called = true,
