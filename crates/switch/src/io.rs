@@ -247,8 +247,8 @@ pub enum Output {
         peer: u8,
         /// ID of the node where the session began.
         node: u32,
-        /// The burst.
-        forward: Forward,
+        /// The burst; in a box, since it is rare and outputs are copied.
+        forward: Box<Forward>,
     },
     /// A session of a context here that was refused is carried after all, since the other talker has ended.
     Carried {

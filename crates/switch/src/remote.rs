@@ -27,7 +27,7 @@ impl Switch {
             Some(index) => index,
             None => {
                 if !is_next && self.may_overtake(peer, id, forward) {
-                    return self.out(Output::Moved { peer, node, forward: *forward });
+                    return self.out(Output::Moved { peer, node, forward: Box::new(*forward) });
                 }
                 let Some(index) = self.find_or_open(now, node, forward) else { return };
                 self.remember(place, number, index);

@@ -101,7 +101,7 @@ impl Worker {
                 self.services.report(&self.stats, &Report::Stopped { report, ended });
             }
             Output::Changed(context) => self.save_switch(context),
-            Output::Moved { peer, node, forward } => self.overtaking.push((peer, node, forward)),
+            Output::Moved { peer, node, forward } => self.overtaking.push((peer, node, *forward)),
             Output::Interest { talkgroup, wanted: false } if self.released.is_pending => {
                 self.released.unwanted.push(talkgroup);
             }

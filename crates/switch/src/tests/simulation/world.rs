@@ -318,7 +318,7 @@ impl World {
                     self.ears.hear(profile, (context, slot), stream, &frame, is_taken_over);
                 }
                 Output::Forward(forward) => self.publish(worker, &forward),
-                Output::Moved { peer, node, forward } => this.moved.push((peer, node, forward)),
+                Output::Moved { peer, node, forward } => this.moved.push((peer, node, *forward)),
                 Output::Interest { talkgroup, wanted } => {
                     let is_new =
                         if wanted { this.wanted.insert(talkgroup) } else { this.wanted.remove(&talkgroup) };
