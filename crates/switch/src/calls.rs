@@ -289,7 +289,9 @@ impl Switch {
         let Some(session) = self.sessions.get(index) else { return };
         let (is_voice, standing) = (session.call.is_voice(), session.standing);
         let was_carried = standing == Standing::Carried;
-        if was_carried && ended != Ended::Terminator {
+        // Of what goes on from another worker it is not known yet, but siblings may carry it.
+        let may_be_carried = was_carried || session.origin.is_local() && !session.is_placed;
+        if may_be_carried && ended != Ended::Terminator {
             self.terminate(index);
         }
         // Before its slots get free, so that nobody joins what is over.

@@ -32,18 +32,25 @@ impl Switch {
                     self.end(now, other, Ended::Superseded);
                     return self.contest(now, index);
                 }
-                let is_first = id < rival.id && now.mono.since(since) < CONTEST;
-                // Its worker may hang.
-                let wins = is_first || rival.falls_silent() <= now.mono;
-                let (first, second) = if wins { (id, rival.id) } else { (rival.id, id) };
+                // One that fell silent may have been so here alone: where it came in it has the talk still.
+                let is_early = now.mono.since(since) < CONTEST || session.gave_way;
+                let is_first = id < rival.id && is_early;
+                // Its worker may hang. Of its own sessions a worker ends those that are silent.
+                let is_silent = rival.origin.is_remote() && rival.falls_silent() <= now.mono;
+                let wins = is_first || is_silent;
                 let is_same = session.call.is_same(rival.call);
+                let is_copied = is_same && is_copy(id.max(rival.id), id.min(rival.id));
+                let gives_way = is_silent && !is_first;
                 let loser = if wins { other } else { index };
                 if wins {
                     // First, so that what the other one leaves is its own.
                     self.take_the_talk(now, group, index);
                 }
+                if let Some(session) = self.sessions.get_mut(loser) {
+                    session.gave_way |= gives_way;
+                }
                 match is_same {
-                    true if is_copy(second, first) => self.refuse(now, loser, Refused::Loop),
+                    true if is_copied && !gives_way => self.refuse(now, loser, Refused::Loop),
                     true => self.wait(now, loser, Refused::Loop),
                     false => self.wait(now, loser, Refused::Taken),
                 }
@@ -67,7 +74,7 @@ impl Switch {
     /// A session is carried from now on, and who was told otherwise hears of it.
     pub(crate) fn be_carried(&mut self, index: u16) {
         let Some(session) = self.sessions.get_mut(index) else { return };
-        (session.standing, session.is_echo) = (Standing::Carried, false);
+        (session.standing, session.is_echo, session.gave_way) = (Standing::Carried, false, false);
         if std::mem::take(&mut session.is_told_to_wait) {
             let report = session.report();
             self.out(Output::Carried { report });

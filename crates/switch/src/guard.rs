@@ -153,7 +153,9 @@ impl Switch {
         let running = self.sessions.iter().map(|(_, other)| other).filter(move |other| {
             let is_heard = other.standing != Standing::Refused && !other.is_echo;
             let is_elsewhere = other.origin.context() != context;
-            is_heard && is_elsewhere && other.call.is_same(call) && other.id < id
+            // One that has been silent for longer may have ended where it came in.
+            let is_there = now.mono.since(other.falls_silent()) < ECHO;
+            is_heard && is_there && is_elsewhere && other.call.is_same(call) && other.id < id
         });
         let past = self.guard.past_calls(session, now.mono);
         running.map(|other| other.id).chain(past).filter(move |_| may_be_copied)

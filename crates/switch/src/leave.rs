@@ -53,7 +53,7 @@ impl Switch {
     fn disown(&mut self, now: Now, index: u16) {
         self.out(Output::Left { index });
         let Some(session) = self.sessions.get_mut(index) else { return };
-        session.last = now.mono;
+        (session.peer, session.last) = (None, now.mono);
         let (target, is_heard) = (session.call.target(), !session.routes.is_empty());
         self.sessions.adopt(index, Origin::Remote);
         match target {

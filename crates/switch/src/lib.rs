@@ -44,9 +44,9 @@ use dmr::{BurstKind, DataType};
 
 /// A call without a burst for this long has ended.
 pub const STREAM_TIMEOUT: Duration = Duration::from_millis(600);
-/// A voice call from a sibling may be silent for so much longer. The sibling says when it ends; without a word from it, it may
-/// hang until it is replaced, and the call then goes on.
-pub const SIBLING_PATIENCE: Duration = Duration::from_secs(5);
+/// A voice call from a sibling without a burst for this long has ended. The sibling says when it ends; without a word from
+/// it, it may hang until it is replaced, and the call then goes on.
+pub const SIBLING_TIMEOUT: Duration = Duration::from_millis(5600);
 /// How many dynamic talkgroups one slot can have; the one nearest its end makes room for a new one.
 pub const MAX_DYNAMICS: usize = 8;
 /// How long a radio is blocked that keys up again and again.

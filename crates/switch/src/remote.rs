@@ -11,31 +11,57 @@ use crate::{Forward, HEADER, Switch, TERMINATOR};
 const MAX_SESSIONS: usize = 32_768;
 
 impl Switch {
-    /// A burst came from a sibling. `is_next`: all that others had to say of its session before is known.
-    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward, is_next: bool) {
+    /// A burst came from a sibling.
+    pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
         let id = forward.session(node);
-        let peer = peer & 0x7f;
-        let (place, number) = (usize::from(peer), usize::from(forward.index));
-        let known = self.remote.get(place).and_then(|numbers| numbers.get(number)).copied();
+        let known =
+            self.remote.get(usize::from(peer)).and_then(|numbers| numbers.get(usize::from(forward.index)));
         let is_same = |index: &u16| {
             let session = self.sessions.get(*index);
             session.is_some_and(|session| {
-                (session.id, session.origin, session.peer) == (id, Origin::Remote, Some(peer))
+                session.id == id && session.peer == Some(peer) && session.origin.is_remote()
             })
         };
-        let index = match known.filter(is_same) {
+        let index = match known.copied().filter(is_same) {
             Some(index) => index,
             None => {
-                if !is_next && self.may_overtake(peer, id, forward) {
-                    return self.out(Output::Moved { peer, node, forward: Box::new(*forward) });
-                }
-                let Some(index) = self.find_or_open(now, node, forward) else { return };
-                self.remember(place, number, index);
+                let Some(index) = self.meet(now, peer, node, forward, false) else { return };
                 index
             }
         };
+        self.follow(now, index, forward);
+    }
+
+    /// The same, where all that others had to say of its session before is known.
+    #[cold]
+    pub(crate) fn moved_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
+        if let Some(index) = self.meet(now, peer, node, forward, true) {
+            self.follow(now, index, forward);
+        }
+    }
+
+    /// A session with a number that a sibling has not used for it yet; `None` where its burst goes nowhere, or has to wait.
+    /// `is_next`: it has waited.
+    #[cold]
+    fn meet(&mut self, now: Now, peer: u8, node: u32, forward: &Forward, is_next: bool) -> Option<u16> {
+        // Most of what siblings publish is for others.
+        if !self.may_be_for_us(forward) {
+            return None;
+        }
+        if !is_next && self.may_overtake(peer, forward.session(node), forward) {
+            self.out(Output::Moved { peer, node, forward: Box::new(*forward) });
+            return None;
+        }
+        let index = self.find_or_open(now, node, forward)?;
+        self.remember(usize::from(peer), usize::from(forward.index), index);
+        self.sessions.get_mut(index)?.peer = Some(peer);
+        Some(index)
+    }
+
+    /// Takes in a burst of a session that is known.
+    #[inline]
+    fn follow(&mut self, now: Now, index: u16, forward: &Forward) {
         let Some(session) = self.sessions.get_mut(index) else { return };
-        session.peer = Some(peer);
         let is_end = forward.frame.kind == TERMINATOR;
         let call = Call::of(&forward.frame);
         if !session.call.is_same(if is_end { Call { kind: session.call.kind, ..call } } else { call }) {
@@ -54,23 +80,27 @@ impl Switch {
     fn may_overtake(&self, peer: u8, id: SessionId, forward: &Forward) -> bool {
         match self.sessions.find(id) {
             Some((index, Origin::Remote)) => {
-                let before = self.sessions.get(index).and_then(|session| session.peer);
-                before.is_some_and(|before| before != peer)
+                self.sessions.get(index).is_some_and(|session| session.peer != Some(peer))
             }
             Some(_) => false,
-            None => !matches!(forward.frame.kind, HEADER | TERMINATOR),
+            // A terminator too: it may be that of bursts that wait for the same.
+            None => forward.frame.kind != HEADER,
         }
     }
 
-    /// The session that a sibling means; `None` where nobody here wants it.
+    /// Whether somebody here may want it.
+    fn may_be_for_us(&self, forward: &Forward) -> bool {
+        let call = Call::of(&forward.frame);
+        match call.target() {
+            Target::Talkgroup => self.groups.is_wanted(call.destination),
+            Target::Radio => true,
+            Target::Parrot | Target::Unlink | Target::Local => false,
+        }
+    }
+
+    /// The session that a sibling means; `None` where there is none, and is to be none.
     fn find_or_open(&mut self, now: Now, node: u32, forward: &Forward) -> Option<u16> {
         let (id, call) = (forward.session(node), Call::of(&forward.frame));
-        let target = call.target();
-        match target {
-            Target::Talkgroup if self.groups.is_wanted(call.destination) => {}
-            Target::Radio => {}
-            _ => return None,
-        }
         match self.sessions.find(id) {
             // A sibling that had to start again goes on with a session under another number.
             Some((index, Origin::Remote)) => return Some(index),
@@ -84,7 +114,7 @@ impl Switch {
         let session = Session::new(id, Origin::Remote, forward.slot, call, forward.options, now.mono);
         let index = self.sessions.insert(session)?;
         self.watch(index);
-        if target == Target::Talkgroup {
+        if call.target() == Target::Talkgroup {
             self.enter_group(index);
         } else {
             // Until it is known where the radio is, nothing is carried.

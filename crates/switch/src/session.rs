@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::io::{Kind, SessionReport};
 use crate::sequence::Sequence;
 use crate::voice::Voice;
-use crate::{SIBLING_PATIENCE, STREAM_TIMEOUT, TERMINATOR};
+use crate::{SIBLING_TIMEOUT, STREAM_TIMEOUT, TERMINATOR};
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +64,10 @@ impl Origin {
         }
     }
 
+    pub(crate) fn is_remote(self) -> bool {
+        matches!(self, Self::Remote)
+    }
+
     pub(crate) fn is_local(self) -> bool {
         matches!(self, Self::Local { .. })
     }
@@ -112,6 +116,8 @@ pub(crate) struct Session {
     pub(crate) number: u8,
     /// It was decided what becomes of it. False for what goes on from another worker, until its next burst.
     pub(crate) is_placed: bool,
+    /// It waits since it was silent, and another talker has taken its place: it may come back.
+    pub(crate) gave_way: bool,
     /// It waits since it is a call that runs already, come back another way.
     pub(crate) is_echo: bool,
     /// The outside was told that it waits, and not yet that it is carried.
@@ -150,6 +156,7 @@ impl Session {
             bursts: 0,
             number: 0,
             is_placed: true,
+            gave_way: false,
             is_echo: false,
             is_told_to_wait: false,
             hint: None,
@@ -205,16 +212,18 @@ impl Session {
         }
     }
 
-    /// When it has been silent for so long that another talker may take its place.
+    /// When it has been silent for so long that nobody need wait for it.
     pub(crate) fn falls_silent(&self) -> Time {
         self.last + self.patience
     }
 
     /// When it has been silent for too long.
     pub(crate) fn times_out(&self) -> Time {
-        // Nobody says that data has ended.
-        let is_told_of = self.origin == Origin::Remote && self.call.is_voice();
-        self.falls_silent() + if is_told_of { SIBLING_PATIENCE } else { Duration::ZERO }
+        match self.origin {
+            // Nobody says that data has ended.
+            Origin::Remote if self.call.is_voice() => self.last + SIBLING_TIMEOUT,
+            _ => self.falls_silent(),
+        }
     }
 }
 

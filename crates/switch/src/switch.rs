@@ -58,8 +58,10 @@ impl Switch {
             Input::Up { context, profile } => self.up(now, context, profile),
             Input::Down(context) => self.down(now, context),
             Input::Frame { context, slot, stream, frame } => self.frame(now, context, slot, stream, frame),
-            Input::Remote { peer, node, forward } => self.remote_frame(now, peer, node, forward, false),
-            Input::Moved { peer, node, forward } => self.remote_frame(now, peer, node, forward, true),
+            Input::Remote { peer, node, forward } => {
+                self.remote_frame(now, peer & 0x7f, node, forward);
+            }
+            Input::Moved { peer, node, forward } => self.moved_frame(now, peer & 0x7f, node, forward),
             Input::Leave(shard) => self.leave(now, shard),
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
             Input::Located { index, session, place } => self.located(now, index, session, place),

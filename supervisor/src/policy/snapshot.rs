@@ -17,6 +17,8 @@ pub(crate) struct Snapshot {
     stacks: Vec<Placement>,
     shards: Vec<Shard>,
     generation: u32,
+    /// An answer to the last pause may still come.
+    pauses: u64,
     members: Vec<MemberSnapshot>,
 }
 
@@ -61,13 +63,14 @@ impl Policy {
             stacks: self.stacks.clone(),
             shards: self.shards.clone(),
             generation: self.generation,
+            pauses: self.pauses,
             members: members.collect(),
         })
     }
 
     /// Goes on with what there was.
     pub(crate) fn resume(now: Duration, snapshot: Snapshot) -> Self {
-        let Snapshot { count, stacks, shards, generation, members } = snapshot;
+        let Snapshot { count, stacks, shards, generation, pauses, members } = snapshot;
         let members: BTreeMap<Process, Member> = members
             .into_iter()
             .map(|it| {
@@ -85,6 +88,7 @@ impl Policy {
                 (it.process, member)
             })
             .collect();
-        Self { members, count, stacks, shards, generation, watched: now, was_ready: true, ..Self::empty() }
+        let watched = now;
+        Self { members, count, stacks, shards, generation, pauses, watched, was_ready: true, ..Self::empty() }
     }
 }

@@ -322,6 +322,7 @@ impl Siblings {
     }
 
     /// Wakes those for whom there is something new.
+    #[inline]
     pub(crate) fn flush(&mut self, stats: &Stats, bell: &Bell) {
         let ring = std::mem::take(&mut self.ring);
         if ring != 0 {

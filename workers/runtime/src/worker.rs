@@ -272,12 +272,13 @@ impl Worker {
     /// Does all there is to do, once.
     pub(crate) fn round(&mut self, events: &[EpollEvent]) -> Result<(), Error> {
         let now = now();
-        let away = now.mono.since(self.last_round);
-        self.is_cold = away >= COLD;
-        self.last_round = now.mono;
+        let last_round = std::mem::replace(&mut self.last_round, now.mono);
+        self.is_cold = now.mono.since(last_round) >= COLD;
         let (mut came, mut is_called) = (0, false);
-        // One that was stopped wakes without events, whatever has come.
-        let mut is_behind = events.len() == EVENTS || away >= HELD_UP;
+        let mut is_behind = events.len() == EVENTS;
+        if self.is_cold {
+            is_behind |= self.catch_up(now, last_round);
+        }
         for event in events {
             match event.data() {
                 TOKEN_SUPERVISOR => is_called = true,
@@ -295,9 +296,10 @@ impl Worker {
         came += self.answer_bell(now);
         self.spin.came(now.mono, came);
         is_behind |= self.pending != 0;
-        self.behind = is_behind.then_some(self.behind.unwrap_or(now.mono));
-        // After it was held up, what tells that a call goes on is still in sockets and rings.
-        if self.behind.is_none_or(|since| now.mono.since(since) >= LONGEST_BEHIND) {
+        if !is_behind {
+            self.behind = None;
+        }
+        if !is_behind || self.is_late_enough(now) {
             self.do_what_is_due(now);
         }
         if is_called {
@@ -306,6 +308,24 @@ impl Worker {
         }
         self.finish_round(now);
         Ok(())
+    }
+
+    /// After a while without a round. True where that was so long that much may have come: one that was stopped wakes
+    /// without events, whatever waits.
+    #[cold]
+    fn catch_up(&mut self, now: Now, last_round: Time) -> bool {
+        let was_held_up = now.mono.since(last_round) >= HELD_UP;
+        if was_held_up {
+            // Before the sockets: who talks at a sibling is not to seem silent.
+            self.read_all(now);
+        }
+        was_held_up
+    }
+
+    /// Whether what is due is done although there is more to read, which may tell that a call goes on.
+    #[cold]
+    fn is_late_enough(&mut self, now: Now) -> bool {
+        now.mono.since(*self.behind.get_or_insert(now.mono)) >= LONGEST_BEHIND
     }
 
     /// Until the next thing that is due, at most a tick.

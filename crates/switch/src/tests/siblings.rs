@@ -3,8 +3,8 @@
 use dmr::BurstKind;
 use stack::{CallType, Frame, Slot};
 
-use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, frame};
-use crate::{Forward, Input, Output, SIBLING_PATIENCE, STREAM_TIMEOUT, SessionId};
+use super::bench::{Bench, HEADER, SIBLING, TERMINATOR, call_at_a_sibling, frame};
+use crate::{Forward, Input, Output, SIBLING_TIMEOUT, STREAM_TIMEOUT, SessionId};
 
 const VOICE: BurstKind = BurstKind::Voice(0);
 
@@ -95,10 +95,87 @@ fn what_a_context_says_after_it_has_moved_overtakes_nothing() {
 }
 
 #[test]
+fn what_nobody_wants_waits_for_nothing() {
+    let mut bench = one();
+    let said = frame(7, 92, VOICE);
+    let forward = Forward { key: 77, index: 0, slot: Slot::One, options: 0, frame: said };
+    bench.switch.handle_input(bench.now, Input::Remote { peer: 1, node: SIBLING, forward: &forward });
+    assert!(bench.switch.poll_output().is_none());
+}
+
+#[test]
+fn a_terminator_does_not_overtake_its_call() {
+    let mut bench = one();
+    let said = |kind| Forward { key: 77, index: 0, slot: Slot::One, options: 0, frame: frame(7, 91, kind) };
+    // Both are read before either may go on.
+    let mut moved = Vec::new();
+    for kind in [VOICE, TERMINATOR] {
+        let input = Input::Remote { peer: 1, node: SIBLING, forward: &said(kind) };
+        bench.switch.handle_input(bench.now, input);
+        moved.extend(std::iter::from_fn(|| bench.switch.poll_output()));
+    }
+    assert_eq!(moved.len(), 2);
+    for output in moved {
+        let Output::Moved { peer, node, forward } = output else { panic!("{output:?}") };
+        bench.input(Input::Moved { peer, node, forward: &forward });
+    }
+    assert_eq!(bench.switch.sessions.iter().count(), 0);
+}
+
+#[test]
+fn who_fell_silent_and_comes_back_has_the_talk_again_as_where_it_came_in() {
+    let mut bench = one();
+    let second = |bench: &mut Bench, kind| {
+        let forward = Forward { key: 78, index: 5, slot: Slot::One, options: 0, frame: frame(8, 91, kind) };
+        bench.input(Input::Remote { peer: 2, node: SIBLING + 1, forward: &forward });
+    };
+    bench.sibling(77, 4, &frame(7, 91, HEADER));
+    bench.pass_ms(700);
+    second(&mut bench, HEADER);
+    bench.pass_ms(550);
+    second(&mut bench, VOICE);
+    assert_eq!(bench.hears("A").last().map(String::as_str), Some("TS2 91 by 8: 2"));
+    // At its own worker the first has had it all the time: all workers decide alike.
+    for place in 0..6 {
+        bench.sibling(77, 4, &frame(7, 91, BurstKind::Voice(place)));
+        second(&mut bench, BurstKind::Voice(place));
+    }
+    let talkers: Vec<u32> = bench.bursts("A").iter().map(|heard| heard.frame.source).collect();
+    assert_eq!((talkers[0], talkers.last()), (8, Some(&7)), "{talkers:?}");
+    assert!(talkers[1..].iter().all(|&talker| talker == 7), "{talkers:?}");
+}
+
+#[test]
+fn a_radio_need_not_wait_for_its_own_call_that_fell_silent() {
+    let mut bench = Bench::new();
+    bench.repeater("A", &[], &[91]);
+    bench.repeater("B", &[], &[]);
+    bench.sibling(77, 4, &frame(7, 91, HEADER));
+    bench.pass_ms(1700);
+    bench.frame("B", Slot::One, 5, &frame(7, 91, HEADER));
+    bench.frame("B", Slot::One, 5, &frame(7, 91, VOICE));
+    assert_eq!(bench.log(&["refused"]), [""; 0]);
+    let streams: std::collections::BTreeSet<u32> =
+        bench.bursts("A").iter().map(|heard| heard.stream).collect();
+    assert_eq!(streams.len(), 2);
+}
+
+#[test]
+fn siblings_hear_of_the_end_of_a_call_that_moved_and_was_never_heard_again() {
+    let (record, key) = call_at_a_sibling();
+    let mut here = one();
+    here.repeater("B", &[], &[]);
+    here.input(Input::Restore { context: here.context("B"), bytes: &record });
+    here.pass(STREAM_TIMEOUT);
+    let ends: Vec<_> = here.forwarded.iter().map(|forward| (forward.key, forward.frame.kind)).collect();
+    assert_eq!(ends, [(key, TERMINATOR)]);
+}
+
+#[test]
 fn a_silent_call_ends_and_its_terminator_begins_nothing() {
     let mut bench = one();
     bench.sibling(77, 4, &frame(7, 91, VOICE));
-    bench.pass(STREAM_TIMEOUT + SIBLING_PATIENCE);
+    bench.pass(SIBLING_TIMEOUT);
     assert_eq!(bench.switch.sessions.iter().count(), 0);
     bench.sibling(77, 4, &frame(7, 91, TERMINATOR));
     // With the header and the terminator that are made up.
