@@ -81,8 +81,8 @@ pub(crate) fn status(paths: &Paths, json: bool) -> Result<Exit> {
     let pid = services.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
     say::line(&format!("services  pid {pid}  {}", word(&services.state)));
     services.sandbox.iter().for_each(|sandbox| say::line(&format!("services  {sandbox}")));
-    say::line(&format!("registry  {}  {}", registry.url, word(&registry.state)));
-    say::line(&format!("events    {}  {}", events.url, word(&events.state)));
+    say::line(&format!("registry  {}  {}", say::store(&registry), word(&registry.state)));
+    say::line(&format!("events    {}  {}", say::store(&events), word(&events.state)));
     if let Some(metrics) = metrics {
         say::line(&format!("metrics   http://{metrics}/metrics"));
     }

@@ -1,11 +1,10 @@
 //! What bmctl says. An operator's verb prints its answer whole; a cluster tells what happens only as far as
 //! somebody reads it, since a supervisor that waits for a reader supervises nothing.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use control::WorkerStatus;
+use control::{Status, StoreStatus, WorkerStatus};
 
 /// A line of an answer, on standard output. Nobody may be reading any more: that is the usual end of a pipe.
 pub(crate) fn line(text: &str) {
@@ -62,9 +61,21 @@ pub(crate) fn worker(worker: &WorkerStatus) {
     tell(&format!("  worker {slot}   node {node}  pid {pid}  {cpu}  {stacks}"));
 }
 
-pub(crate) fn services(pid: u32, facts: &BTreeMap<String, String>) {
-    let metrics = facts.get("metrics").map(|at| format!("  metrics http://{at}/metrics")).unwrap_or_default();
-    tell(&format!("  services   pid {pid}  registry embedded  events embedded{metrics}"));
+pub(crate) fn services(status: &Status) {
+    let pid = status.services.pid.unwrap_or_default();
+    let metrics =
+        status.metrics.as_ref().map(|at| format!("  metrics http://{at}/metrics")).unwrap_or_default();
+    let (registry, events) = (store(&status.registry), store(&status.events));
+    tell(&format!("  services   pid {pid}  registry {registry}  events {events}{metrics}"));
+}
+
+/// Where a store or broker is, and what is wrong with it.
+pub(crate) fn store(store: &StoreStatus) -> String {
+    let StoreStatus { url, address, trouble, .. } = store;
+    let address = address.as_ref().filter(|address| !url.contains(*address));
+    let address = address.map(|address| format!(" at {address}")).unwrap_or_default();
+    let trouble = trouble.as_ref().map(|trouble| format!("  ({})", clean(trouble))).unwrap_or_default();
+    format!("{url}{address}{trouble}")
 }
 
 pub(crate) fn ready(after: Duration, hint: &str) {

@@ -126,7 +126,8 @@ pub(crate) fn check(file: &std::path::Path) -> Result<()> {
 }
 
 fn load(file: &std::path::Path) -> Result<Config> {
-    Config::load(file).with_context(|| format!("the configuration {} is wrong", file.display()))
+    Config::load(file, |name| std::env::var(name).ok())
+        .with_context(|| format!("the configuration {} is wrong", file.display()))
 }
 
 fn warn_of_passwords(config: &Config) {

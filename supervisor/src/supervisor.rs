@@ -261,6 +261,7 @@ impl Supervisor {
                 self.handle(Event::Ready(process));
                 self.tell_services(process);
             }
+            (Child::Facts { facts }, _) => self.facts.entry(process).or_default().extend(facts),
             (Child::Failed { reason }, _) => {
                 let reason = say::clean(&reason);
                 if self.policy.was_ready() {
@@ -442,12 +443,9 @@ impl Supervisor {
             return;
         }
         self.told_ready = true;
-        for worker in self.status().workers {
-            say::worker(&worker);
-        }
-        let services = self.pid_of(Process::Services).unwrap_or_default();
-        let none = BTreeMap::new();
-        say::services(services, self.facts.get(&Process::Services).unwrap_or(&none));
+        let status = self.status();
+        status.workers.iter().for_each(say::worker);
+        say::services(&status);
         say::ready(self.now(), &self.hint);
     }
 }

@@ -194,6 +194,11 @@ pub enum Child {
         /// What an operator may want to know, by name: addresses in use, states of registry and events.
         facts: BTreeMap<String, String>,
     },
+    /// What an operator may want to know has changed.
+    Facts {
+        /// By name, what is new; the others are as they were.
+        facts: BTreeMap<String, String>,
+    },
     /// It has done all that comes before [`Parent::Prepare`].
     Prepared,
     /// It stands still.
@@ -236,6 +241,7 @@ mod tests {
         assert_eq!(parent(&Parent::Export { shards: vec![3, 4] }), r#"{"Export":{"shards":[3,4]}}"#);
         let child = |message: &Child| serde_json::to_string(message).unwrap();
         assert_eq!(child(&Child::Ready { facts: BTreeMap::new() }), r#"{"Ready":{"facts":{}}}"#);
+        assert_eq!(child(&Child::Facts { facts: BTreeMap::new() }), r#"{"Facts":{"facts":{}}}"#);
         assert_eq!(child(&Child::Failed { reason: "x".into() }), r#"{"Failed":{"reason":"x"}}"#);
         assert_eq!(child(&Child::Paused { number: 3 }), r#"{"Paused":{"number":3}}"#);
         let plain = [Child::Prepared, Child::Left, Child::Exported, Child::Stopped];

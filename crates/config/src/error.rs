@@ -47,6 +47,14 @@ pub enum Error {
         /// What is wrong with the value and what would be valid.
         reason: String,
     },
+    /// A password that cannot be had.
+    #[error("{from}: {reason}")]
+    Secret {
+        /// Where it was looked for.
+        from: String,
+        /// Why not, without the password.
+        reason: String,
+    },
     /// More workers than node IDs.
     #[error(
         "{workers} workers need {workers} node IDs, cluster.nodes has {nodes}: add IDs there or start fewer workers"

@@ -7,9 +7,10 @@ use toml::de::DeTable;
 
 use crate::error::{Error, line_of};
 use crate::rules::{read_access, read_calls, read_protection};
+use crate::store::{EVENTS, REGISTRY, read_store};
 use crate::table::{Table, Value};
 use crate::{Cluster, Config, MAX_LISTEN, MAX_SHARDS, MAX_WORKERS, Metrics, Mmdvm, Placement};
-use crate::{Secret, Stacks, Store, Url, Workers};
+use crate::{Secret, Stacks, Workers};
 
 pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     let root = DeTable::parse(text).map_err(|error| Error::Syntax {
@@ -22,8 +23,8 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
         Config::file_default();
     Ok(Config {
         cluster: root.read("cluster", cluster, read_cluster)?,
-        registry: root.read("registry", registry, read_store)?,
-        events: root.read("events", events, read_store)?,
+        registry: root.read("registry", registry, |value, default| read_store(&REGISTRY, value, default))?,
+        events: root.read("events", events, |value, default| read_store(&EVENTS, value, default))?,
         metrics: root.read("metrics", metrics, read_metrics)?,
         calls: root.read("calls", calls, read_calls)?,
         protection: root.read("protection", protection, read_protection)?,
@@ -62,15 +63,6 @@ fn read_workers(value: &Value<'_>) -> Result<Workers, Error> {
     number
         .map(Workers::Number)
         .ok_or_else(|| value.wrong(format!("write \"auto\" or a number from 1 to {MAX_WORKERS}")))
-}
-
-fn read_store(value: &Value<'_>, default: Store) -> Result<Store, Error> {
-    let table = value.table(&["url"])?;
-    let url = table.read("url", default.url, |value, _| match value.get().as_str() {
-        Some("embedded") => Ok(Url::Embedded),
-        _ => Err(value.wrong("only \"embedded\" is valid")),
-    })?;
-    Ok(Store { url })
 }
 
 fn read_metrics(value: &Value<'_>, default: Metrics) -> Result<Metrics, Error> {
@@ -212,7 +204,6 @@ shards = 16
                 "[cluster]\ndata_dir = \"data\"",
                 "line 2: cluster.data_dir: not an absolute directory; write e.g. \"/var/lib/bmctl\"",
             ),
-            ("[registry]\nurl = \"tcp://x\"", "line 2: registry.url: only \"embedded\" is valid"),
             (
                 "[metrics]\nlisten = \"localhost\"",
                 "line 2: metrics.listen: \"localhost\": not an address with a port; write e.g. \"127.0.0.1:9464\"",

@@ -5,7 +5,7 @@
 //! key and what would be valid.
 //!
 //! The types serialize, for the way from the supervisor to its children over a private socket. This crate
-//! opens no socket, looks at no environment and does not know how many cores there are.
+//! opens no socket, looks at no environment of its own accord and does not know how many cores there are.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,9 @@ mod file;
 mod nodes;
 mod rules;
 mod secret;
+mod store;
 mod table;
+mod url;
 mod workers;
 
 use std::fs::File;
@@ -28,6 +30,8 @@ pub use error::Error;
 pub use nodes::{MAX_NODE, Nodes};
 pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
+pub use store::Store;
+pub use url::{Address, Remote, Scheme, Url};
 pub use workers::{MAX_WORKERS, Placement, Workers};
 
 /// The longest file that is read, in bytes.
@@ -72,32 +76,6 @@ pub struct Cluster {
     pub workers: Workers,
     /// An absolute directory; `None` is `data/` in the runtime directory.
     pub data_dir: Option<PathBuf>,
-}
-
-/// `[registry]` and `[events]`: where a store or broker is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Store {
-    /// Which one.
-    pub url: Url,
-}
-
-/// The kinds of store or broker that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Url {
-    /// The one inside the cluster.
-    Embedded,
-}
-
-impl Url {
-    /// As it is written in the file.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-        }
-    }
 }
 
 /// `[metrics]`: where Prometheus finds them.
@@ -158,8 +136,8 @@ impl Config {
     fn file_default() -> Self {
         Self {
             cluster: Cluster { nodes: Nodes::default(), workers: Workers::Auto, data_dir: None },
-            registry: Store { url: Url::Embedded },
-            events: Store { url: Url::Embedded },
+            registry: Store::EMBEDDED,
+            events: Store::EMBEDDED,
             metrics: Metrics { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464) },
             calls: Calls::default(),
             protection: Protection::default(),
@@ -168,11 +146,12 @@ impl Config {
         }
     }
 
-    /// Reads the file at `path`.
+    /// Reads the file at `path`, and the passwords that it says where to find. `env` is the environment.
     ///
     /// # Errors
-    /// When it cannot be read or is longer than [`MAX_FILE`], and all those of [`Config::parse`].
-    pub fn load(path: &Path) -> Result<Self, Error> {
+    /// When it cannot be read or is longer than [`MAX_FILE`], all those of [`Config::parse`], and when a password cannot
+    /// be had.
+    pub fn load(path: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let unreadable = |source| Error::Read { path: path.to_owned(), source };
         let file = File::open(path).map_err(unreadable)?;
         let mut bytes = Vec::new();
@@ -184,7 +163,10 @@ impl Config {
             line: error::line_of(&bytes, error.valid_up_to()),
             reason: "not UTF-8 text".to_owned(),
         })?;
-        Self::parse(text)
+        let mut config = Self::parse(text)?;
+        store::fetch_password(&store::REGISTRY, &mut config.registry, &env)?;
+        store::fetch_password(&store::EVENTS, &mut config.events, &env)?;
+        Ok(config)
     }
 
     /// Reads the text of a file.
@@ -273,12 +255,14 @@ mod tests {
     fn loads_a_file_within_limits() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bmctl.toml");
-        assert!(Config::load(&path).unwrap_err().to_string().contains("bmctl.toml: cannot be read"));
+        assert!(
+            Config::load(&path, |_| None).unwrap_err().to_string().contains("bmctl.toml: cannot be read")
+        );
         std::fs::write(&path, "[cluster]\nworkers = 2\n").unwrap();
-        assert_eq!(Config::load(&path).unwrap().cluster.workers, Workers::Number(2));
+        assert_eq!(Config::load(&path, |_| None).unwrap().cluster.workers, Workers::Number(2));
         std::fs::write(&path, b"# a\n# \xff\n").unwrap();
-        assert_eq!(Config::load(&path).unwrap_err().to_string(), "line 2: not UTF-8 text");
+        assert_eq!(Config::load(&path, |_| None).unwrap_err().to_string(), "line 2: not UTF-8 text");
         std::fs::write(&path, vec![b'\n'; MAX_FILE + 1]).unwrap();
-        assert!(matches!(Config::load(&path), Err(Error::TooLarge)));
+        assert!(matches!(Config::load(&path, |_| None), Err(Error::TooLarge)));
     }
 }

@@ -115,8 +115,22 @@ pub struct ServicesStatus {
 pub struct StoreStatus {
     /// As configured, without any password.
     pub url: String,
-    /// Its state, as the services see it.
+    /// Where it listens: `host:port`, or the path of a socket. Left out where it is a part of the services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its state, as the services see it. While it is not ready, they go on with the last copy that they have.
     pub state: State,
+    /// What is wrong with it, if something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+impl StoreStatus {
+    /// Of the one inside the cluster, which is as its services are.
+    #[must_use]
+    pub fn embedded(state: State) -> Self {
+        Self { url: "embedded".to_owned(), address: None, state, trouble: None }
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +139,7 @@ mod tests {
 
     #[test]
     fn keys_are_those_documented() {
-        let store = StoreStatus { url: "embedded".to_owned(), state: State::Ready };
+        let store = StoreStatus::embedded(State::Ready);
         let worker = WorkerStatus {
             slot: 0,
             node: 25011,

@@ -16,8 +16,10 @@ use nix::unistd::Pid;
 /// The descriptor at which a child finds its socket to the supervisor.
 pub const CHANNEL_FD: RawFd = 3;
 
-/// What a service manager tells the supervisor alone (sd_notify(3)): a child that knew it could speak in its name.
-const NOT_INHERITED: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+/// What is for the supervisor alone: with what a service manager tells it (sd_notify(3)) a child could speak in its name,
+/// and passwords are given to the one child that needs them.
+const NOT_INHERITED: [&str; 5] =
+    ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "BMCTL_REGISTRY_PASSWORD", "BMCTL_EVENTS_PASSWORD"];
 
 /// What is to be started.
 #[derive(Debug)]

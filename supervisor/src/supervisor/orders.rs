@@ -74,7 +74,8 @@ impl Supervisor {
         let Some(file) = &self.source.file else {
             return Err("the cluster was started without a file: start it with --config FILE".to_owned());
         };
-        let mut new = Config::load(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let new = Config::load(file, |name| std::env::var(name).ok());
+        let mut new = new.map_err(|error| format!("{}: {error}", file.display()))?;
         if let Some(workers) = self.source.workers {
             new.cluster.workers = workers;
         }

@@ -1,7 +1,8 @@
 //! What the supervisor says of the cluster: to operators, and to the services.
 
 use channel::{Parent, Socket, WorkerInfo};
-use control::{ClusterState, ServicesStatus, Status, StoreStatus, WorkerStatus};
+use config::Url;
+use control::{ClusterState, ServicesStatus, State, Status, StoreStatus, WorkerStatus};
 use fabric::Counter;
 
 use super::Supervisor;
@@ -73,18 +74,19 @@ impl Supervisor {
             }
         });
         let workers = workers.collect();
+        let services = self.policy.state(Process::Services).0;
+        let config = self.nursery.newest().map(|(_, generation)| &generation.config);
+        let [registry, events] = [
+            self.store("registry", config.map(|config| &config.registry.url)),
+            self.store("events", config.map(|config| &config.events.url)),
+        ];
+        let is_degraded = [&registry, &events].into_iter().any(|store| store.state != State::Ready);
         let state = match () {
             () if self.policy.stopping() => ClusterState::Stopping,
             () if !self.policy.was_ready() => ClusterState::Starting,
-            () if self.policy.all_ready() => ClusterState::Ready,
+            () if self.policy.all_ready() && !is_degraded => ClusterState::Ready,
             () => ClusterState::Degraded,
         };
-        let services = self.policy.state(Process::Services).0;
-        let store = |url: config::Url| StoreStatus { url: url.as_str().to_owned(), state: services };
-        let (registry, events) = self.nursery.newest().map_or_else(
-            || (config::Url::Embedded, config::Url::Embedded),
-            |(_, generation)| (generation.config.registry.url, generation.config.events.url),
-        );
         let stacks = self.nursery.stacks.iter();
         Status {
             state,
@@ -97,10 +99,33 @@ impl Supervisor {
                 state: services,
                 sandbox: self.fact(Process::Services, "sandbox"),
             },
-            registry: store(registry),
-            events: store(events),
+            registry,
+            events,
             listen: stacks.map(|stack| (stack.name.clone(), stack.listen.clone())).collect(),
             metrics: self.fact(Process::Services, "metrics"),
+        }
+    }
+
+    /// A store or broker as the services see it: their fact of that name is `ready`, or what is wrong.
+    fn store(&self, name: &str, url: Option<&Url>) -> StoreStatus {
+        let services = self.policy.state(Process::Services).0;
+        let (url, address) = match url {
+            Some(url) => (url.to_string(), self.address_of(url)),
+            None => (Url::Embedded.to_string(), None),
+        };
+        let said = self.fact(Process::Services, name).filter(|_| services == State::Ready);
+        let (state, trouble) = match said {
+            None => (services, None),
+            Some(said) if said == "ready" => (State::Ready, None),
+            Some(trouble) => (State::Failed, Some(trouble)),
+        };
+        StoreStatus { url, address, state, trouble }
+    }
+
+    fn address_of(&self, url: &Url) -> Option<String> {
+        match url {
+            Url::Remote(remote) => Some(remote.address.to_string()),
+            Url::Embedded | Url::Managed => None,
         }
     }
 

@@ -188,7 +188,7 @@ pub(super) mod tests {
             ended: (slot >= ready).then(|| "exit code 1: panicked at x:\nSTATUS=forged".to_owned()),
             sandbox: None,
         };
-        let store = StoreStatus { url: "embedded".to_owned(), state: State::Ready };
+        let store = StoreStatus::embedded(State::Ready);
         Status {
             state: match ready {
                 0 => ClusterState::Starting,

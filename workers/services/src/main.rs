@@ -16,6 +16,7 @@ mod calls;
 mod contexts;
 mod devices;
 mod error;
+mod facts;
 mod heard;
 mod host;
 mod http;
@@ -30,7 +31,6 @@ mod setup;
 mod timed;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +39,7 @@ use std::time::Duration;
 use channel::{Child, Socket};
 use error::Error;
 use events::Event;
+use facts::READY;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
@@ -94,9 +95,14 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
 
     let profile = sandbox::Profile::Services { data_dir: &setup.data_dir };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
-    let metrics = metrics.to_string();
-    let facts = [("registry", "ready"), ("events", "ready"), ("metrics", &metrics), ("sandbox", &sandbox)];
-    let facts = BTreeMap::from(facts.map(|(name, fact)| (name.to_owned(), fact.to_owned())));
+    let facts = {
+        let facts = &mut shared.borrow_mut().facts;
+        facts.set("registry", READY);
+        facts.set("events", READY);
+        facts.set("metrics", &metrics.to_string());
+        facts.set("sandbox", &sandbox);
+        facts.take_changes().unwrap_or_default()
+    };
     socket.send(&Child::Ready { facts }, &[])?;
     let workers = u16::try_from(shared.borrow().host.slots().len()).unwrap_or(u16::MAX);
     let version = env!("CARGO_PKG_VERSION").to_owned();

@@ -31,6 +31,9 @@ pub(crate) async fn run(shared: &Shared, socket: &Socket, wake: OwnedFd) -> Resu
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        if let Some(facts) = shared.borrow_mut().facts.take_changes() {
+            socket.send(&Child::Facts { facts }, &[])?;
+        }
         let busy = shared.borrow_mut().turn() || !shared.borrow().host.bell.sleep();
         let failed = Error::system("waiting for a descriptor");
         // Readiness is by edges: the bell's counter need not be read, and the socket is read until it is empty.

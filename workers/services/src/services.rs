@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::bans::Bans;
 use crate::bus::Bus;
 use crate::calls::{self, Calls};
+use crate::facts::Facts;
 use crate::heard::{Heard, clean_alias};
 use crate::host::Host;
 use crate::login::{Decision, Logins};
@@ -42,6 +43,7 @@ pub(crate) struct Services {
     pub(crate) calls: Calls,
     pub(crate) bans: Bans,
     pub(crate) timed: Timed,
+    pub(crate) facts: Facts,
     heard: Heard,
     logins: Logins,
     refusals: Refusals,
@@ -81,6 +83,7 @@ impl Services {
             calls,
             bans,
             timed: Timed::default(),
+            facts: Facts::default(),
             heard,
             logins,
             refusals,

@@ -10,7 +10,7 @@ use super::model::{Answers, Model};
 
 /// A cluster of so many workers, the second of which was killed once.
 pub(super) fn status(workers: u16) -> Status {
-    let store = StoreStatus { url: "embedded".to_owned(), state: State::Ready };
+    let store = StoreStatus::embedded(State::Ready);
     let worker = |slot| WorkerStatus {
         slot,
         node: 25_011 + u32::from(slot),
