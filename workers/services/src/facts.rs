@@ -30,6 +30,14 @@ impl Facts {
         self.told.extend(changes.clone());
         Some(changes)
     }
+
+    /// Those changes did not arrive.
+    pub(crate) fn not_told(&mut self, changes: BTreeMap<String, String>) {
+        for (name, value) in changes {
+            self.told.remove(&name);
+            self.changed.entry(name).or_insert(value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -49,5 +57,10 @@ mod tests {
         facts.set("events", "gone");
         facts.set("events", READY);
         assert_eq!(facts.take_changes(), None, "it is again what was told");
+        facts.set("events", "gone");
+        let lost = facts.take_changes().unwrap();
+        facts.set("events", READY);
+        facts.not_told(lost);
+        assert_eq!(&*facts.take_changes().unwrap()["events"], READY);
     }
 }

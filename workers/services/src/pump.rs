@@ -31,9 +31,7 @@ pub(crate) async fn run(shared: &Shared, socket: &Socket, wake: OwnedFd) -> Resu
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        if let Some(facts) = shared.borrow_mut().facts.take_changes() {
-            socket.send(&Child::Facts { facts }, &[])?;
-        }
+        tell_facts(shared, socket);
         let busy = shared.borrow_mut().turn() || !shared.borrow().host.bell.sleep();
         let failed = Error::system("waiting for a descriptor");
         // Readiness is by edges: the bell's counter need not be read, and the socket is read until it is empty.
@@ -60,6 +58,15 @@ pub(crate) async fn run(shared: &Shared, socket: &Socket, wake: OwnedFd) -> Resu
             Woken::ByTick => shared.borrow_mut().tick(),
             Woken::ByBell | Woken::NotAsleep => {}
         }
+    }
+}
+
+/// Tells the supervisor what has changed; what it does not take now it is told later.
+fn tell_facts(shared: &Shared, socket: &Socket) {
+    let changes = shared.borrow_mut().facts.take_changes();
+    let Some(facts) = changes else { return };
+    if socket.send(&Child::Facts { facts: facts.clone() }, &[]).is_err() {
+        shared.borrow_mut().facts.not_told(facts);
     }
 }
 
