@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::Space;
+
 /// Why the registry did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,18 +35,22 @@ pub enum Error {
         source: Box<redb::Error>,
     },
     /// A record that cannot be read; the others are not concerned.
-    #[error("the record of device {id} cannot be read: {reason}; remove the device and add it again")]
+    #[error("the record of {} {key} cannot be read: {reason}; remove it and add it again", space.what())]
     Corrupt {
+        /// Where it lies.
+        space: Space,
         /// Its key.
-        id: u32,
+        key: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A device that cannot be.
-    #[error("device {id}: {reason}")]
+    /// A record that cannot be.
+    #[error("{} {key}: {reason}", space.what())]
     Invalid {
-        /// Its ID.
-        id: u32,
+        /// Where it was to lie.
+        space: Space,
+        /// Its key, as it was given.
+        key: String,
         /// What is wrong with it and what would be valid.
         reason: String,
     },

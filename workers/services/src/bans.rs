@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use channel::Order;
 use control::BanInfo;
 use events::{Event, utc};
-use registry::{Ban, By, base_id};
+use registry::{Ban, By, Change, Key, Space, base_id};
 use stack::Gone;
 use sys::Clocks;
 
@@ -79,7 +79,7 @@ impl Services {
         if self.bans.0.len() >= MAX_BANS && !self.bans.0.contains_key(&id) {
             return Err(Error::TooManyBans(MAX_BANS));
         }
-        self.registry.put_ban(&ban)?;
+        self.registry.put(&ban)?;
         self.host.send_all(&order(&ban));
         let info = ban_info(&ban);
         let (until, by, reason) = (ban.until_ms.map(utc), info.by.clone(), info.reason.clone());
@@ -96,7 +96,11 @@ impl Services {
 
     /// Lifts a ban.
     pub(crate) fn unban(&mut self, id: u32) -> Result<(), Error> {
-        let there = self.registry.remove_bans(&[id])? > 0;
+        let key = Key::Id(id);
+        let there = self.registry.has(Space::Bans, &key)?;
+        if there {
+            self.registry.change(&[Change::remove(Space::Bans, key)])?;
+        }
         let held = self.bans.0.remove(&id).is_some();
         if !there && !held {
             return Err(Error::NoBan(id));
@@ -109,7 +113,10 @@ impl Services {
     pub(crate) fn look_after_bans(&mut self) {
         let over = self.bans.over(now_ms());
         if !over.is_empty() {
-            if let Err(error) = self.registry.remove_bans(&over) {
+            // Another cluster may have made it longer meanwhile: each drops its own copy.
+            let changes: Vec<Change> =
+                over.iter().map(|&id| Change::remove(Space::Bans, Key::Id(id))).collect();
+            if let Err(error) = self.registry.change_here(&changes) {
                 log::line(format_args!("services: bans that are over stay in the registry: {error}"));
             }
             for id in over {

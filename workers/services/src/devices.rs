@@ -14,17 +14,16 @@ use crate::services::Services;
 impl Services {
     /// Puts a device into the registry.
     pub(crate) fn device_add(&mut self, device: Device) -> Result<DeviceInfo, Error> {
-        device.validate()?;
-        if self.registry.get(device.id)?.is_some() {
+        if self.registry.device(device.id)?.is_some() {
             return Err(Error::DeviceExists(device.id));
         }
-        self.registry.put(&device)?;
+        self.registry.put_device(&device)?;
         Ok(self.tell(device))
     }
 
     /// Takes a device out of the registry, readable or not.
     pub(crate) fn device_remove(&mut self, id: u32) -> Result<(), Error> {
-        if !self.registry.remove(id)? {
+        if !self.registry.remove_device(id)? {
             return Err(Error::NoDevice(id));
         }
         self.timed.forget(id);
@@ -34,9 +33,9 @@ impl Services {
 
     /// Gives a device another password.
     pub(crate) fn device_password(&mut self, id: u32, password: Secret) -> Result<DeviceInfo, Error> {
-        let mut device = self.registry.get(id)?.ok_or(Error::NoDevice(id))?;
+        let mut device = self.registry.device(id)?.ok_or(Error::NoDevice(id))?;
         device.password = Some(password);
-        self.registry.put(&device)?;
+        self.registry.put_device(&device)?;
         Ok(device_info(device))
     }
 
@@ -121,9 +120,9 @@ impl Services {
         id: u32,
         change: impl FnOnce(&mut Device) -> Result<(), Error>,
     ) -> Result<DeviceInfo, Error> {
-        let mut device = self.registry.get(id)?.unwrap_or(Device::new(id));
+        let mut device = self.registry.device(id)?.unwrap_or(Device::new(id));
         change(&mut device)?;
-        self.registry.put(&device)?;
+        self.registry.put_device(&device)?;
         Ok(self.tell(device))
     }
 
@@ -138,7 +137,7 @@ impl Services {
 
 /// All devices.
 pub(crate) fn list(registry: &Embedded) -> Result<DeviceList, Error> {
-    let listing = registry.list()?;
+    let listing = registry.devices()?;
     Ok(DeviceList {
         devices: listing.devices.into_iter().map(device_info).collect(),
         unreadable: listing.unreadable.iter().map(ToString::to_string).collect(),

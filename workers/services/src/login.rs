@@ -71,7 +71,7 @@ impl Logins {
         if !check(login, &password) {
             return Err(WRONG_PASSWORD.to_owned());
         }
-        let device = registry.get(login.id).map_err(|error| error.to_string())?;
+        let device = registry.device(login.id).map_err(|error| error.to_string())?;
         Ok(device.map(|device| device.settings(wall_us)).unwrap_or_default())
     }
 }
@@ -95,10 +95,10 @@ mod tests {
 
     fn registry() -> (tempfile::TempDir, Embedded) {
         let dir = tempfile::tempdir().unwrap();
-        let registry = Embedded::open(dir.path()).unwrap();
+        let registry = Embedded::open(dir.path(), false).unwrap();
         let device = |id, password, statics| Device { password, statics, ..Device::new(id) };
-        registry.put(&device(2_621_370, secret("base"), [vec![91], vec![]])).unwrap();
-        registry.put(&device(262_137_002, None, [vec![], vec![262]])).unwrap();
+        registry.put_device(&device(2_621_370, secret("base"), [vec![91], vec![]])).unwrap();
+        registry.put_device(&device(262_137_002, None, [vec![], vec![262]])).unwrap();
         (dir, registry)
     }
 

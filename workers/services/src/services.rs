@@ -71,7 +71,7 @@ impl Services {
                  `bmctl unban {id}`"
             ));
         }
-        let timed = registry.list()?.devices.into_iter().filter(|device| !device.timed.is_empty());
+        let timed = registry.devices()?.devices.into_iter().filter(|device| !device.timed.is_empty());
         let timed: Vec<_> = timed.collect();
         let bus = Bus::new(host.nodes());
         let (logins, refusals) = (Logins::new(password), Refusals::new(Instant::now()));

@@ -39,7 +39,7 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     }
     host.bell.retract();
     let registry =
-        Embedded::open(&setup.data_dir).map_err(Error::from).map_err(Error::if_first(setup.again))?;
+        Embedded::open(&setup.data_dir, false).map_err(Error::from).map_err(Error::if_first(setup.again))?;
     let services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
     Ok(Begin { setup: *setup, services, wake, requests: requests.into() })
 }

@@ -1,11 +1,12 @@
-//! A device: what the registry knows of one repeater or hotspot.
+//! A device: what the registry knows of one repeater or hotspot, in a row of its own and one of its static talkgroups.
 
 use config::Secret;
 use schedule::Timed;
 use serde::{Deserialize, Serialize};
 use stack::{DeviceSettings, MAX_BLOCKED};
 
-use crate::Error;
+use super::check_id;
+use crate::{Error, Key, Record, Row, Space};
 
 /// The highest ID: nine digits, a hotspot's.
 pub const MAX_ID: u32 = 999_999_999;
@@ -22,8 +23,43 @@ pub const MAX_TIMED: usize = 8;
 /// The longest call sign, in characters.
 pub const MAX_CALL: usize = 10;
 
-/// A repeater or hotspot.
+/// A device without its talkgroups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// As [`Device::id`].
+    pub id: u32,
+    /// As [`Device::password`].
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// As [`Device::call`].
+    #[serde(default)]
+    pub call: Option<String>,
+    /// As [`Device::blocked`].
+    #[serde(default)]
+    pub blocked: Vec<u32>,
+    /// As [`Device::single`].
+    #[serde(default)]
+    pub single: bool,
+}
+
+/// The static talkgroups of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionsRow {
+    /// As [`Device::id`].
+    pub id: u32,
+    /// Those of TS1, always.
+    #[serde(default)]
+    pub ts1: Vec<u32>,
+    /// Those of TS2, always.
+    #[serde(default)]
+    pub ts2: Vec<u32>,
+    /// As [`Device::timed`].
+    #[serde(default)]
+    pub timed: Vec<Timed>,
+}
+
+/// A repeater or hotspot.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Device {
     /// 1 to [`MAX_ID`].
     pub id: u32,
@@ -75,72 +111,122 @@ impl Device {
         DeviceSettings { statics, blocked: self.blocked.clone(), single: self.single }
     }
 
-    /// Checks all its fields.
+    /// From its rows, of which either may be missing.
+    #[must_use]
+    pub fn of_rows(id: u32, row: Option<DeviceRow>, subscriptions: Option<SubscriptionsRow>) -> Self {
+        let mut device = Self::new(id);
+        if let Some(DeviceRow { password, call, blocked, single, .. }) = row {
+            device = Self { password, call, blocked, single, ..device };
+        }
+        if let Some(SubscriptionsRow { ts1, ts2, timed, .. }) = subscriptions {
+            device = Self { statics: [ts1, ts2], timed, ..device };
+        }
+        device
+    }
+
+    /// Its rows; `None` for that of talkgroups where it has none.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the first that cannot be.
-    pub fn validate(&self) -> Result<(), Error> {
-        let invalid = |reason: String| Err(Error::Invalid { id: self.id, reason });
-        if !(1..=MAX_ID).contains(&self.id) {
-            return invalid(format!("an ID is a number from 1 to {MAX_ID}"));
-        }
-        if let Some(call) = &self.call {
-            let printable = call.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-            if call.is_empty() || call.len() > MAX_CALL || !printable {
-                return invalid(format!("a call sign has 1 to {MAX_CALL} printable ASCII characters"));
-            }
-        }
-        self.check_talkgroups(&self.statics[0], MAX_STATICS, "static", " on TS1")?;
-        self.check_talkgroups(&self.statics[1], MAX_STATICS, "static", " on TS2")?;
-        self.check_talkgroups(&self.blocked, MAX_BLOCKED, "blocked", "")?;
-        self.check_timed()
+    /// [`Error::Invalid`] with the first field that cannot be.
+    pub fn records(&self) -> Result<(Record, Option<Record>), Error> {
+        let Self { id, password, call, statics: [ts1, ts2], timed, blocked, single } = self.clone();
+        let row = Record::of(&DeviceRow { id, password, call, blocked, single })?;
+        let subscriptions = SubscriptionsRow { id, ts1, ts2, timed };
+        let checked = Record::of(&subscriptions)?;
+        Ok((row, (subscriptions != SubscriptionsRow::new(id)).then_some(checked)))
+    }
+}
+
+impl DeviceRow {
+    /// A device without anything of its own.
+    #[must_use]
+    pub const fn new(id: u32) -> Self {
+        Self { id, password: None, call: None, blocked: Vec::new(), single: false }
+    }
+}
+
+impl SubscriptionsRow {
+    /// Without a talkgroup.
+    #[must_use]
+    pub const fn new(id: u32) -> Self {
+        Self { id, ts1: Vec::new(), ts2: Vec::new(), timed: Vec::new() }
     }
 
-    fn check_talkgroups(&self, list: &[u32], most: usize, kind: &str, place: &str) -> Result<(), Error> {
-        let invalid = |reason: String| Err(Error::Invalid { id: self.id, reason });
-        if list.len() > most {
-            return invalid(format!("{} {kind} talkgroups{place}; at most {most}", list.len()));
-        }
-        for (index, talkgroup) in list.iter().enumerate() {
-            if !(1..=MAX_TALKGROUP).contains(talkgroup) {
-                return invalid(format!(
-                    "{kind} talkgroup {talkgroup}{place}; write one from 1 to {MAX_TALKGROUP}"
-                ));
-            }
-            if list[..index].contains(talkgroup) {
-                return invalid(format!("{kind} talkgroup {talkgroup}{place} is there twice"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_timed(&self) -> Result<(), Error> {
-        let invalid = |reason: String| Err(Error::Invalid { id: self.id, reason });
+    fn check_timed(&self) -> Result<(), String> {
         if self.timed.len() > MAX_TIMED {
-            return invalid(format!("{} timed talkgroups; at most {MAX_TIMED}", self.timed.len()));
+            return Err(format!("{} timed talkgroups; at most {MAX_TIMED}", self.timed.len()));
         }
         for (index, timed) in self.timed.iter().enumerate() {
             let talkgroup = timed.talkgroup;
             if let Err(error) = timed.schedule.validate() {
-                return invalid(format!("timed talkgroup {talkgroup}: {error}"));
+                return Err(format!("timed talkgroup {talkgroup}: {error}"));
             }
             if !(1..=2).contains(&timed.slot) {
-                return invalid(format!("timed talkgroup {talkgroup}: slot {}; write 1 or 2", timed.slot));
+                return Err(format!("timed talkgroup {talkgroup}: slot {}; write 1 or 2", timed.slot));
             }
             if self.timed[..index].contains(timed) {
-                return invalid(format!("timed talkgroup {talkgroup} is there twice with the same times"));
+                return Err(format!("timed talkgroup {talkgroup} is there twice with the same times"));
             }
         }
         // All at once is the most there can be.
-        for (slot, place) in [(1, " on TS1"), (2, " on TS2")] {
-            let mut all = self.statics[usize::from(slot == 2)].clone();
+        for (slot, statics, place) in [(1, &self.ts1, " on TS1"), (2, &self.ts2, " on TS2")] {
+            let mut all = statics.clone();
             all.extend(self.timed.iter().filter(|timed| timed.slot == slot).map(|timed| timed.talkgroup));
             all.sort_unstable();
             all.dedup();
-            self.check_talkgroups(&all, MAX_STATICS, "static and timed", place)?;
+            check_talkgroups(&all, MAX_STATICS, "static and timed", place)?;
         }
         Ok(())
     }
+}
+
+impl Row for DeviceRow {
+    const SPACE: Space = Space::Devices;
+
+    fn key(&self) -> Key {
+        Key::Id(self.id)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_id(self.id)?;
+        if let Some(call) = &self.call {
+            let printable = call.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+            if call.is_empty() || call.len() > MAX_CALL || !printable {
+                return Err(format!("a call sign has 1 to {MAX_CALL} printable ASCII characters"));
+            }
+        }
+        check_talkgroups(&self.blocked, MAX_BLOCKED, "blocked", "")
+    }
+}
+
+impl Row for SubscriptionsRow {
+    const SPACE: Space = Space::Subscriptions;
+
+    fn key(&self) -> Key {
+        Key::Id(self.id)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_id(self.id)?;
+        check_talkgroups(&self.ts1, MAX_STATICS, "static", " on TS1")?;
+        check_talkgroups(&self.ts2, MAX_STATICS, "static", " on TS2")?;
+        self.check_timed()
+    }
+}
+
+fn check_talkgroups(list: &[u32], most: usize, kind: &str, place: &str) -> Result<(), String> {
+    if list.len() > most {
+        return Err(format!("{} {kind} talkgroups{place}; at most {most}", list.len()));
+    }
+    for (index, talkgroup) in list.iter().enumerate() {
+        if !(1..=MAX_TALKGROUP).contains(talkgroup) {
+            return Err(format!("{kind} talkgroup {talkgroup}{place}; write one from 1 to {MAX_TALKGROUP}"));
+        }
+        if list[..index].contains(talkgroup) {
+            return Err(format!("{kind} talkgroup {talkgroup}{place} is there twice"));
+        }
+    }
+    Ok(())
 }
 
 /// The ID that a hotspot's ID is made from: of nine digits the first seven; `None` for others.
@@ -175,7 +261,11 @@ mod tests {
             blocked: (1..=8).collect(),
             single: true,
         };
-        assert!(full.validate().is_ok() && device().validate().is_ok());
+        for device in [full, device()] {
+            let (row, subscriptions) = device.records().unwrap();
+            let subscriptions = subscriptions.and_then(|record| record.row());
+            assert_eq!(Device::of_rows(device.id, row.row(), subscriptions), device);
+        }
     }
 
     #[test]
@@ -210,8 +300,8 @@ mod tests {
         let over = Device { timed: vec![timed(99, 1, 0, 1)], ..full };
         cases.push((over, "33 static and timed talkgroups on TS1; at most 32"));
         for (device, reason) in cases {
-            let expected = format!("device {}: {reason}", device.id);
-            assert_eq!(device.validate().unwrap_err().to_string(), expected);
+            let error = device.records().unwrap_err().to_string();
+            assert!(error.ends_with(&format!("device {}: {reason}", device.id)), "{error}");
         }
     }
 
