@@ -126,3 +126,14 @@ pub const SERVICES: &[Call] = calls! {
     SYS_clock_gettime "clocks that only the kernel can read"
     SYS_getrandom "keys of the standard library's hash tables, when the first is made"
 };
+
+/// Those that the services make as well where a registry or a broker is elsewhere.
+pub const UPLINKS: &[Call] = calls! {
+    // TCP and Unix sockets to it. Which TCP ports is for Landlock to say.
+    SYS_socket ""
+    SYS_connect ""
+    SYS_setsockopt ""
+    SYS_getpeername ""
+    // Names.
+    SYS_bind "a datagram to a name server; no TCP port can be bound"
+};

@@ -9,14 +9,14 @@ use seccompiler::{
 use crate::calls::Call;
 
 /// From now on every call but these ends the process with SIGSYS.
-pub(crate) fn restrict(calls: &[Call]) -> String {
+pub(crate) fn restrict<'a>(calls: impl Iterator<Item = &'a Call>) -> String {
     match program(calls).and_then(|program| seccompiler::apply_filter(&program)) {
         Ok(()) => "seccomp".to_owned(),
         Err(error) => format!("no seccomp ({error})"),
     }
 }
 
-fn program(calls: &[Call]) -> Result<BpfProgram, seccompiler::Error> {
+fn program<'a>(calls: impl Iterator<Item = &'a Call>) -> Result<BpfProgram, seccompiler::Error> {
     let mut rules = BTreeMap::new();
     for call in calls {
         rules.insert(call.number, conditions(call.number)?);
@@ -26,14 +26,24 @@ fn program(calls: &[Call]) -> Result<BpfProgram, seccompiler::Error> {
     Ok(filter.try_into()?)
 }
 
-/// What the arguments of an allowed call have to be; nothing where they may be anything.
+/// What the arguments of an allowed call have to be, one rule or another; nothing where they may be anything.
 fn conditions(call: i64) -> Result<Vec<SeccompRule>, seccompiler::Error> {
-    if call != libc::SYS_mmap && call != libc::SYS_mprotect {
-        return Ok(Vec::new());
+    let rule = |argument, operation, value| {
+        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?;
+        SeccompRule::new(vec![condition])
+    };
+    match call {
+        // Code has been there since the start, and there will be no more.
+        libc::SYS_mmap | libc::SYS_mprotect => {
+            let executable = libc::PROT_EXEC.unsigned_abs().into();
+            Ok(vec![rule(2, SeccompCmpOp::MaskedEq(executable), 0)?])
+        }
+        // No packets, and nothing of the kernel's own.
+        libc::SYS_socket => {
+            let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6].map(libc::c_int::unsigned_abs);
+            let rules = families.into_iter().map(|family| rule(0, SeccompCmpOp::Eq, family.into()));
+            Ok(rules.collect::<Result<_, _>>()?)
+        }
+        _ => Ok(Vec::new()),
     }
-    // Code has been there since the start, and there will be no more.
-    let executable = libc::PROT_EXEC.unsigned_abs().into();
-    let protection =
-        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
-    Ok(vec![SeccompRule::new(vec![protection])?])
 }

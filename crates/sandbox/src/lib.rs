@@ -18,7 +18,7 @@ mod privileges;
 use std::io;
 use std::path::Path;
 
-pub use calls::{Call, SERVICES, WORKER};
+pub use calls::{Call, SERVICES, UPLINKS, WORKER};
 
 /// What a process is, and with it what it may do.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,9 @@ pub enum Profile<'a> {
     Services {
         /// That directory.
         data_dir: &'a Path,
+        /// The TCP ports, on whatever host, that they may connect to; with them come Unix sockets and datagrams. `None`
+        /// where they connect to nothing.
+        uplinks: Option<&'a [u16]>,
     },
 }
 
@@ -42,16 +45,21 @@ pub fn enter(profile: Profile<'_>) -> io::Result<String> {
     // It lies in a file.
     sys::warm_backtraces();
     privileges::drop_bounding();
-    let (user, data_dir, calls) = match profile {
-        Profile::Worker => (privileges::become_nobody()?, None, WORKER),
-        Profile::Services { data_dir } => (privileges::user(), Some(data_dir), SERVICES),
+    let (user, data_dir, uplinks) = match profile {
+        Profile::Worker => (privileges::become_nobody()?, None, None),
+        Profile::Services { data_dir, uplinks } => (privileges::user(), Some(data_dir), uplinks),
+    };
+    let calls: &[&[Call]] = match profile {
+        Profile::Worker => &[WORKER],
+        Profile::Services { uplinks: None, .. } => &[SERVICES],
+        Profile::Services { uplinks: Some(_), .. } => &[SERVICES, UPLINKS],
     };
     let facts = [
         user,
         privileges::drop_capabilities(),
         privileges::gain_none(),
-        files::restrict(data_dir),
-        filter::restrict(calls),
+        files::restrict(data_dir, uplinks.unwrap_or_default()),
+        filter::restrict(calls.iter().copied().flatten()),
     ];
     Ok(facts.join(", "))
 }

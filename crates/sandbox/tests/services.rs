@@ -6,10 +6,11 @@ mod support;
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use nix::sys::socket::{AddressFamily, SockType};
 use nix::unistd::Uid;
 use sandbox::Profile;
 use support::{inside, say};
@@ -18,7 +19,7 @@ use support::{inside, say};
 const DIR: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn services() -> Profile<'static> {
-    Profile::Services { data_dir: Path::new(DIR) }
+    Profile::Services { data_dir: Path::new(DIR), uplinks: None }
 }
 
 #[test]
@@ -83,4 +84,38 @@ fn they_start_no_program() {
         let _ = nix::unistd::execv(c"/bin/true", &[c"true"]);
     };
     inside("they_start_no_program", services(), || (), exec).assert_refused("execve");
+}
+
+/// Connects to a port of its own that is named, and to one that is not, sends a datagram, and says how it went.
+#[test]
+fn they_reach_the_ports_that_are_named() {
+    let name = "they_reach_the_ports_that_are_named";
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [named, other] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let ports = [named.port()];
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&ports) };
+    let left = inside(
+        name,
+        profile,
+        || (),
+        |()| {
+            TcpStream::connect(named).unwrap().set_nodelay(true).unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+            let denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            say(if TcpStream::connect(other).is_err_and(denied) { "denied" } else { "connected" });
+        },
+    );
+    left.assert_done();
+    assert_eq!(left.said.contains("denied"), !left.said.contains("no landlock"), "{}", left.said);
+}
+
+#[test]
+fn they_have_no_sockets_of_the_kernel_even_so() {
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&[]) };
+    let netlink = |()| {
+        let flags = nix::sys::socket::SockFlag::empty();
+        let _ = nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, flags, None);
+    };
+    inside("they_have_no_sockets_of_the_kernel_even_so", profile, || (), netlink).assert_refused("socket");
 }

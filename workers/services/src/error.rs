@@ -24,6 +24,22 @@ pub(crate) enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// What is needed to reach a server elsewhere cannot be had.
+    #[error("{address}: {reason}")]
+    NoUplink {
+        /// The server's address.
+        address: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// A server elsewhere that cannot be reached now.
+    #[error("{address}: {reason}")]
+    Unreachable {
+        /// Its address.
+        address: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// One that would be lasting, had services not served with the same set-up before.
     #[error(transparent)]
     ForNow(Box<Self>),
@@ -148,6 +164,6 @@ impl Error {
 
     /// Whether a second start would fail in the same way.
     pub(crate) const fn is_lasting(&self) -> bool {
-        matches!(self, Self::Registry(_) | Self::Metrics { .. })
+        matches!(self, Self::Registry(_) | Self::Metrics { .. } | Self::NoUplink { .. })
     }
 }

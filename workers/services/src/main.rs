@@ -25,10 +25,12 @@ mod login;
 mod orders;
 mod pump;
 mod refusals;
+mod relay;
 mod requests;
 mod services;
 mod setup;
 mod timed;
+mod uplink;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
@@ -93,7 +95,7 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
-    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir };
+    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: None };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
     let facts = {
         let facts = &mut shared.borrow_mut().facts;
