@@ -47,6 +47,10 @@ impl Bans {
         self.0.values().map(order).collect()
     }
 
+    fn has_room(&self, id: u32) -> bool {
+        self.0.len() < MAX_BANS || self.0.contains_key(&id)
+    }
+
     fn over(&self, now_ms: u64) -> Vec<u32> {
         self.0.values().filter(|ban| !ban.holds(now_ms)).map(|ban| ban.id).collect()
     }
@@ -75,23 +79,52 @@ impl Services {
     }
 
     fn put_ban(&mut self, ban: Ban) -> Result<BanInfo, Error> {
-        let id = ban.id;
-        if self.bans.0.len() >= MAX_BANS && !self.bans.0.contains_key(&id) {
+        if !self.bans.has_room(ban.id) {
             return Err(Error::TooManyBans(MAX_BANS));
         }
         self.registry.put(&ban)?;
-        self.host.send_all(&order(&ban));
         let info = ban_info(&ban);
-        let (until, by, reason) = (ban.until_ms.map(utc), info.by.clone(), info.reason.clone());
-        self.bus.emit(None, Event::RadioBanned { radio_id: id, until, by, reason });
+        if self.hold(ban) {
+            self.throw_out_banned();
+        }
+        Ok(info)
+    }
+
+    /// Lets a ban hold from now on. True where somebody who is in may have to be thrown out.
+    fn hold(&mut self, ban: Ban) -> bool {
+        let BanInfo { id, until_ms, by, reason, .. } = ban_info(&ban);
+        self.host.send_all(&order(&ban));
+        self.bus.emit(None, Event::RadioBanned { radio_id: id, until: until_ms.map(utc), by, reason });
         let by_operator = ban.by == By::Operator;
         self.bans.0.insert(id, ban);
         if by_operator {
             // A login that is on its way is no context yet.
             self.throw_out(id);
+        }
+        by_operator
+    }
+
+    /// Does what follows from bans that have been put into the registry, or taken from it (`None`).
+    pub(crate) fn bans_changed(&mut self, changed: Vec<(u32, Option<Ban>)>) {
+        let (mut throw_out, mut too_many) = (false, 0);
+        for (id, ban) in changed {
+            match ban.filter(|ban| ban.holds(now_ms())) {
+                Some(ban) if self.bans.0.get(&id) == Some(&ban) => {}
+                Some(_) if !self.bans.has_room(id) => too_many += 1,
+                Some(ban) => throw_out |= self.hold(ban),
+                None if self.bans.0.remove(&id).is_some() => {
+                    self.unbanned(id, "the registry has it no longer");
+                }
+                None => {}
+            }
+        }
+        if throw_out {
             self.throw_out_banned();
         }
-        Ok(info)
+        if too_many > 0 {
+            let error = Error::TooManyBans(MAX_BANS);
+            log::line(format_args!("services: {too_many} bans of the registry do not hold: {error}"));
+        }
     }
 
     /// Lifts a ban.

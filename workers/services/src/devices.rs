@@ -26,8 +26,7 @@ impl Services {
         if !self.registry.remove_device(id)? {
             return Err(Error::NoDevice(id));
         }
-        self.timed.forget(id);
-        self.host.send_all(&Order::Settings { id, settings: DeviceSettings::default() });
+        self.tell_gone(id);
         Ok(())
     }
 
@@ -132,6 +131,12 @@ impl Services {
         self.timed.note(&device, &settings);
         self.host.send_all(&Order::Settings { id: device.id, settings });
         device_info(device)
+    }
+
+    /// Tells the workers that the registry says nothing of a device any more.
+    pub(crate) fn tell_gone(&mut self, id: u32) {
+        self.timed.forget(id);
+        self.host.send_all(&Order::Settings { id, settings: DeviceSettings::default() });
     }
 }
 

@@ -110,6 +110,17 @@ impl Heard {
         self.by_radio.get_mut(&radio)
     }
 
+    /// Takes what the registry says, where it is newer than what is known here; what is known is else written down again.
+    pub(crate) fn learn(&mut self, info: HeardInfo) {
+        let radio = info.radio;
+        if self.by_radio.get(&radio).is_some_and(|known| known.started_ms > info.started_ms) {
+            self.changed.insert(radio);
+            return;
+        }
+        self.make_room(radio);
+        self.by_radio.insert(radio, info);
+    }
+
     fn make_room(&mut self, radio: u32) {
         if self.by_radio.len() < MAX_RADIOS || self.by_radio.contains_key(&radio) {
             return;
@@ -208,6 +219,25 @@ mod tests {
         assert_eq!(ended, [Some(StopReason::Unknown), None]);
         heard.stopped(&of(1, 1_000_000), StopReason::Terminator, 0);
         assert_eq!(heard.take_changes().len(), 2);
+    }
+
+    #[test]
+    fn what_the_registry_says_is_taken_where_it_is_newer() {
+        let mut there = Heard::default();
+        there.alias(&of(1, 1_000_000), "old");
+        there.alias(&of(2, 3_000_000), "new");
+        let mut heard = Heard::default();
+        heard.alias(&of(1, 2_000_000), "newer");
+        drop(heard.take_changes());
+        there.list(9, 0).into_iter().for_each(|info| heard.learn(info));
+        let aliases: Vec<_> = heard.list(9, 0).into_iter().filter_map(|info| info.alias).collect();
+        assert_eq!(aliases, ["new", "newer"]);
+        let changes = heard.take_changes();
+        assert_eq!(
+            changes.iter().map(|(radio, _)| *radio).collect::<Vec<_>>(),
+            [1],
+            "it is written down again"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod answer;
 mod bans;
 mod bus;
 mod calls;
+mod changed;
 mod contexts;
 mod devices;
 mod error;

@@ -44,7 +44,7 @@ pub(crate) struct Services {
     pub(crate) bans: Bans,
     pub(crate) timed: Timed,
     pub(crate) facts: Facts,
-    heard: Heard,
+    pub(crate) heard: Heard,
     logins: Logins,
     refusals: Refusals,
     ticks: u32,
