@@ -11,6 +11,7 @@
 
 mod client;
 mod exit;
+mod followed;
 mod history;
 mod line;
 mod operation;
@@ -21,6 +22,7 @@ mod view;
 
 pub use client::{Error, Lines, events, request};
 pub use exit::Exit;
+pub use followed::{RegistryInfo, Right};
 pub use history::{BanInfo, HeardInfo};
 pub use line::{LineError, MAX_REPLY, MAX_REQUEST, read_line_limited, to_line};
 pub use operation::{DeathInfo, OperationInfo};

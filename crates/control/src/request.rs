@@ -6,6 +6,8 @@ use config::Secret;
 use schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
+use crate::Right;
+
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -196,6 +198,14 @@ pub enum ServicesRequest {
     Kick {
         /// The ID.
         id: u32,
+    },
+    /// How far do the cluster and the registry that it shares agree? Answered by
+    /// [`RegistryInfo`](crate::RegistryInfo).
+    RegistryStatus,
+    /// Which is right, the registry or the cluster's copy of it? Answered by `null`; an error if there is no doubt.
+    RegistryConfirm {
+        /// That one.
+        right: Right,
     },
     /// What happens from now on: answered by `null`, then one event a line until the connection ends.
     Events,

@@ -99,7 +99,7 @@ impl Embedded {
                 page.next = Some(key.clone());
                 match Record::of_stored(space, &key, json.value()) {
                     Ok(record) => page.records.push(record),
-                    Err(error) => page.refused.push(Refused { key: Some(key), error }),
+                    Err(error) => page.refused.push(Refused { space, key: Some(key), error }),
                 }
             }
             page.next = page.next.filter(|_| page.records.len() + page.refused.len() == most);

@@ -34,6 +34,12 @@ pub enum Error {
         /// Why.
         source: Box<redb::Error>,
     },
+    /// Another registry does not answer, or says what makes no sense.
+    #[error("{0}")]
+    Away(String),
+    /// Another registry says no.
+    #[error("it refuses: {0}")]
+    Denied(String),
     /// A record that cannot be read; the others are not concerned.
     #[error("the record of {} {key} cannot be read: {reason}; remove it and add it again", space.what())]
     Corrupt {

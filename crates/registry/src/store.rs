@@ -19,6 +19,8 @@ pub struct Page {
 /// A record that cannot be, and hides no other.
 #[derive(Debug)]
 pub struct Refused {
+    /// Where it lies.
+    pub space: Space,
     /// Its key, where that can be one.
     pub key: Option<Key>,
     /// What is wrong with it.

@@ -36,6 +36,8 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
         Request::Ban { id, seconds, reason } => reply(services.ban(id, seconds, reason)),
         Request::Unban { id } => reply(services.unban(id)),
         Request::Bans => reply(Ok::<_, Error>(services.bans.list(clocks.wall_us / 1000))),
+        Request::RegistryStatus => reply(services.registry_status()),
+        Request::RegistryConfirm { right } => reply(services.registry_confirm(right)),
         Request::Contexts => {
             reply(Ok::<_, Error>(contexts::list(services.host.shards(), Time(clocks.mono_us))))
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use channel::Order;
 use control::BanInfo;
 use events::{Event, utc};
-use registry::{Ban, By, Change, Key, Space, base_id};
+use registry::{Ban, By, Change, Key, Record, Space, base_id};
 use stack::Gone;
 use sys::Clocks;
 
@@ -82,7 +82,14 @@ impl Services {
         if !self.bans.has_room(ban.id) {
             return Err(Error::TooManyBans(MAX_BANS));
         }
-        self.registry.put(&ban)?;
+        match ban.by {
+            By::Operator => self.registry.put(&ban)?,
+            // What other clusters say of it comes first.
+            By::KeyedUp => {
+                self.registry.change_here(&[Change::put(Record::of(&ban)?)])?;
+                self.following.share(Space::Bans, [Key::Id(ban.id)]);
+            }
+        }
         let info = ban_info(&ban);
         if self.hold(ban) {
             self.throw_out_banned();

@@ -129,6 +129,9 @@ pub(crate) enum Error {
         /// The talkgroup.
         talkgroup: u32,
     },
+    /// A registry is to be confirmed that is followed, is away, or is none.
+    #[error("there is nothing to confirm: `bmctl registry status` shows how the registry is")]
+    NoDoubt,
     /// A ban that is too short or too long.
     #[error("a ban of {0} s: give 1 s to ten years, or no time for one without end")]
     BanTime(u64),

@@ -18,6 +18,7 @@ mod contexts;
 mod devices;
 mod error;
 mod facts;
+mod follow;
 mod heard;
 mod host;
 mod http;
@@ -51,6 +52,8 @@ use tokio::time::timeout;
 
 const EX_TEMPFAIL: u8 = 75;
 const EX_CONFIG: u8 = 78;
+/// How long a start waits for the registry, so that whoever started the cluster sees how that is.
+const FIRST_MOMENT: Duration = Duration::from_secs(1);
 /// How long connections may take to read what has been said before the end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
@@ -96,11 +99,20 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
-    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: None };
+    let registry = follow::Server::of(&setup.config.registry).map_err(Error::if_first(setup.again))?;
+    let ports = registry.as_ref().map(follow::Server::ports);
+    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: ports.as_deref() };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
+    match registry {
+        Some(server) => {
+            spawn_local(follow::run(Rc::clone(&shared), server));
+            let settled = shared.borrow().following.settled.clone();
+            let _ = timeout(FIRST_MOMENT, settled.notified()).await;
+        }
+        None => shared.borrow_mut().facts.set("registry", READY),
+    }
     let facts = {
         let facts = &mut shared.borrow_mut().facts;
-        facts.set("registry", READY);
         facts.set("events", READY);
         facts.set("metrics", &metrics.to_string());
         facts.set("sandbox", &sandbox);

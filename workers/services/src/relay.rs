@@ -112,6 +112,13 @@ impl Port {
     }
 }
 
+impl Link {
+    /// Waits until either side has let go.
+    pub(crate) async fn end(mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.0.abort();

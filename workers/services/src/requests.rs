@@ -60,6 +60,8 @@ async fn connection(stream: &mut UnixStream, shared: &Shared) -> Option<()> {
         return stream_events(stream, listener).await;
     }
     let answer = answer(&mut shared.borrow_mut(), request);
+    // It may have changed something.
+    shared.borrow().following.changed.notify_one();
     write(stream, &answer).await
 }
 

@@ -11,7 +11,7 @@ use config::Secret;
 use control::{HeardInfo, State};
 use events::{Event, StopReason};
 use fabric::Counter;
-use registry::Embedded;
+use registry::{Embedded, Space};
 use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
 use sys::Clocks;
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::bans::Bans;
 use crate::bus::Bus;
 use crate::calls::{self, Calls};
 use crate::facts::Facts;
+use crate::follow::Following;
 use crate::heard::{Heard, clean_alias};
 use crate::host::Host;
 use crate::login::{Decision, Logins};
@@ -44,6 +45,7 @@ pub(crate) struct Services {
     pub(crate) bans: Bans,
     pub(crate) timed: Timed,
     pub(crate) facts: Facts,
+    pub(crate) following: Following,
     pub(crate) heard: Heard,
     logins: Logins,
     refusals: Refusals,
@@ -84,6 +86,7 @@ impl Services {
             bans,
             timed: Timed::default(),
             facts: Facts::default(),
+            following: Following::default(),
             heard,
             logins,
             refusals,
@@ -140,8 +143,11 @@ impl Services {
         if changes.is_empty() {
             return;
         }
-        if let Err(error) = self.registry.keep_heard(changes.into_iter()) {
-            log::line(format_args!("services: who was heard last is not written down: {error}"));
+        match self.registry.keep_heard(changes.into_iter()) {
+            Ok(kept) => self.following.share(Space::LastHeard, kept),
+            Err(error) => {
+                log::line(format_args!("services: who was heard last is not written down: {error}"));
+            }
         }
     }
 
@@ -199,6 +205,10 @@ impl Services {
     }
 
     fn login(&mut self, slot: u8, shard: u16, login: &Login) {
+        if self.following.is_blind {
+            // Its password may be one that is not known yet: it asks again.
+            return;
+        }
         let Login { id, from, .. } = *login;
         let Clocks { wall_us, .. } = Clocks::now();
         let Decision { verdict, reason } =

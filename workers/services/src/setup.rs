@@ -4,10 +4,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use channel::{Child, Parent, ServicesSetup, Socket};
+use config::Url;
 use fabric::Stats;
 use registry::Embedded;
 
 use crate::Error;
+use crate::follow::Following;
 use crate::host::Host;
 use crate::services::Services;
 
@@ -38,8 +40,13 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
         }
     }
     host.bell.retract();
-    let registry =
-        Embedded::open(&setup.data_dir, false).map_err(Error::from).map_err(Error::if_first(setup.again))?;
-    let services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
+    let follows = matches!(setup.config.registry.url, Url::Remote(_));
+    let registry = Embedded::open(&setup.data_dir, follows)
+        .map_err(Error::from)
+        .map_err(Error::if_first(setup.again))?;
+    let mut services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
+    if follows {
+        services.following = Following::on(&services.registry)?;
+    }
     Ok(Begin { setup: *setup, services, wake, requests: requests.into() })
 }

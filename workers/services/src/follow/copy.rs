@@ -1,0 +1,152 @@
+//! Our copy and the registry that it is of: is that still the one that was followed, and what differs? Neither asks
+//! anything of a server.
+
+use registry::{Change, Embedded, Error, Key, Page, Refused, Space};
+
+use super::FOLLOWED;
+use super::tarantool::Info;
+
+/// Whether a registry is one to be followed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Good,
+    /// Not before an operator says so; why.
+    Held(String),
+}
+
+/// Why an empty registry is not followed.
+pub(crate) const EMPTY: &str = "it is EMPTY and not followed: `bmctl registry confirm copy` writes what this cluster has \
+                                into it, `bmctl registry confirm registry` empties this cluster's copy";
+
+/// Whether this registry is the one that was followed before, and as old at least. One that is followed for the first
+/// time must not take anything away.
+pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> {
+    if !has_copy(copy)? {
+        return Ok(Standing::Good);
+    }
+    if info.count == 0 {
+        return Ok(Standing::Held(EMPTY.to_owned()));
+    }
+    let held = |what: &str| {
+        Ok(Standing::Held(format!(
+            "it is {what} and not followed: `bmctl registry confirm registry` follows it, `bmctl registry confirm copy` \
+             writes what this cluster has into it"
+        )))
+    };
+    match copy.mark()? {
+        None => held("one that this cluster has never followed, and the cluster has records of its own"),
+        Some(mark) if mark.cluster != info.mark.cluster => held("ANOTHER one than before"),
+        Some(mark) if mark.version > info.mark.version => held("OLDER than it was"),
+        Some(_) => Ok(Standing::Good),
+    }
+}
+
+/// Whether anything lies here that the registry has, or ought to have.
+pub(crate) fn has_copy(copy: &Embedded) -> Result<bool, Error> {
+    let mut left = copy.pending_count()?;
+    for space in FOLLOWED {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1);
+        let page = copy.list(space, None, most)?;
+        let count = page.records.len() + page.refused.len();
+        match left.checked_sub(count as u64) {
+            Some(rest) => left = rest,
+            // More than is on its way there.
+            None => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
+/// What makes our copy of a part of a space, from after a key to the end of the page, the same as the page; and what in
+/// the page cannot be: of that the last good form stays.
+pub(crate) fn differences(
+    copy: &Embedded,
+    space: Space,
+    after: Option<&Key>,
+    page: Page,
+) -> Result<(Vec<Change>, Vec<Refused>), Error> {
+    let refused_keys = page.refused.iter().filter_map(|refused| refused.key.clone());
+    let mut keys: Vec<Key> =
+        page.records.iter().map(|record| record.key.clone()).chain(refused_keys).collect();
+    keys.sort_unstable();
+    let gone = copy.beyond(space, after, page.next.as_ref(), &keys)?;
+    let changes = page.records.into_iter().map(Change::put).chain(gone).collect();
+    Ok((changes, page.refused))
+}
+
+/// Removals of what a page has and our copy has not.
+pub(crate) fn unknown(copy: &Embedded, page: &Page) -> Result<Vec<Change>, Error> {
+    let mut unknown = Vec::new();
+    for record in &page.records {
+        if !copy.has(record.space, &record.key)? {
+            unknown.push(Change::remove(record.space, record.key.clone()));
+        }
+    }
+    Ok(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use registry::{Mark, Record, Talkgroup};
+
+    use super::*;
+
+    fn talkgroup(id: u32) -> Change {
+        Change::put(Record::of(&Talkgroup { id, name: "x".to_owned() }).unwrap())
+    }
+
+    fn mark(cluster: &str, version: u64) -> Mark {
+        Mark { cluster: cluster.to_owned(), version, epoch: "e".to_owned(), seq: 1 }
+    }
+
+    fn held(copy: &Embedded, cluster: &str, version: u64, count: u64) -> Option<String> {
+        match standing(copy, &Info { mark: mark(cluster, version), count }).unwrap() {
+            Standing::Good => None,
+            Standing::Held(why) => Some(why.split(" and not followed").next().unwrap_or_default().to_owned()),
+        }
+    }
+
+    #[test]
+    fn who_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Embedded::open(dir.path(), true).unwrap();
+        assert_eq!(
+            (held(&copy, "a", 5, 0), held(&copy, "a", 5, 9)),
+            (None, None),
+            "there is nothing to lose"
+        );
+        copy.change(&[talkgroup(1)]).unwrap();
+        assert_eq!(held(&copy, "a", 5, 0), None, "what is here is on its way there");
+        copy.change_here(&[talkgroup(2)]).unwrap();
+        let never = "it is one that this cluster has never followed, and the cluster has records of its own";
+        assert_eq!(held(&copy, "a", 5, 9).as_deref(), Some(never));
+        assert_eq!(held(&copy, "a", 5, 0).as_deref(), Some("it is EMPTY"));
+        copy.follow(&[], |_, _| false, Some(&mark("a", 5))).unwrap();
+        assert_eq!((held(&copy, "a", 5, 9), held(&copy, "a", 6, 1)), (None, None));
+        assert_eq!(held(&copy, "a", 4, 9).as_deref(), Some("it is OLDER than it was"));
+        assert_eq!(held(&copy, "b", 9, 9).as_deref(), Some("it is ANOTHER one than before"));
+        assert_eq!(held(&copy, "a", 9, 0).as_deref(), Some("it is EMPTY"));
+    }
+
+    #[test]
+    fn differences_by_pages() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Embedded::open(dir.path(), true).unwrap();
+        copy.change_here(&[1, 2, 3, 7, 9].map(talkgroup)).unwrap();
+        let record = |id| talkgroup(id).record.unwrap();
+        let refused = |id| {
+            let error =
+                Error::Invalid { space: Space::Talkgroups, key: "x".to_owned(), reason: "y".to_owned() };
+            Refused { space: Space::Talkgroups, key: Some(Key::Id(id)), error }
+        };
+        let page =
+            Page { records: vec![record(1), record(4)], refused: vec![refused(2)], next: Some(Key::Id(4)) };
+        assert_eq!(unknown(&copy, &page).unwrap(), [Change::remove(Space::Talkgroups, Key::Id(4))]);
+        let (changes, refused) = differences(&copy, Space::Talkgroups, None, page).unwrap();
+        let gone = |id| Change::remove(Space::Talkgroups, Key::Id(id));
+        assert_eq!((changes, refused.len()), (vec![talkgroup(1), talkgroup(4), gone(3)], 1));
+        let last = Page { records: vec![record(7)], ..Page::default() };
+        let (changes, _) = differences(&copy, Space::Talkgroups, Some(&Key::Id(4)), last).unwrap();
+        assert_eq!(changes, [talkgroup(7), gone(9)]);
+    }
+}
