@@ -5,6 +5,8 @@
 //! A registry that is another one than before, older than it was, or empty is not followed: whoever restored it, or
 //! started a wrong one, is asked first ([`Right`]).
 
+#[cfg(test)]
+mod conformance;
 mod copy;
 mod iproto;
 mod state;
