@@ -6,10 +6,12 @@
 mod live;
 pub mod measure;
 mod repeater;
+pub mod tarantool;
 mod watch;
 
 pub use live::Live;
 pub use repeater::Repeater;
+pub use tarantool::Tarantool;
 pub use watch::Watch;
 
 use std::io::{BufRead, BufReader, Read};

@@ -2,105 +2,39 @@
 //! beside.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::future::Future;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use registry::{Change, Embedded, Error, Key, MAX_AT_ONCE, Mark, Record, Secret, Space, Store};
 use serde_json::{Value, json};
+use tests::Tarantool as Instance;
+use tests::tarantool::{USER, USER_PASSWORD};
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::tarantool::{News, Server, Tarantool};
 use super::{FOLLOWED, copy};
-
-const LUA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/tarantool/registry.lua");
-/// Longer than any start takes.
-const GUARD: Duration = Duration::from_secs(60);
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.unwrap().block_on(test)
 }
 
-/// A server of its own, which ends with the test.
-struct Instance {
-    dir: tempfile::TempDir,
-    process: Child,
+fn server(instance: &Instance, user: &str, password: &str) -> Server {
+    let store = config::Store {
+        url: instance.url(user).parse().unwrap(),
+        password_file: None,
+        ca_file: None,
+        password: Secret::new(password).ok(),
+    };
+    Server::of(&store).unwrap().unwrap()
 }
 
-impl Instance {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let password = dir.path().join("password");
-        fs::write(&password, "secret\n").unwrap();
-        let script = format!(
-            "box.cfg{{log = 'registry.log', memtx_max_tuple_size = 32 * 1024 * 1024}}\n\
-             dofile('{LUA}'){{user = 'dmr', password_file = 'password'}}\n\
-             require('console').listen('unix/:{0}/console.sock')\n\
-             box.cfg{{listen = 'unix/:{0}/registry.sock'}}\n",
-            dir.path().display()
-        );
-        fs::write(dir.path().join("init.lua"), script).unwrap();
-        let process = Self::spawn(dir.path());
-        Self { dir, process }
-    }
-
-    fn spawn(dir: &Path) -> Child {
-        let mut command = Command::new("tarantool");
-        command.arg("init.lua").current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null());
-        let process = command.spawn().expect("tarantool is installed: `apt-get install tarantool`");
-        let since = Instant::now();
-        while UnixStream::connect(dir.join("registry.sock")).is_err() {
-            assert!(since.elapsed() < GUARD, "tarantool does not start");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        process
-    }
-
-    fn restart(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let _ = fs::remove_file(self.dir.path().join("registry.sock"));
-        self.process = Self::spawn(self.dir.path());
-    }
-
-    /// Runs a line as somebody at its console would.
-    fn by_hand(&self, line: &str) -> String {
-        use std::io::{BufRead, BufReader, Write};
-        let mut console = UnixStream::connect(self.dir.path().join("console.sock")).unwrap();
-        console.set_read_timeout(Some(GUARD)).unwrap();
-        let mut lines = BufReader::new(console.try_clone().unwrap()).lines();
-        // Its greeting.
-        assert!(lines.by_ref().take(2).all(|line| line.is_ok()));
-        writeln!(console, "{line}").unwrap();
-        lines.map(Result::unwrap).skip(1).take_while(|line| line != "...").collect::<Vec<_>>().join("\n")
-    }
-
-    fn server(&self, user: &str, password: &str) -> Server {
-        let socket = self.dir.path().join("registry.sock");
-        let url = format!("tarantool+unix://{user}@{}", socket.display());
-        let store = config::Store {
-            url: url.parse().unwrap(),
-            password_file: None,
-            ca_file: None,
-            password: Secret::new(password).ok(),
-        };
-        Server::of(&store).unwrap().unwrap()
-    }
-
-    async fn connect(&self) -> Tarantool {
-        self.server("dmr", "secret").connect().await.unwrap()
-    }
+async fn connect(instance: &Instance) -> Tarantool {
+    server(instance, USER, USER_PASSWORD).connect().await.unwrap()
 }
 
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn by_hand(instance: &Instance, line: &str) {
+    let _ = instance.by_hand(line);
 }
 
 fn record(space: Space, value: Value) -> Record {
@@ -234,14 +168,15 @@ fn the_embedded_store_conforms() {
 #[test]
 fn tarantool_conforms() {
     run(async {
-        let mut instance = Instance::start();
-        let tarantool = instance.connect().await;
+        let mut instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
         let there = conforms(&tarantool).await;
         // Not in order: the server is killed.
-        instance.restart();
+        instance.kill();
+        instance.start_again();
         assert!(matches!(tarantool.info().await, Err(Error::Away(_))));
         tarantool.leave().await;
-        let tarantool = instance.connect().await;
+        let tarantool = connect(&instance).await;
         assert_eq!(everything(&tarantool, 100).await, there);
         tarantool.leave().await;
     });
@@ -259,19 +194,20 @@ async fn news(tarantool: &Tarantool, mark: &Mark) -> (Mark, Vec<Change>, Vec<Str
 #[test]
 fn what_is_changed_by_hand_is_told_once() {
     run(async {
-        let mut instance = Instance::start();
-        let (writer, listener) = (instance.connect().await, instance.connect().await);
+        let mut instance = Instance::on_socket();
+        let (writer, listener) = (connect(&instance).await, connect(&instance).await);
         let mark = listener.info().await.unwrap().mark;
         let ban = put(Space::Bans, json!({"id": 7, "reason": "noise"}));
-        let by_hand = async {
+        let soon = async {
             // Once it is waited for.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            instance.by_hand("box.space.Bans:replace{7, nil, 'noise'}")
+            by_hand(&instance, "box.space.Bans:replace{7, nil, 'noise'}");
         };
-        let ((mark, changes, _), _) = tokio::join!(news(&listener, &mark), by_hand);
+        let ((mark, changes, _), ()) = tokio::join!(news(&listener, &mark), soon);
         assert_eq!(changes, [ban]);
-        instance.by_hand("box.begin() box.space.Bans:replace{8} box.rollback()");
-        instance.by_hand(
+        by_hand(&instance, "box.begin() box.space.Bans:replace{8} box.rollback()");
+        by_hand(
+            &instance,
             "for i = 1, 5 do box.space.Talkgroups:replace{i, 'x'} box.space.Talkgroups:delete{i} end",
         );
         writer.write(&[Change::remove(Space::Bans, Key::Id(7))]).await.unwrap();
@@ -281,16 +217,17 @@ fn what_is_changed_by_hand_is_told_once() {
         expected.push(Change::remove(Space::Bans, Key::Id(7)));
         assert_eq!(changes, expected, "what was rolled back is not told, the rest as it is now");
         // More than the journal keeps.
-        instance.by_hand("for i = 1, 9000 do box.space.Talkgroups:replace{i, 'x'} end");
+        by_hand(&instance, "for i = 1, 9000 do box.space.Talkgroups:replace{i, 'x'} end");
         assert!(matches!(listener.news(&mark).await.unwrap(), News::Resync));
         let mark = listener.info().await.unwrap().mark;
-        instance.by_hand("box.space.Talkgroups:truncate()");
+        by_hand(&instance, "box.space.Talkgroups:truncate()");
         assert!(matches!(listener.news(&mark).await.unwrap(), News::Resync));
         let before = listener.info().await.unwrap().mark;
-        instance.restart();
+        instance.kill();
+        instance.start_again();
         listener.leave().await;
         writer.leave().await;
-        let listener = instance.connect().await;
+        let listener = connect(&instance).await;
         let after = listener.info().await.unwrap().mark;
         assert_eq!((&after.cluster, after.version >= before.version), (&before.cluster, true));
         assert!(matches!(listener.news(&before).await.unwrap(), News::Resync), "another life of the journal");
@@ -301,11 +238,12 @@ fn what_is_changed_by_hand_is_told_once() {
 #[test]
 fn what_cannot_be_is_refused_one_by_one() {
     run(async {
-        let instance = Instance::start();
-        let tarantool = instance.connect().await;
+        let instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
         let mark = tarantool.info().await.unwrap().mark;
         // Somebody has taken the formats away.
-        instance.by_hand(
+        by_hand(
+            &instance,
             "for _, s in ipairs{'Devices', 'Bans', 'OverriddenNodes'} do box.space[s]:format({}) end",
         );
         for line in [
@@ -326,7 +264,7 @@ fn what_cannot_be_is_refused_one_by_one() {
             "box.space.StoredValues:replace{'a\\nb', 1}",
             "box.space.StoredValues:replace{'good', 1}",
         ] {
-            instance.by_hand(line);
+            by_hand(&instance, line);
         }
         let (_, changes, told) = news(&tarantool, &mark).await;
         let good: Vec<Key> = changes.iter().map(|change| change.key.clone()).collect();
@@ -367,8 +305,8 @@ fn what_cannot_be_is_refused_one_by_one() {
 #[test]
 fn who_writes_weakly_takes_no_operators_place() {
     run(async {
-        let instance = Instance::start();
-        let tarantool = instance.connect().await;
+        let instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
         let by = |id: u32, by: &str, until: u64| {
             put(Space::Bans, json!({"id": id, "by": by, "until_ms": until, "reason": by}))
         };
@@ -389,9 +327,12 @@ fn who_writes_weakly_takes_no_operators_place() {
 #[test]
 fn all_or_none_and_with_least_rights() {
     run(async {
-        let instance = Instance::start();
-        let tarantool = instance.connect().await;
-        instance.by_hand("box.space.Talkgroups:format({{name = 'id', type = 'unsigned'}, {name = 'name', type = 'boolean'}})");
+        let instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
+        by_hand(
+            &instance,
+            "box.space.Talkgroups:format({{name = 'id', type = 'unsigned'}, {name = 'name', type = 'boolean'}})",
+        );
         let talkgroup = put(Space::Talkgroups, json!({"id": 1, "name": "x"}));
         let changes = [put(Space::Devices, json!({"id": 1})), talkgroup];
         let error = tarantool.write(&changes).await.unwrap_err();
@@ -402,28 +343,28 @@ fn all_or_none_and_with_least_rights() {
         assert!(all(&tarantool, Space::Devices, 10).await.is_empty(), "all or none");
         tarantool.leave().await;
         let refused = async |user: &str, password: &str| {
-            let connected = instance.server(user, password).connect().await;
+            let connected = server(&instance, user, password).connect().await;
             match connected {
                 Ok(tarantool) => tarantool.info().await.unwrap_err().to_string(),
                 Err(error) => error.to_string(),
             }
         };
-        let error = refused("dmr", "wrong").await;
+        let error = refused(USER, "wrong").await;
         assert!(
             error.contains("Incorrect password") && error.ends_with("see registry.password_file"),
             "{error}"
         );
         assert!(refused("nobody", "x").await.contains("User 'nobody' is not found"));
-        instance.by_hand("box.schema.user.create('other', {password = 'x'})");
+        by_hand(&instance, "box.schema.user.create('other', {password = 'x'})");
         assert!(refused("other", "x").await.contains("access to function 'dmr_registry_info' is denied"));
-        instance.by_hand("box.schema.func.drop('dmr_registry_info') dmr_registry_info = nil");
-        let error = refused("dmr", "secret").await;
+        by_hand(&instance, "box.schema.func.drop('dmr_registry_info') dmr_registry_info = nil");
+        let error = refused(USER, USER_PASSWORD).await;
         assert!(error.contains("dmr_registry_info"), "{error}");
         // What a user of the functions may do beside.
         let others = instance.by_hand(&format!(
-            "c = require('net.box').connect('dmr:secret@unix/:{}/registry.sock') \
+            "c = require('net.box').connect('{USER}:{USER_PASSWORD}@unix/:{}') \
              return c.space.Devices == nil, pcall(c.eval, c, 'return 1')",
-            instance.dir.path().display()
+            instance.url("x").split('@').next_back().unwrap()
         ));
         assert!(others.contains("- true\n- false\n") && others.contains("denied for user 'dmr'"), "{others}");
     });
@@ -432,8 +373,8 @@ fn all_or_none_and_with_least_rights() {
 #[test]
 fn a_copy_becomes_the_same() {
     run(async {
-        let instance = Instance::start();
-        let tarantool = instance.connect().await;
+        let instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
         let dir = tempfile::tempdir().unwrap();
         let embedded = Embedded::open(dir.path(), true).unwrap();
         tarantool.write(&samples()).await.unwrap();
