@@ -3,11 +3,13 @@
 
 #![forbid(unsafe_code)]
 
+mod broker;
 mod live;
 pub mod measure;
 mod repeater;
 mod watch;
 
+pub use broker::{Broker, Listener, Message};
 pub use live::Live;
 pub use repeater::Repeater;
 pub use watch::Watch;

@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod log;
 mod login;
+mod mqtt;
 mod orders;
 mod pump;
 mod refusals;
@@ -95,12 +96,17 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
-    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: None };
+    let broker = mqtt::Way::new(&setup.config.events).map_err(Error::if_first(setup.again))?;
+    let uplinks = broker.as_ref().map(mqtt::Way::ports);
+    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: uplinks.as_deref() };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
+    shared.borrow_mut().facts.set("events", READY);
+    if let Some(way) = broker {
+        mqtt::begin(&shared, way).await;
+    }
     let facts = {
         let facts = &mut shared.borrow_mut().facts;
         facts.set("registry", READY);
-        facts.set("events", READY);
         facts.set("metrics", &metrics.to_string());
         facts.set("sandbox", &sandbox);
         facts.take_changes().unwrap_or_default()
@@ -113,7 +119,10 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     pump::run(&shared, socket, wake).await?;
     shared.borrow_mut().keep_heard();
     // Whoever listens is to hear of the end.
-    shared.borrow_mut().bus.close();
+    let broker = shared.borrow_mut().bus.close();
+    if let Some(broker) = broker {
+        broker.farewell().await;
+    }
     let all = u32::try_from(requests::MAX_CONNECTIONS).unwrap_or(u32::MAX);
     let _ = timeout(LAST_MOMENT, connections.acquire_many(all)).await;
     Ok(())

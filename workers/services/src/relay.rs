@@ -112,6 +112,13 @@ impl Port {
     }
 }
 
+impl Link {
+    /// Waits until one side has ended, and the other with it.
+    pub(crate) async fn ended(mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.0.abort();
