@@ -3,12 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+mod broker;
 mod live;
 pub mod measure;
 mod repeater;
 pub mod tarantool;
 mod watch;
 
+pub use broker::{Broker, Listener, Message};
 pub use live::Live;
 pub use repeater::Repeater;
 pub use tarantool::Tarantool;

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use sandbox::Call;
 use sim::Settings;
-use tests::{Cluster, HANG, PASSWORD, Repeater, Watch, signal, text};
+use tests::{Broker, Cluster, HANG, PASSWORD, Repeater, Watch, signal, text};
 
 const NOBODY: u32 = 65_534;
 
@@ -129,12 +129,25 @@ fn live(mut cluster: Cluster) -> [BTreeSet<i32>; 2] {
 
 #[test]
 fn nothing_is_allowed_that_is_not_needed() {
-    let cluster = Cluster::start(2, "");
+    compare(Cluster::start(2, ""), &[sandbox::SERVICES]);
+}
+
+#[test]
+fn nothing_is_allowed_that_a_broker_does_not_need() {
+    let broker = Broker::start();
+    let listener = broker.listen(None, &["Master/25011/Status"]);
+    compare(Cluster::start(2, &broker.events(None)), &[sandbox::SERVICES, sandbox::UPLINKS]);
+    assert_eq!(listener.next().get("State"), "online");
+}
+
+/// Compares what the processes of a cluster may do with what they do; the services may do all of `services`.
+fn compare(cluster: Cluster, services: &[&[Call]]) {
+    let may = [sandbox::WORKER.to_vec(), services.concat()];
     let children = cluster.children();
     let watched = Watched::new(&[&[cluster.pid()], &children[..]].concat());
-    let [workers, services] = live(cluster);
+    let pids = live(cluster);
     let calls = watched.calls(&children);
-    for (pids, list) in [(workers, sandbox::WORKER), (services, sandbox::SERVICES)] {
+    for (pids, list) in pids.iter().zip(&may) {
         let made = pids.iter().filter_map(|pid| calls.get(pid)).flatten().map(String::as_str);
         let made: BTreeSet<&str> = made.collect();
         let is_idle = |call: &&Call| call.reason.is_none() && !made.contains(call.name);

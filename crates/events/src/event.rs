@@ -145,6 +145,12 @@ pub enum Event {
         /// How many workers it has.
         workers: u16,
     },
+    /// Events of the node that are missing here: the broker was away or slow for too long.
+    #[serde(rename = "Events-Lost")]
+    EventsLost {
+        /// How many.
+        count: u64,
+    },
     /// The cluster was told to stop.
     #[serde(rename = "System-Stopping")]
     SystemStopping {
@@ -170,6 +176,7 @@ impl Event {
             | Self::WorkerDied { .. }
             | Self::SystemStarted { .. }
             | Self::SystemStopping { .. }
+            | Self::EventsLost { .. }
             | Self::RadioBanned { .. }
             | Self::RadioUnbanned { .. } => "System",
         };
@@ -250,6 +257,7 @@ mod tests {
 
     #[test]
     fn repeaters_and_system() {
+        check(&Event::EventsLost { count: 3 }, "Master/25011/System", r#"{"Event":"Events-Lost","Count":3}"#);
         let address = "[2001:db8::1]:62032".parse().unwrap();
         check(
             &Event::RepeaterConnected {

@@ -9,8 +9,10 @@ mod event;
 mod reason;
 mod record;
 mod session;
+mod status;
 
 pub use event::Event;
 pub use reason::{RefuseReason, StopReason};
 pub use record::{Record, utc};
 pub use session::{LinkType, MMDVM_HOST, Session, SessionKind, SessionState, session_type};
+pub use status::{NodeState, NodeStatus};

@@ -3,8 +3,8 @@
 use fabric::{Counter, LAG_BUCKETS_US, Stats};
 use prometheus::proto::{Bucket, Histogram, Metric, MetricFamily, MetricType};
 
-use crate::WorkerView;
-use crate::text::{Name, counter, family, gauge, labelled};
+use crate::text::{Labels, Name, counter, family, gauge, labelled};
+use crate::{BrokerView, WorkerView};
 
 /// Counters of the page that are one metric each.
 const COUNTERS: [(Name, Counter); 13] = [
@@ -111,6 +111,17 @@ const HEARTBEAT: Name = Name {
 const LAG: Name =
     Name { name: "bm_loop_lag_seconds", help: "Time that each round of the worker's packet loop took." };
 
+const CONNECTED: Name = Name {
+    name: "bm_events_connected",
+    help: "Whether the node's events reach the broker; only where that is elsewhere.",
+};
+const PUBLISHED: Name =
+    Name { name: "bm_events_published_total", help: "Events and states that were handed to the broker." };
+const DROPPED: Name = Name {
+    name: "bm_events_dropped_total",
+    help: "Events that were dropped since the broker was away or slow for too long.",
+};
+
 /// The families of these workers, empty ones among them.
 pub(crate) fn all(workers: &[WorkerView<'_>], now_us: u64) -> Vec<MetricFamily> {
     let mut families = vec![
@@ -123,6 +134,15 @@ pub(crate) fn all(workers: &[WorkerView<'_>], now_us: u64) -> Vec<MetricFamily> 
         heartbeats(workers, now_us),
         refused(workers, &REFUSED, &REASONS),
         refused(workers, &CALLS_REFUSED, &CALL_REASONS),
+        brokers(&CONNECTED, MetricType::GAUGE, workers, |labels, broker| {
+            gauge(labels, f64::from(u8::from(broker.connected)))
+        }),
+        brokers(&PUBLISHED, MetricType::COUNTER, workers, |labels, broker| {
+            counter(labels, float(broker.published))
+        }),
+        brokers(&DROPPED, MetricType::COUNTER, workers, |labels, broker| {
+            counter(labels, float(broker.dropped))
+        }),
         each(&LAG, MetricType::HISTOGRAM, workers, |w| {
             let mut metric = labelled(&worker(w));
             metric.set_histogram(lag(w.stats));
@@ -158,6 +178,17 @@ fn heartbeats(workers: &[WorkerView<'_>], now_us: u64) -> MetricFamily {
         (last > 0).then(|| gauge(&worker(w), seconds(now_us.saturating_sub(last))))
     });
     family(&HEARTBEAT, MetricType::GAUGE, samples.collect())
+}
+
+/// Only of workers whose events go to a broker.
+fn brokers(
+    name: &Name,
+    kind: MetricType,
+    workers: &[WorkerView<'_>],
+    sample: impl Fn(&Labels, BrokerView) -> Metric,
+) -> MetricFamily {
+    let samples = workers.iter().filter_map(|view| Some(sample(&worker(view), view.broker?)));
+    family(name, kind, samples.collect())
 }
 
 fn refused(workers: &[WorkerView<'_>], name: &Name, reasons: &[(&str, Counter)]) -> MetricFamily {
@@ -222,6 +253,7 @@ mod tests {
             node: 25_011 + u32::from(slot),
             up,
             restarts: u64::from(slot) * 2,
+            broker: (slot == 1).then_some(BrokerView { connected: true, published: 5, dropped: 2 }),
             stats: &pages[usize::from(slot)],
         };
         let text = render(&[view(0, true), view(1, false)], 1_250_000);
@@ -247,6 +279,9 @@ mod tests {
             lines(&text, "bm_worker_heartbeat_age_seconds"),
             [r#"bm_worker_heartbeat_age_seconds{worker="0"} 0.25"#]
         );
+        assert_eq!(lines(&text, "bm_events_connected"), [r#"bm_events_connected{worker="1"} 1"#]);
+        assert_eq!(lines(&text, "bm_events_published_total"), [r#"bm_events_published_total{worker="1"} 5"#]);
+        assert_eq!(lines(&text, "bm_events_dropped_total"), [r#"bm_events_dropped_total{worker="1"} 2"#]);
         assert_eq!(render(&[], 0), "");
     }
 
@@ -257,7 +292,8 @@ mod tests {
         for us in [10, 50, 70, 2_000_000] {
             stats.add_lag(us);
         }
-        let text = render(&[WorkerView { slot: 3, node: 1, up: true, restarts: 0, stats: &stats }], 0);
+        let text =
+            render(&[WorkerView { slot: 3, node: 1, up: true, restarts: 0, broker: None, stats: &stats }], 0);
         let lag = lines(&text, "bm_loop_lag_seconds");
         assert_eq!(lag[0], r#"bm_loop_lag_seconds_bucket{worker="3",le="0.00005"} 2"#);
         assert_eq!(lag[1], r#"bm_loop_lag_seconds_bucket{worker="3",le="0.0001"} 3"#);
@@ -276,7 +312,8 @@ mod tests {
     fn every_family_says_what_it_is() {
         let segment = StatsSegment::create(0).unwrap();
         let stats = Stats::reader(segment.read_only()).unwrap();
-        let families = all(&[WorkerView { slot: 0, node: 1, up: true, restarts: 0, stats: &stats }], 0);
+        let families =
+            all(&[WorkerView { slot: 0, node: 1, up: true, restarts: 0, broker: None, stats: &stats }], 0);
         let mut names: Vec<&str> = families.iter().map(MetricFamily::name).collect();
         for family in &families {
             let counted = family.get_field_type() == MetricType::COUNTER;

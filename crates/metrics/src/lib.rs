@@ -24,8 +24,21 @@ pub struct WorkerView<'a> {
     pub up: bool,
     /// How often it was started again.
     pub restarts: u64,
+    /// How its node's connection to a broker elsewhere is, where there is one.
+    pub broker: Option<BrokerView>,
     /// What it counts.
     pub stats: &'a Stats,
+}
+
+/// A node's connection to a broker. The numbers count from the services' start.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokerView {
+    /// Whether it is there.
+    pub connected: bool,
+    /// Events that were handed to the broker.
+    pub published: u64,
+    /// Events that were not.
+    pub dropped: u64,
 }
 
 /// The metrics of these workers at `now_us` (monotonic microseconds), in the text format that

@@ -7,11 +7,15 @@ use events::{Event, Record};
 use sys::Clocks;
 use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
 
+use crate::mqtt::Broker;
+
 /// Events that may wait for the slowest listener.
 const CAPACITY: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Bus {
+    /// The broker, where one elsewhere hears of events.
+    pub(crate) broker: Option<Broker>,
     lines: Sender<Arc<str>>,
     /// Node IDs of the workers, by slot.
     nodes: BTreeMap<u8, u32>,
@@ -23,17 +27,20 @@ pub(crate) struct Listener(Receiver<Arc<str>>);
 
 impl Bus {
     pub(crate) fn new(nodes: BTreeMap<u8, u32>) -> Self {
-        Self { lines: broadcast::channel(CAPACITY).0, nodes }
+        Self { broker: None, lines: broadcast::channel(CAPACITY).0, nodes }
     }
 
     /// There are other workers now.
     pub(crate) fn know(&mut self, nodes: BTreeMap<u8, u32>) {
+        if let Some(broker) = &mut self.broker {
+            broker.follow(&nodes);
+        }
         self.nodes = nodes;
     }
 
     /// Tells of something that happened now, on a worker or (`None`) in the whole cluster.
     pub(crate) fn emit(&self, worker: Option<u8>, event: Event) {
-        if self.lines.receiver_count() == 0 {
+        if self.lines.receiver_count() == 0 && self.broker.is_none() {
             return;
         }
         let node = match worker {
@@ -43,14 +50,18 @@ impl Bus {
         let node = node.copied().unwrap_or(0);
         let record = Record { time_us: Clocks::now().wall_us, node, worker: worker.map(u16::from), event };
         if let Ok(mut json) = record.to_json() {
+            if let Some(broker) = &self.broker {
+                broker.publish(&record, &json);
+            }
             json.push('\n');
             let _ = self.lines.send(json.into());
         }
     }
 
-    /// There will be no more events.
-    pub(crate) fn close(&mut self) {
+    /// There will be no more events. Returns the broker, which is to be told.
+    pub(crate) fn close(&mut self) -> Option<Broker> {
         self.lines = broadcast::channel(1).0;
+        self.broker.take()
     }
 
     pub(crate) fn listen(&self) -> Listener {

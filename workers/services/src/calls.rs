@@ -89,6 +89,12 @@ impl Calls {
         gone
     }
 
+    /// Those at this worker, the oldest first, each with why nobody hears it, while that is so.
+    pub(crate) fn running(&self, worker: u8) -> impl Iterator<Item = (&SessionReport, Option<RefuseReason>)> {
+        let here = self.0.values().filter(move |call| call.worker == worker);
+        here.map(|call| (&call.report, call.refused))
+    }
+
     /// All of them, the oldest first.
     pub(crate) fn list(&self, wall_us: u64) -> Vec<CallInfo> {
         self.0.values().map(|call| call_info(call, wall_us)).collect()

@@ -14,12 +14,15 @@ mod tarantool;
 mod tuple;
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use control::Right;
 use registry::{Change, Error, MAX_AT_ONCE, Mark, Pending, Space, Store};
-use tokio::time::sleep;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
 
+use crate::backoff::Backoff;
 use crate::facts::READY;
 use crate::log;
 use crate::services::Shared;
@@ -41,11 +44,8 @@ pub(crate) const FOLLOWED: [Space; 8] = [
     Space::StoredValues,
 ];
 
-/// The first pause after a failure; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A connection that has lasted for so long was a success.
-const LASTED: Duration = Duration::from_secs(10);
+/// How long the services' start waits to see how the registry is.
+const FIRST: Duration = Duration::from_secs(1);
 /// How often a registry that is not followed is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// How often what the registry has refused is tried again.
@@ -53,27 +53,23 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// Records that are told at once: few enough that nobody waits long for their turn.
 const TOLD: usize = 500;
 
-/// Follows for ever.
-pub(crate) async fn run(shared: Shared, server: Server) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let began = tokio::time::Instant::now();
-        let Err(error) = attend(&shared, &server).await;
-        if began.elapsed() >= LASTED {
-            pause = FIRST_PAUSE;
-        }
-        trouble(&shared, &error.to_string());
-        sleep(jitter(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+/// Follows from now on, and waits a moment for how that goes.
+pub(crate) async fn begin(shared: &Shared, server: Server) {
+    spawn_local(keep(Rc::clone(shared), server));
+    let settled = Rc::clone(&shared.borrow().following.settled);
+    // What is not known by then is told as a fact later.
+    let _ = timeout(FIRST, settled.notified()).await;
 }
 
-/// Between three and five quarters of it, so that clusters do not come back all at once.
-fn jitter(pause: Duration) -> Duration {
-    let mut byte = [128];
-    // Without randomness it is the middle.
-    let _ = getrandom::fill(&mut byte);
-    pause * 3 / 4 + pause / 2 * u32::from(byte[0]) / 255
+async fn keep(shared: Shared, server: Server) {
+    let mut backoff = Backoff::new();
+    loop {
+        let began = Instant::now();
+        let Err(error) = attend(&shared, &server).await;
+        trouble(&shared, &error.to_string());
+        let chance = getrandom::u32().unwrap_or(u32::MAX);
+        sleep(backoff.next(began.elapsed(), chance)).await;
+    }
 }
 
 /// It is not followed now.
@@ -152,7 +148,7 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
                 shared.borrow_mut().following.is_held = true;
                 trouble(shared, &reason);
                 let confirmed = shared.borrow().following.confirming.clone();
-                let _ = tokio::time::timeout(LOOK, confirmed.notified()).await;
+                let _ = timeout(LOOK, confirmed.notified()).await;
             }
         }
     }
@@ -230,7 +226,7 @@ async fn listen(
 async fn keep_delivering(shared: &Shared, tarantool: &Tarantool) -> Result<Infallible, Error> {
     let changed = shared.borrow().following.changed.clone();
     loop {
-        let _ = tokio::time::timeout(AGAIN, changed.notified()).await;
+        let _ = timeout(AGAIN, changed.notified()).await;
         deliver(shared, tarantool).await?;
         ready(shared);
     }

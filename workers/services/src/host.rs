@@ -11,6 +11,7 @@ use metrics::WorkerView;
 
 use crate::Error;
 use crate::contexts::Shard;
+use crate::mqtt::Broker;
 use crate::orders::Orders;
 
 /// No shard is on its way from one worker to another for longer.
@@ -133,7 +134,7 @@ impl Host {
     }
 
     /// The workers as metrics see them.
-    pub(crate) fn views(&self) -> Vec<WorkerView<'_>> {
+    pub(crate) fn views(&self, broker: Option<&Broker>) -> Vec<WorkerView<'_>> {
         let workers = self.workers.iter();
         workers
             .map(|(&slot, worker)| WorkerView {
@@ -141,6 +142,7 @@ impl Host {
                 node: worker.node,
                 up: worker.is_up(),
                 restarts: worker.info.as_ref().map_or(0, |info| info.restarts),
+                broker: broker.and_then(|broker| broker.view(slot)),
                 stats: &worker.stats,
             })
             .collect()

@@ -76,7 +76,7 @@ fn respond(method: &Method, path: &str, here: SocketAddr, shared: &Shared) -> Re
         return response;
     }
     let services = shared.borrow();
-    let views = services.host.views();
+    let views = services.host.views(services.bus.broker.as_ref());
     let found = match path {
         "/metrics" => Some((metrics::CONTENT_TYPE, render(&views))),
         "/sd" => Some(("application/json", targets(here, views.iter().map(|view| view.slot)))),

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod backoff;
 mod bans;
 mod bus;
 mod calls;
@@ -24,6 +25,7 @@ mod host;
 mod http;
 mod log;
 mod login;
+mod mqtt;
 mod orders;
 mod pump;
 mod refusals;
@@ -44,6 +46,7 @@ use channel::{Child, Socket};
 use error::Error;
 use events::Event;
 use facts::READY;
+use services::Shared;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Semaphore;
@@ -52,8 +55,6 @@ use tokio::time::timeout;
 
 const EX_TEMPFAIL: u8 = 75;
 const EX_CONFIG: u8 = 78;
-/// How long a start waits for the registry, so that whoever started the cluster sees how that is.
-const FIRST_MOMENT: Duration = Duration::from_secs(1);
 /// How long connections may take to read what has been said before the end.
 const LAST_MOMENT: Duration = Duration::from_millis(100);
 
@@ -100,20 +101,16 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
     let registry = follow::Server::of(&setup.config.registry).map_err(Error::if_first(setup.again))?;
-    let ports = registry.as_ref().map(follow::Server::ports);
-    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks: ports.as_deref() };
+    let broker = mqtt::Way::new(&setup.config.events).map_err(Error::if_first(setup.again))?;
+    let ports = [registry.as_ref().map(follow::Server::ports), broker.as_ref().map(mqtt::Way::ports)];
+    let has_uplinks = ports.iter().any(Option::is_some);
+    let ports: Vec<u16> = ports.into_iter().flatten().flatten().collect();
+    let uplinks = has_uplinks.then_some(&*ports);
+    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
-    match registry {
-        Some(server) => {
-            spawn_local(follow::run(Rc::clone(&shared), server));
-            let settled = shared.borrow().following.settled.clone();
-            let _ = timeout(FIRST_MOMENT, settled.notified()).await;
-        }
-        None => shared.borrow_mut().facts.set("registry", READY),
-    }
+    begin_uplinks(&shared, registry, broker).await;
     let facts = {
         let facts = &mut shared.borrow_mut().facts;
-        facts.set("events", READY);
         facts.set("metrics", &metrics.to_string());
         facts.set("sandbox", &sandbox);
         facts.take_changes().unwrap_or_default()
@@ -126,8 +123,29 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     pump::run(&shared, socket, wake).await?;
     shared.borrow_mut().keep_heard();
     // Whoever listens is to hear of the end.
-    shared.borrow_mut().bus.close();
+    let broker = shared.borrow_mut().bus.close();
+    if let Some(broker) = broker {
+        broker.farewell().await;
+    }
     let all = u32::try_from(requests::MAX_CONNECTIONS).unwrap_or(u32::MAX);
     let _ = timeout(LAST_MOMENT, connections.acquire_many(all)).await;
     Ok(())
+}
+
+/// Begins to follow a registry and to publish to a broker, where there are any, and waits a moment for how that goes.
+async fn begin_uplinks(shared: &Shared, registry: Option<follow::Server>, broker: Option<mqtt::Way>) {
+    for fact in ["registry", "events"] {
+        shared.borrow_mut().facts.set(fact, READY);
+    }
+    let follow = async {
+        if let Some(server) = registry {
+            follow::begin(shared, server).await;
+        }
+    };
+    let publish = async {
+        if let Some(way) = broker {
+            mqtt::begin(shared, way).await;
+        }
+    };
+    tokio::join!(follow, publish);
 }

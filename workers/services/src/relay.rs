@@ -113,8 +113,8 @@ impl Port {
 }
 
 impl Link {
-    /// Waits until either side has let go.
-    pub(crate) async fn end(mut self) {
+    /// Waits until one side has ended, and the other with it.
+    pub(crate) async fn ended(mut self) {
         let _ = (&mut self.0).await;
     }
 }

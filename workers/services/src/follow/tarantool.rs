@@ -147,7 +147,7 @@ impl Tarantool {
     /// Lets go of the connection.
     pub(crate) async fn leave(self) {
         drop(self.connection);
-        let _ = timeout(LEAVING, self.link.end()).await;
+        let _ = timeout(LEAVING, self.link.ended()).await;
     }
 
     async fn call(&self, function: &str, arguments: Vec<Value>, patience: Duration) -> Result<Value, Error> {
