@@ -25,11 +25,13 @@ mod log;
 mod login;
 mod orders;
 mod pump;
+mod records;
 mod refusals;
 mod requests;
 mod services;
 mod setup;
 mod timed;
+mod ways;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
