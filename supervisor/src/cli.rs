@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod device;
+mod registry;
 mod sim;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use config::Workers;
 
 pub(crate) use device::{AnySlot, Device, OneSlot, Subscribe};
+pub(crate) use registry::{Format, Nodes, Place, Registry};
 pub(crate) use sim::Sim;
 
 const EXIT_CODES: &str = "\
@@ -161,6 +163,12 @@ pub(crate) enum Verb {
     /// Devices in the registry: their passwords, call signs and talkgroups
     #[command(subcommand)]
     Device(Device),
+    /// Records of the registry, whatever they are of; files of them, and those of other programs
+    #[command(subcommand)]
+    Registry(Registry),
+    /// Nodes of the network that are reached in another way than by datagrams
+    #[command(subcommand)]
+    Nodes(Nodes),
     /// Simulate repeaters against this cluster: a first proof, and a load generator
     ///
     /// Repeater i (from 0) has the ID 2501001 + i and listens on TS2 to talkgroup 25001 + i % TALKGROUPS; call k is
@@ -235,6 +243,25 @@ mod tests {
         for bad in ["--slot 3", "--days mon", "--from 19:00", "--until 19:00", "--first 2026-03-01"] {
             assert!(verb(&format!("bmctl subscribe 262137 91 {bad}")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn places_of_nodes_have_a_port_of_their_own_or_the_usual_one() {
+        let place = |text: &str| match verb(&format!("bmctl nodes set 7 udp {text}")) {
+            Ok(Verb::Nodes(Nodes::Set { place: Some(place), .. })) => Some((place.address, place.port)),
+            _ => None,
+        };
+        let found = |address: &str, port| Some((address.to_owned(), port));
+        assert_eq!(place("192.0.2.1:7"), found("192.0.2.1", 7));
+        assert_eq!(place("node.example.org"), found("node.example.org", 54_000));
+        assert_eq!(place("[2001:db8::1]:7"), found("2001:db8::1", 7));
+        assert_eq!(place("2001:db8::1"), found("2001:db8::1", 54_000));
+        for bad in ["192.0.2.1:x", "192.0.2.1:0", "[2001:db8::1", "[2001:db8::1]7"] {
+            assert_eq!(place(bad), None, "{bad}");
+        }
+        assert!(verb("bmctl nodes set 7 pigeon x").is_err());
+        assert!(verb("bmctl registry list users").is_err());
+        assert!(matches!(verb("bmctl registry list bans"), Ok(Verb::Registry(Registry::List { .. }))));
     }
 
     #[test]

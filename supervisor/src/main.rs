@@ -77,6 +77,8 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Unban { id } => operate::unban(paths, id).map(|()| Exit::Ok),
         Verb::Bans(args) => operate::bans(paths, args.json).map(|()| Exit::Ok),
         Verb::Device(device) => operate::device(paths, device).map(|()| Exit::Ok),
+        Verb::Registry(registry) => operate::registry(paths, registry),
+        Verb::Nodes(nodes) => operate::nodes(paths, nodes).map(|()| Exit::Ok),
         Verb::Sim(args) => simulate::sim(paths, &args),
     }
 }

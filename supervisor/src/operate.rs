@@ -2,8 +2,10 @@
 
 mod devices;
 mod monitor;
+mod nodes;
 mod orders;
 mod radios;
+mod registry;
 mod top;
 
 use std::io::{self, Write};
@@ -21,8 +23,10 @@ use crate::say;
 
 pub(crate) use devices::{device, subscribe, unsubscribe};
 pub(crate) use monitor::monitor;
+pub(crate) use nodes::nodes;
 pub(crate) use orders::{drain, panics, reload, restart, scale, upgrade};
 pub(crate) use radios::{ban, bans, last_heard, unban};
+pub(crate) use registry::registry;
 pub(crate) use top::top;
 
 /// For an answer.

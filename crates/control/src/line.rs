@@ -4,8 +4,11 @@ use std::io::{self, BufRead, Read};
 
 use serde::Serialize;
 
-/// The longest request line, in bytes, without its end.
+/// The longest request line to the supervisor, in bytes, without its end.
 pub const MAX_REQUEST: usize = 64 * 1024;
+
+/// The same to the services: a thousand profiles with all texts as long as they may be are one request.
+pub const MAX_SERVICES_REQUEST: usize = 4 * 1024 * 1024;
 
 /// The longest answer line, in bytes, without its end: the contexts of a large cluster are on one line.
 pub const MAX_REPLY: usize = 64 * 1024 * 1024;

@@ -5,8 +5,9 @@ use std::fmt;
 use config::Secret;
 use schedule::Schedule;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::Right;
+use crate::{RegistryKey, RegistryPut, Right};
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +208,60 @@ pub enum ServicesRequest {
         /// That one.
         right: Right,
     },
+    /// A record of the registry. Answered by its fields ([`Fields`](crate::Fields)), or `null` where there is none.
+    RegistryGet {
+        /// Name of its space, in any case.
+        space: String,
+        /// Its key: a number, or a name.
+        key: Value,
+        /// Whether passwords are to be shown; else each is `***`.
+        #[serde(default)]
+        secrets: bool,
+    },
+    /// Records of a space in the order of their keys. Answered by [`RegistryPage`](crate::RegistryPage).
+    RegistryPage {
+        /// Name of the space, in any case.
+        space: String,
+        /// Those after this key; `None` from the first one on.
+        #[serde(default)]
+        after: Option<Value>,
+        /// How many at most: 1 to 1000.
+        most: usize,
+        /// Whether passwords are to be shown; else each is `***`.
+        #[serde(default)]
+        secrets: bool,
+    },
+    /// Put records into the registry and take others out: all of it or nothing, at most 1000. Answered by how many
+    /// records are not as before; an error names every one that cannot be.
+    RegistryWrite {
+        /// Records, each in place of what is there under its key.
+        #[serde(default)]
+        puts: Vec<RegistryPut>,
+        /// Those that go, after the others are put.
+        #[serde(default)]
+        removes: Vec<RegistryKey>,
+        /// Fields that stay as they are there where a record that is put leaves them out.
+        #[serde(default)]
+        keep: Vec<String>,
+    },
+    /// The nodes that are reached in a way of their own. Answered by a list of [`NodeInfo`](crate::NodeInfo).
+    NodeList,
+    /// Have a node reached in a way of its own. Answered by [`NodeInfo`](crate::NodeInfo); an error where this host cannot.
+    NodeSet {
+        /// Its ID.
+        id: u32,
+        /// `udp`, `tls`, `direct`, `vsock` or `rdma`.
+        transport: String,
+        /// Host name or IP address; for `vsock` the CID; nothing for `direct`.
+        #[serde(default)]
+        address: String,
+        /// 0 for `direct`.
+        #[serde(default)]
+        port: u16,
+        /// Flags of the transport.
+        #[serde(default)]
+        options: u32,
+    },
     /// What happens from now on: answered by `null`, then one event a line until the connection ends.
     Events,
 }
@@ -282,6 +337,9 @@ mod tests {
             r#"{"request":"kick","id":1,"now":true}"#,
             r#"{"request":"device_password","id":1,"password":""}"#,
             r#"{"request":"ban","id":1,"seconds":-1}"#,
+            r#"{"request":"registry_write","puts":[{"space":"Devices"}]}"#,
+            r#"{"request":"registry_write","puts":[{"space":"Devices","record":[]}]}"#,
+            r#"{"request":"registry_page","space":"Devices","most":-1}"#,
             r#"{"request":"subscribe","id":1,"talkgroup":1,"slot":256}"#,
             r#"{"request":"subscribe","id":1,"talkgroup":1,"slot":1,"schedule":{"from":"7","until":1}}"#,
         ] {

@@ -111,6 +111,16 @@ impl Space {
         }
     }
 
+    /// The field that is for nobody's eyes, if it has one: a text.
+    #[must_use]
+    pub const fn secret(self) -> Option<&'static str> {
+        match self {
+            Self::Devices => Some("password"),
+            Self::GlobalProfiles => Some("key"),
+            _ => None,
+        }
+    }
+
     /// What a record of it is, before its key.
     pub(crate) const fn what(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use stack::{Gone, Slot, Time};
 use sys::Clocks;
 
 use crate::services::Services;
-use crate::{Error, contexts, devices};
+use crate::{Error, contexts, devices, records};
 
 /// Does what is asked, and gives the line to answer with.
 pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u8> {
@@ -54,6 +54,17 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
             let count = contexts::dynamics_of(services.host.shards(), id, slot, Time(clocks.mono_us));
             services.order_context(id, Order::DropDynamic { id, slot }).map(|()| count)
         })),
+        Request::RegistryGet { space, key, secrets } => {
+            reply(records::get(&services.registry, &space, &key, secrets))
+        }
+        Request::RegistryPage { space, after, most, secrets } => {
+            reply(records::page(&services.registry, &space, after.as_ref(), most, secrets))
+        }
+        Request::RegistryWrite { puts, removes, keep } => reply(services.write(puts, &removes, &keep)),
+        Request::NodeList => reply(services.nodes()),
+        Request::NodeSet { id, transport, address, port, options } => {
+            reply(services.node_set(id, &transport, address, port, options))
+        }
         _ => reply(Err::<(), _>(Error::NoRequest("one that is not known here".to_owned()))),
     }
 }

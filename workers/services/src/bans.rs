@@ -47,8 +47,13 @@ impl Bans {
         self.0.values().map(order).collect()
     }
 
-    fn has_room(&self, id: u32) -> bool {
-        self.0.len() < MAX_BANS || self.0.contains_key(&id)
+    /// Whether bans of these IDs can hold as well.
+    ///
+    /// # Errors
+    /// [`Error::TooManyBans`] where they cannot.
+    pub(crate) fn check_room(&self, ids: impl Iterator<Item = u32>) -> Result<(), Error> {
+        let more = ids.filter(|id| !self.0.contains_key(id)).count();
+        if self.0.len() + more > MAX_BANS { Err(Error::TooManyBans(MAX_BANS)) } else { Ok(()) }
     }
 
     fn over(&self, now_ms: u64) -> Vec<u32> {
@@ -79,9 +84,7 @@ impl Services {
     }
 
     fn put_ban(&mut self, ban: Ban) -> Result<BanInfo, Error> {
-        if !self.bans.has_room(ban.id) {
-            return Err(Error::TooManyBans(MAX_BANS));
-        }
+        self.bans.check_room([ban.id].into_iter())?;
         match ban.by {
             By::Operator => self.registry.put(&ban)?,
             // What other clusters say of it comes first.
@@ -117,7 +120,7 @@ impl Services {
         for (id, ban) in changed {
             match ban.filter(|ban| ban.holds(now_ms())) {
                 Some(ban) if self.bans.0.get(&id) == Some(&ban) => {}
-                Some(_) if !self.bans.has_room(id) => too_many += 1,
+                Some(_) if self.bans.check_room([id].into_iter()).is_err() => too_many += 1,
                 Some(ban) => throw_out |= self.hold(ban),
                 None if self.bans.0.remove(&id).is_some() => {
                     self.unbanned(id, "the registry has it no longer");

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use registry::{MAX_AT_ONCE, Space};
+
 /// What can stop the services, or a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,6 +143,31 @@ pub(crate) enum Error {
     /// An ID that is not banned.
     #[error("{0} is not banned; `bmctl bans` shows who is")]
     NoBan(u32),
+    /// A space that does not exist.
+    #[error("there is no space of this name; there are {}", spaces())]
+    NoSpace,
+    /// A key that cannot be one of its space.
+    #[error("{0}: no such key can be; write {1}")]
+    NoKey(Space, &'static str),
+    /// Too much for one request.
+    #[error("{0} records at once; ask for 1 to {MAX_AT_ONCE}")]
+    TooManyRecords(usize),
+    /// Records that cannot be; nothing was written.
+    #[error("nothing is written: {}", .0.join("; "))]
+    BadRecords(Vec<String>),
+    /// A transport that does not exist.
+    #[error("transport: there is no such one; write udp, tls, direct, vsock or rdma")]
+    NoTransport,
+    /// A node that cannot be reached so from here.
+    #[error("node {id} cannot be reached by {transport}: {reason}")]
+    NoWay {
+        /// The node.
+        id: u32,
+        /// How.
+        transport: &'static str,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// A request that cannot be read.
     #[error("not a request: {0}; do bmctl and cluster have the same version?")]
     NoRequest(String),
@@ -153,6 +180,10 @@ pub(crate) enum Error {
     /// Somebody else's process.
     #[error("not allowed: ask as the user who started the cluster, or as root")]
     NotAllowed,
+}
+
+fn spaces() -> String {
+    Space::ALL.map(Space::name).join(", ")
 }
 
 impl Error {

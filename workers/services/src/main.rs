@@ -28,6 +28,7 @@ mod login;
 mod mqtt;
 mod orders;
 mod pump;
+mod records;
 mod refusals;
 mod relay;
 mod requests;
@@ -35,6 +36,7 @@ mod services;
 mod setup;
 mod timed;
 mod uplink;
+mod ways;
 
 use std::cell::RefCell;
 use std::process::ExitCode;

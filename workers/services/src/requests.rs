@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{MAX_REQUEST, ServicesRequest};
+use control::{MAX_SERVICES_REQUEST, ServicesRequest};
 use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
@@ -72,7 +72,7 @@ async fn read_request(stream: &mut UnixStream) -> Result<Option<ServicesRequest>
         return Err(Error::NotAllowed);
     }
     let mut line = Vec::new();
-    let most = MAX_REQUEST as u64 + 1;
+    let most = MAX_SERVICES_REQUEST as u64 + 1;
     let mut reader = BufReader::new(stream.take(most));
     let read = timeout(ASKING, reader.read_until(b'\n', &mut line)).await;
     match read {
@@ -81,8 +81,8 @@ async fn read_request(stream: &mut UnixStream) -> Result<Option<ServicesRequest>
         Ok(Ok(_)) => {}
     }
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
-    if line.len() > MAX_REQUEST {
-        return Err(Error::NoRequest(format!("a line longer than {MAX_REQUEST} bytes")));
+    if line.len() > MAX_SERVICES_REQUEST {
+        return Err(Error::NoRequest(format!("a line longer than {MAX_SERVICES_REQUEST} bytes")));
     }
     // The parser's words can repeat what was sent, and that may be a password.
     serde_json::from_slice(line).map(Some).map_err(|error| Error::NoRequest(what_is_wrong(&error)))

@@ -26,6 +26,7 @@ use crate::host::Host;
 use crate::login::{Decision, Logins};
 use crate::refusals::Refusals;
 use crate::timed::Timed;
+use crate::ways::Ways;
 use crate::{Error, contexts, log};
 
 /// Reports of one worker that are handled before others have their turn.
@@ -46,6 +47,7 @@ pub(crate) struct Services {
     pub(crate) timed: Timed,
     pub(crate) facts: Facts,
     pub(crate) following: Following,
+    pub(crate) ways: Ways,
     pub(crate) heard: Heard,
     logins: Logins,
     refusals: Refusals,
@@ -54,7 +56,8 @@ pub(crate) struct Services {
 
 impl Services {
     /// Takes up the sessions that run already, and tells the workers what may have changed since they were last
-    /// told. `password` is for devices that have none of their own.
+    /// told. `password` is for devices that have none of their own. What this host has is looked at: later the sandbox
+    /// keeps it from us.
     pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Result<Self, Error> {
         let of_shard =
             |shard: &contexts::Shard| shard.running().map(|r| (shard.worker, r)).collect::<Vec<_>>();
@@ -87,6 +90,7 @@ impl Services {
             timed: Timed::default(),
             facts: Facts::default(),
             following: Following::default(),
+            ways: Ways::look(),
             heard,
             logins,
             refusals,

@@ -37,7 +37,7 @@ impl Embedded {
         let (row, subscriptions) = device.records()?;
         let subscriptions = subscriptions
             .map_or_else(|| Change::remove(Space::Subscriptions, Key::Id(device.id)), Change::put);
-        self.change_to(&[Change::put(row), subscriptions])
+        self.change_to(&[Change::put(row), subscriptions]).map(drop)
     }
 
     /// Drops a device, readable or not; says whether it was there.
@@ -160,8 +160,11 @@ impl Embedded {
         }
     }
 
-    /// Makes those of the changes that change something.
-    fn change_to(&self, changes: &[Change]) -> Result<(), Error> {
+    /// Makes those of the changes that change something, and returns them. No key may be among them twice.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn change_to(&self, changes: &[Change]) -> Result<Vec<Change>, Error> {
         let mut made = Vec::new();
         for change in changes {
             let is_same = match self.get(change.space, &change.key) {
@@ -173,6 +176,9 @@ impl Embedded {
                 made.push(change.clone());
             }
         }
-        self.change(&made)
+        if !made.is_empty() {
+            self.change(&made)?;
+        }
+        Ok(made)
     }
 }

@@ -1,0 +1,65 @@
+//! What this host has to reach other nodes by. It is looked at once, before the sandbox is entered: later nothing of it
+//! can be seen. Nothing is sent.
+
+use std::path::Path;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use registry::Transport;
+
+/// Where the kernel lists network cards with RDMA.
+const INFINIBAND: &str = "/sys/class/infiniband";
+
+/// What is wrong with a way that this host does not have.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    vsock: Option<String>,
+    rdma: Option<String>,
+}
+
+impl Ways {
+    /// Looks at this host.
+    pub(crate) fn look() -> Self {
+        let vsock =
+            socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).err().map(|errno| {
+                format!(
+                    "this host has no vSockets ({}); load the kernel module vsock, or choose udp or tls",
+                    errno.desc()
+                )
+            });
+        Self { vsock, rdma: rdma(Path::new(INFINIBAND)) }
+    }
+
+    /// Why a node cannot be reached so from here, if it cannot.
+    pub(crate) fn why_not(&self, transport: Transport) -> Option<&str> {
+        match transport {
+            Transport::Udp | Transport::Tls | Transport::Direct => None,
+            Transport::Vsock => self.vsock.as_deref(),
+            Transport::Rdma => self.rdma.as_deref(),
+        }
+    }
+}
+
+fn rdma(dir: &Path) -> Option<String> {
+    let is_there = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    let reason = format!(
+        "this host has no network card with RDMA ({} is empty or not there); load its driver, or choose udp or tls",
+        dir.display()
+    );
+    (!is_there).then_some(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_host_does_not_have_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = rdma(&dir.path().join("none")).unwrap();
+        assert!(missing.contains("no network card with RDMA") && rdma(dir.path()).is_some());
+        std::fs::create_dir(dir.path().join("mlx5_0")).unwrap();
+        assert_eq!(rdma(dir.path()), None);
+        let ways = Ways { vsock: None, rdma: Some("x".to_owned()) };
+        assert_eq!(Transport::ALL.map(|way| ways.why_not(way)), [None, None, None, None, Some("x")]);
+    }
+}
