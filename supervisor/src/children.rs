@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
 use config::Config;
 use fabric::{Segment, StateWriter, WorkerReader};
@@ -16,6 +16,7 @@ use sys::{Child, Spawn};
 
 use crate::estate::{Handed, take};
 use crate::foreign::Foreign;
+use crate::managed::Managed;
 use crate::memory::{Memory, Shard};
 use crate::output::Output;
 use crate::policy::Process;
@@ -73,7 +74,7 @@ pub(crate) struct Generation {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) process: Child,
-    /// `None` once the child has closed its end.
+    /// `None` once the child has closed its end, and of a program of the system.
     pub(crate) socket: Option<Socket>,
     /// What it prints.
     pub(crate) output: Output,
@@ -87,6 +88,7 @@ pub(crate) struct Nursery {
     pub(crate) have_served: BTreeSet<u32>,
     /// That of processes of another ABI, which are being replaced.
     pub(crate) foreign: Option<Foreign>,
+    pub(crate) managed: Managed,
     pub(crate) data_dir: PathBuf,
     pub(crate) stacks: Vec<StackSetup>,
     pub(crate) requests: UnixListener,
@@ -108,7 +110,7 @@ impl Nursery {
         self.cores.iter().copied().cycle().nth(slot.into())
     }
 
-    /// Starts a process and sends it all that it needs; it says when it is ready.
+    /// Starts a process and sends it all that it needs; it says when it is ready. A program of the system is ready at once.
     pub(crate) fn start(
         &mut self,
         process: Process,
@@ -116,6 +118,9 @@ impl Nursery {
         owners: &[u8],
         workers: &[WorkerInfo],
     ) -> Result<Running> {
+        if process.is_managed() {
+            return self.start_managed(process);
+        }
         if let Process::Worker(slot) = process {
             self.memory.renew(slot)?;
         }
@@ -124,6 +129,12 @@ impl Nursery {
         self.set_up(&socket, process, generation, false)?;
         self.hand_over(&socket, process, owners, workers)?;
         self.spawn(process, generation, socket, theirs.as_fd())
+    }
+
+    fn start_managed(&mut self, process: Process) -> Result<Running> {
+        let (reader, writer) = io::pipe().context("cannot make a pipe")?;
+        let child = self.managed.start(process, &self.data_dir, writer.as_fd())?;
+        Ok(Running { process: child, socket: None, output: Output::new(process, Some(reader))? })
     }
 
     /// Starts a process that is to take the place of another one, and sends it what does not depend on that one.
@@ -148,6 +159,7 @@ impl Nursery {
         let (program, name, cpu) = match process {
             Process::Worker(slot) => (&programs.worker, "bm-worker", self.core(slot)),
             Process::Services => (&programs.services, "bm-services", None),
+            Process::Registry | Process::Broker => bail!("{process} is none of our programs"),
         };
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
         let spawn = Spawn { program: program.as_fd(), name, channel: theirs, output: writer.as_fd(), cpu };
@@ -164,7 +176,8 @@ impl Nursery {
         let (memory, config) = (&self.memory, &self.generation(generation)?.config);
         let Process::Worker(slot) = process else {
             let again = self.have_served.contains(&generation);
-            let setup = ServicesSetup { config: config.clone(), data_dir: self.data_dir.clone(), again };
+            let config = self.managed.resolve(config);
+            let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again };
             let fds = [
                 memory.bells.writable(),
                 memory.services_wake.as_fd(),
@@ -212,6 +225,7 @@ impl Nursery {
                 self.hand_over_to_worker(socket, slot, owners)?;
             }
             Process::Services => self.hand_over_to_services(socket, owners, workers)?,
+            Process::Registry | Process::Broker => bail!("{process} is none of our programs"),
         }
         Ok(socket.send(&Parent::Go, &[])?)
     }

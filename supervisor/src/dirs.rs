@@ -134,7 +134,10 @@ pub(crate) fn inherit(paths: &Paths, lock: OwnedFd) -> Result<Locked> {
 impl Drop for Locked {
     fn drop(&mut self) {
         // The lock file stays: removing it would let two processes lock two files of one name.
-        for path in [self.paths.pid(), self.paths.control(), self.paths.services()] {
+        let generated = self.paths.generated();
+        for path in
+            generated.into_iter().chain([self.paths.pid(), self.paths.services(), self.paths.control()])
+        {
             let _ = fs::remove_file(path);
         }
     }

@@ -17,6 +17,7 @@ use fabric::Segment;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
+use crate::managed::PlaceEstate;
 use crate::policy::{Process, Snapshot};
 
 /// Changes with the form. One supervisor can take over from another only where both have the same.
@@ -47,6 +48,9 @@ pub(crate) struct Estate {
     pub(crate) memory: MemoryEstate,
     pub(crate) generations: Vec<GenerationEstate>,
     pub(crate) children: Vec<ChildEstate>,
+    /// Where programs of the system listen.
+    #[serde(default)]
+    pub(crate) managed: Vec<PlaceEstate>,
     pub(crate) facts: Vec<(Process, BTreeMap<String, String>)>,
     pub(crate) deaths: Vec<DeathInfo>,
     pub(crate) operation: Option<OperationInfo>,

@@ -8,6 +8,7 @@ mod cli;
 mod dirs;
 mod estate;
 mod foreign;
+mod managed;
 mod memory;
 mod operate;
 mod output;

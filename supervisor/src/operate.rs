@@ -31,8 +31,8 @@ pub(crate) use top::top;
 
 /// For an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// For a whole cluster to end: longer than the supervisor gives each of its children.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// For a whole cluster to end: longer than the supervisor gives its children, one kind after the other.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the supervisor says of the cluster.
 pub(crate) fn ask_status(paths: &Paths) -> Result<Status> {

@@ -1,6 +1,7 @@
 //! What children print: line by line, with whose it is, and no more than somebody could read. A child never waits for
 //! whoever reads: what is too much is counted and dropped.
 
+use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -18,6 +19,8 @@ const CHUNKS: usize = 16;
 const MAX_LINE: usize = 1024;
 /// Lines a second that are shown; the rest is counted.
 const LINES: u32 = 100;
+/// Lines that are kept.
+const LAST: usize = 2;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The output of one child.
@@ -42,6 +45,12 @@ impl Output {
         self.reader.as_ref().map(AsFd::as_fd)
     }
 
+    /// The last lines, as far as there are any: of one that says nothing else, they are its last words.
+    pub(crate) fn last_lines(&self) -> Option<String> {
+        let lines: Vec<String> = self.lines.last.iter().map(|line| text(line)).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
     /// Shows what has come.
     pub(crate) fn pass_on(&mut self, now: Duration) {
         let mut buffer = vec![0; CHUNK];
@@ -59,11 +68,15 @@ impl Output {
     }
 }
 
+fn text(line: &[u8]) -> String {
+    say::clean(&String::from_utf8_lossy(line))
+}
+
 /// A line with whose it is. The services say that themselves: some of their lines have a form that logs are searched for.
 fn tagged(whose: Process, line: &str) -> String {
     match whose {
         Process::Services => line.to_owned(),
-        Process::Worker(_) => format!("{whose}: {line}"),
+        Process::Worker(_) | Process::Registry | Process::Broker => format!("{whose}: {line}"),
     }
 }
 
@@ -72,6 +85,8 @@ fn tagged(whose: Process, line: &str) -> String {
 struct Lines {
     /// The beginning of one that is not whole yet.
     begun: Vec<u8>,
+    /// Those before it, the newest last.
+    last: VecDeque<Vec<u8>>,
     since: Duration,
     shown: u32,
     dropped: u64,
@@ -103,11 +118,15 @@ impl Lines {
         }
         if self.shown < LINES {
             self.shown += 1;
-            show(&say::clean(&String::from_utf8_lossy(&self.begun)));
+            show(&text(&self.begun));
         } else {
             self.dropped += 1;
         }
-        self.begun.clear();
+        // The oldest one's place is used again.
+        let mut next =
+            if self.last.len() < LAST { Vec::new() } else { self.last.pop_front().unwrap_or_default() };
+        next.clear();
+        self.last.push_back(std::mem::replace(&mut self.begun, next));
     }
 }
 
@@ -139,5 +158,6 @@ mod tests {
         assert_eq!(take(4, "y\n".repeat(1000).as_bytes()).len(), 97);
         let later = take(1005, b"z\n");
         assert_eq!(later, ["903 lines more are not shown: 100 a second are", "z"]);
+        assert_eq!(lines.last, [b"y", b"z"]);
     }
 }

@@ -61,6 +61,31 @@ pub(crate) enum Process {
     Worker(u8),
     /// The services.
     Services,
+    /// The registry's server, where it is the supervisor's to start: a program of the system.
+    Registry,
+    /// The event broker, in the same way.
+    Broker,
+}
+
+impl Process {
+    fn is_worker(self) -> bool {
+        matches!(self, Self::Worker(_))
+    }
+
+    /// A program of the system, which knows nothing of us: it serves when it runs, is told nothing, says nothing, and its
+    /// loop is not watched.
+    pub(crate) fn is_managed(self) -> bool {
+        matches!(self, Self::Registry | Self::Broker)
+    }
+
+    /// Those with a lower number end first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Worker(_) => 0,
+            Self::Services => 1,
+            Self::Registry | Self::Broker => 2,
+        }
+    }
 }
 
 impl std::fmt::Display for Process {
@@ -68,6 +93,8 @@ impl std::fmt::Display for Process {
         match self {
             Self::Worker(slot) => write!(f, "worker {slot}"),
             Self::Services => f.write_str("services"),
+            Self::Registry => f.write_str("registry"),
+            Self::Broker => f.write_str("broker"),
         }
     }
 }
@@ -92,6 +119,8 @@ pub(crate) enum Event {
     Ended { process: Process, end: End, work: Option<Work> },
     /// It could not be started.
     NotStarted(Process),
+    /// Registry or broker is at another address than before.
+    Moved,
     /// It has closed its socket to the supervisor.
     Deaf(Process),
     /// Its packet loop says that it last came round then, by a clock of its own.
@@ -194,6 +223,8 @@ pub(crate) struct Policy {
     blame: Blame,
     /// When the beats were looked at last.
     watched: Duration,
+    /// When new services are to take the place of those that do not know where registry and broker are now.
+    renew_at: Option<Duration>,
     actions: VecDeque<Action>,
     was_ready: bool,
     stopping: bool,
@@ -201,8 +232,9 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Starts so many workers, and the services. `stacks`: each one's placement and number of shards.
-    pub(crate) fn new(count: u16, stacks: &[(Placement, u16)]) -> Self {
+    /// Starts so many workers, the services, and these programs of the system. `stacks`: each one's placement and number of
+    /// shards.
+    pub(crate) fn new(count: u16, stacks: &[(Placement, u16)], managed: &[Process]) -> Self {
         let stacks_placed = stacks.iter().map(|&(placement, _)| placement).collect();
         let mut policy = Self { count, stacks: stacks_placed, ..Self::empty() };
         for (stack, &(placement, shards)) in stacks.iter().enumerate() {
@@ -210,9 +242,9 @@ impl Policy {
             let owners = owners.iter().cycle().take(shards.into());
             policy.shards.extend(owners.map(|&owner| Shard { stack, owner }));
         }
-        // Services first: workers that come up find somebody to ask.
+        // Who is asked comes before those that ask.
         let workers = placement::slots(Placement::All, count).into_iter().map(Process::Worker);
-        for process in std::iter::once(Process::Services).chain(workers) {
+        for process in managed.iter().copied().chain([Process::Services]).chain(workers) {
             policy.members.insert(process, Member::new(policy.generation));
             policy.start(Duration::ZERO, process);
         }
@@ -233,6 +265,7 @@ impl Policy {
             operation: None,
             blame: Blame::default(),
             watched: Duration::ZERO,
+            renew_at: None,
             actions: VecDeque::new(),
             was_ready: false,
             stopping: false,
@@ -268,8 +301,8 @@ impl Policy {
 
     /// All that run now are of a build of another ABI.
     pub(crate) fn all_are_foreign(&mut self) {
-        self.foreign =
-            self.members.iter().filter(|(_, member)| member.runs).map(|(&process, _)| process).collect();
+        let is_build = |(process, member): &(&Process, &Member)| member.runs && !process.is_managed();
+        self.foreign = self.members.iter().filter(is_build).map(|(&process, _)| process).collect();
     }
 
     /// Some are of a build of another ABI.
@@ -291,7 +324,7 @@ impl Policy {
     pub(crate) fn slots(&self) -> impl Iterator<Item = u8> + '_ {
         self.members.keys().filter_map(|process| match process {
             Process::Worker(slot) => Some(*slot),
-            Process::Services => None,
+            Process::Services | Process::Registry | Process::Broker => None,
         })
     }
 
@@ -310,6 +343,7 @@ impl Policy {
             Event::Ready(process) => self.ready(now, process),
             Event::Ended { process, end, work } => self.ended(now, process, end, work),
             Event::NotStarted(process) => self.ended(now, process, End::Died, None),
+            Event::Moved => self.renew_at = Some(now),
             Event::Deaf(process) => self.deaf(now, process),
             Event::Beat(process, beat) => self.beat(now, process, beat),
             Event::Prepared(process) => self.prepared(now, process),
@@ -370,7 +404,7 @@ impl Policy {
         if self.handover.is_some() || self.replacement.is_some() {
             return;
         }
-        if !self.begin_handover(now) {
+        if !self.begin_handover(now) && !self.begin_renewing(now) {
             self.go_on_operating(now);
         }
     }
@@ -397,19 +431,18 @@ impl Policy {
         self.go_on_stopping(now);
     }
 
-    /// Workers first, so that the services hear of the last calls; then the services; then that was all.
+    /// Workers first, so that the services hear of the last calls; then the services; then those that they tell of them;
+    /// then that was all.
     fn go_on_stopping(&mut self, now: Duration) {
-        let is_worker = |process: &Process| matches!(process, Process::Worker(_));
         let running: Vec<Process> =
             self.members.iter().filter(|(_, member)| member.runs).map(|(&process, _)| process).collect();
-        if running.is_empty() {
+        let Some(rank) = running.iter().map(|process| process.rank()).min() else {
             if !std::mem::replace(&mut self.exited, true) {
                 self.actions.push_back(Action::Exit);
             }
             return;
-        }
-        let workers_run = running.iter().any(is_worker);
-        for process in running.into_iter().filter(|process| is_worker(process) == workers_run) {
+        };
+        for process in running.into_iter().filter(|process| process.rank() == rank) {
             self.tell_to_end(now, process);
         }
     }

@@ -69,13 +69,16 @@ pub(crate) fn services(status: &Status) {
     tell(&format!("  services   pid {pid}  registry {registry}  events {events}{metrics}"));
 }
 
-/// Where a store or broker is, and what is wrong with it.
+/// Where a store or broker is, its process if the supervisor has started it, and what is wrong with it.
 pub(crate) fn store(store: &StoreStatus) -> String {
-    let StoreStatus { url, address, trouble, .. } = store;
+    let StoreStatus { url, address, pid, restarts, trouble, .. } = store;
     let address = address.as_ref().filter(|address| !url.contains(*address));
     let address = address.map(|address| format!(" at {address}")).unwrap_or_default();
     let trouble = trouble.as_ref().map(|trouble| format!("  ({})", clean(trouble))).unwrap_or_default();
-    format!("{url}{address}{trouble}")
+    let pid = pid.map(|pid| format!("  pid {pid}")).unwrap_or_default();
+    let restarts = restarts.filter(|&restarts| restarts > 0);
+    let restarts = restarts.map(|restarts| format!("  restarts {restarts}")).unwrap_or_default();
+    format!("{url}{address}{pid}{restarts}{trouble}")
 }
 
 pub(crate) fn ready(after: Duration, hint: &str) {

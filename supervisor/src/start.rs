@@ -13,11 +13,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::children::{Generation, Nursery, Programs};
 use crate::estate::Estate;
+use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::policy::Policy;
 use crate::requests::Requests;
 use crate::supervisor::{Source, Supervisor};
-use crate::{dirs, requests, say, sockets, supervisor, wake};
+use crate::{dirs, managed, requests, say, sockets, supervisor, wake};
 
 /// Starts a cluster and returns when it has ended.
 pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBuf>) -> Result<()> {
@@ -34,6 +35,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let cores = sys::cpus().context("cannot tell which cores this process may use")?;
     let count = config.workers_on(cores.len());
     let nodes = config.nodes_for(count)?;
+    let wanted = managed::wanted(&config)?;
     let lock = dirs::lock(paths)?;
     raise_file_limit();
     let data_dir = config.cluster.data_dir.clone().unwrap_or_else(|| paths.data());
@@ -48,7 +50,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     say::tell(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
     warn_of_passwords(&config);
     let stacks = vec![StackSetup { name: "mmdvm".to_owned(), listen: listeners.addresses }];
-    let policy = Policy::new(count, &[(mmdvm.workers, mmdvm.shards)]);
+    let policy = Policy::new(count, &[(mmdvm.workers, mmdvm.shards)], &wanted);
     let shards = listeners.shards.into_iter().map(|sockets| ("mmdvm".to_owned(), sockets)).collect();
     let mut salt_key = [0; 32];
     getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
@@ -59,6 +61,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         memory: Memory::create(shards)?,
         have_served: BTreeSet::new(),
         foreign: None,
+        managed: Managed::new(paths, &wanted)?,
         generations: BTreeMap::from([(0, Generation { programs: Rc::new(programs), config })]),
         data_dir,
         stacks,
@@ -119,6 +122,7 @@ pub(crate) fn check(file: &std::path::Path) -> Result<()> {
     if nodes.is_empty() {
         bail!("{}: no workers", file.display());
     }
+    managed::wanted(&config)?;
     warn_of_passwords(&config);
     let nodes: Vec<String> = nodes.iter().map(u32::to_string).collect();
     say::line(&format!("{}: good; on this machine it starts nodes {}", file.display(), nodes.join(", ")));

@@ -334,8 +334,11 @@ impl Supervisor {
     }
 
     fn bury(&mut self, process: Process, pid: i32, how: Ended) {
-        self.children.remove(&process);
-        let (words, work) = self.testament(process);
+        let child = self.children.remove(&process);
+        let (mut words, work) = self.testament(process);
+        if let (true, Ended::Code(_), Some(child)) = (process.is_managed(), how, child) {
+            words = child.output.last_lines().map(|lines| say::clean_lines(&lines));
+        }
         if !self.policy.is_ending(process) {
             let text = words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
             say::log(&format!("{process} (pid {pid}) ended with {how}{text}"));
@@ -369,6 +372,7 @@ impl Supervisor {
         let stats = match process {
             Process::Worker(slot) => memory.workers.get(&slot).map(|worker| &worker.stats),
             Process::Services => Some(&memory.services_stats),
+            Process::Registry | Process::Broker => None,
         };
         stats.map_or((None, None), |stats| {
             (stats.last_words().map(|words| say::clean_lines(&words)), stats.work())

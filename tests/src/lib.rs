@@ -157,11 +157,12 @@ impl Cluster {
         wait_for(what, || Some(self.status()).filter(&is))
     }
 
-    /// The processes of all its workers and its services.
+    /// The processes of all its workers, its services, and the registry and broker that it has started.
     #[must_use]
     pub fn children(&self) -> Vec<i32> {
         let status = self.status();
-        let pids = status.workers.iter().map(|worker| worker.pid).chain([status.services.pid]);
+        let others = [status.services.pid, status.registry.pid, status.events.pid];
+        let pids = status.workers.iter().map(|worker| worker.pid).chain(others);
         pids.flatten().map(|pid| i32::try_from(pid).unwrap()).collect()
     }
 

@@ -45,6 +45,30 @@ impl Paths {
         self.dir.join("pid")
     }
 
+    /// What the supervisor writes for a `tarantool` of its own: the program that it begins with.
+    #[must_use]
+    pub fn init_lua(&self) -> PathBuf {
+        self.dir.join("init.lua")
+    }
+
+    /// What that one calls: schema and functions of the registry.
+    #[must_use]
+    pub fn registry_lua(&self) -> PathBuf {
+        self.dir.join("registry.lua")
+    }
+
+    /// What the supervisor writes for a `mosquitto` of its own: its configuration.
+    #[must_use]
+    pub fn mosquitto_conf(&self) -> PathBuf {
+        self.dir.join("mosquitto.conf")
+    }
+
+    /// All that is written for programs of the system, to be removed at the end.
+    #[must_use]
+    pub fn generated(&self) -> [PathBuf; 3] {
+        [self.init_lua(), self.registry_lua(), self.mosquitto_conf()]
+    }
+
     /// The data directory, where the configuration names none.
     #[must_use]
     pub fn data(&self) -> PathBuf {

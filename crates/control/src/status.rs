@@ -118,7 +118,14 @@ pub struct StoreStatus {
     /// Where it listens: `host:port`, or the path of a socket. Left out where it is a part of the services.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// Its state, as the services see it. While it is not ready, they go on with the last copy that they have.
+    /// Its process, where the supervisor has started one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// How often that was started again. Left out where the supervisor does not start it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u32>,
+    /// Its state, as the services see it, or as its process is. While it is not ready, they go on with the last copy that
+    /// they have.
     pub state: State,
     /// What is wrong with it, if something is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +136,7 @@ impl StoreStatus {
     /// Of the one inside the cluster, which is as its services are.
     #[must_use]
     pub fn embedded(state: State) -> Self {
-        Self { url: "embedded".to_owned(), address: None, state, trouble: None }
+        Self { url: "embedded".to_owned(), address: None, pid: None, restarts: None, state, trouble: None }
     }
 }
 
@@ -162,8 +169,15 @@ mod tests {
             uptime_s: 3,
             workers: vec![worker],
             services: ServicesStatus { pid: Some(8), state: State::Ready, sandbox: None },
-            registry: store.clone(),
-            events: store,
+            registry: store,
+            events: StoreStatus {
+                url: "managed".to_owned(),
+                address: Some("127.0.0.1:4711".to_owned()),
+                pid: Some(9),
+                restarts: Some(0),
+                state: State::Failed,
+                trouble: Some("ended with signal SIGKILL".to_owned()),
+            },
             listen: BTreeMap::from([("mmdvm".to_owned(), vec!["127.0.0.1:62031".parse().unwrap()])]),
             metrics: None,
         };
@@ -174,7 +188,9 @@ mod tests {
             r#""contexts":2,"sessions":1,"restarts":1,"shards":64,"lag":[7,0,1],"ended":"signal SIGKILL","#,
             r#""sandbox":null}],"#,
             r#""services":{"pid":8,"state":"ready","sandbox":null},"#,
-            r#""registry":{"url":"embedded","state":"ready"},"events":{"url":"embedded","state":"ready"},"#,
+            r#""registry":{"url":"embedded","state":"ready"},"#,
+            r#""events":{"url":"managed","address":"127.0.0.1:4711","pid":9,"restarts":0,"state":"failed","#,
+            r#""trouble":"ended with signal SIGKILL"},"#,
             r#""listen":{"mmdvm":["127.0.0.1:62031"]},"metrics":null}"#
         );
         assert_eq!(json, expected);

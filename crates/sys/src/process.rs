@@ -1,10 +1,12 @@
-//! Children that die with their parent, are known by a pidfd and hold one socket to it.
+//! Children that die with their parent and are known by a pidfd: our own programs, which hold one socket to it, and the
+//! system's, which hold nothing of it.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -21,7 +23,10 @@ pub const CHANNEL_FD: RawFd = 3;
 const NOT_INHERITED: [&str; 5] =
     ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "BMCTL_REGISTRY_PASSWORD", "BMCTL_EVENTS_PASSWORD"];
 
-/// What is to be started.
+/// All that a program of the system gets of the environment.
+const INHERITED_BY_SYSTEMS: [&str; 2] = ["PATH", "TZ"];
+
+/// A program of ours that is to be started.
 #[derive(Debug)]
 pub struct Spawn<'a> {
     /// The executable, held open so that a file replaced on disk does not change what a restart starts.
@@ -34,6 +39,20 @@ pub struct Spawn<'a> {
     pub output: BorrowedFd<'a>,
     /// The core it is pinned to.
     pub cpu: Option<usize>,
+}
+
+/// A program of the system that is to be started. It knows nothing of us: it has no socket, none of our descriptors, and of
+/// the environment `PATH` and `TZ` alone.
+#[derive(Debug)]
+pub struct SpawnSystems<'a> {
+    /// Its absolute path.
+    pub program: &'a Path,
+    /// Its arguments.
+    pub arguments: &'a [OsString],
+    /// Where it works.
+    pub dir: &'a Path,
+    /// Where its standard output and error go; there is nothing on its standard input.
+    pub output: BorrowedFd<'a>,
 }
 
 /// A running child.
@@ -50,7 +69,6 @@ impl Spawn<'_> {
     /// # Errors
     /// Those of fork(2), execve(2) and pidfd_open(2).
     pub fn start(&self) -> io::Result<Child> {
-        let parent = nix::unistd::getpid();
         // A copy at or above CHANNEL_FD: with it that number is taken, and the standard library's own pipe to
         // the child cannot come to lie there.
         let channel = fcntl(self.channel, FcntlArg::F_DUPFD_CLOEXEC(CHANNEL_FD))?;
@@ -63,36 +81,68 @@ impl Spawn<'_> {
         let cpus = self.cpu.map(one_cpu).transpose()?;
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command.arg0(self.name);
-        command.stdout(self.output.try_clone_to_owned()?);
-        command.stderr(self.output.try_clone_to_owned()?);
         NOT_INHERITED.into_iter().for_each(|name| _ = command.env_remove(name));
-        let prepare = move || {
-            die_with_parent(parent)?;
-            nix::sys::signal::SigSet::empty().thread_set_mask()?;
-            // Of a session of its own: Ctrl-C at the terminal is for the supervisor, which ends its children, and
-            // the terminal cannot stop one that writes to it.
-            nix::unistd::setsid()?;
+        let child = start(command, self.output, move || {
             if let Some(cpus) = &cpus {
                 // A core that has been taken away since costs speed, not the worker.
                 let _ = sched_setaffinity(Pid::from_raw(0), cpus);
             }
             inherit(channel)?;
-            close_others();
+            close_from(CHANNEL_FD + 1);
             Ok(())
-        };
-        // SAFETY: between fork and exec the closure only makes system calls: it neither allocates nor locks.
-        unsafe { command.pre_exec(prepare) };
-        let mut child = command.spawn()?;
+        });
         drop(held);
-        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-        match pidfd_open(pid) {
-            Ok(pidfd) => Ok(Child { pid, pidfd }),
-            Err(error) => {
-                // A child that cannot be watched is worse than none.
-                child.kill()?;
-                child.wait()?;
-                Err(error)
-            }
+        child
+    }
+}
+
+impl SpawnSystems<'_> {
+    /// Starts it, as [`Spawn::start`] does.
+    ///
+    /// # Errors
+    /// Those of fork(2), execve(2) and pidfd_open(2).
+    pub fn start(&self) -> io::Result<Child> {
+        let mut command = Command::new(self.program);
+        command.args(self.arguments).current_dir(self.dir).stdin(Stdio::null()).env_clear();
+        for name in INHERITED_BY_SYSTEMS {
+            std::env::var_os(name).into_iter().for_each(|value| _ = command.env(name, value));
+        }
+        start(command, self.output, || {
+            close_from(CHANNEL_FD);
+            Ok(())
+        })
+    }
+}
+
+/// Starts a command that dies with us. `prepare` is done in the child before the exec: it may only make system calls, and
+/// neither allocate nor lock.
+fn start(
+    mut command: Command,
+    output: BorrowedFd<'_>,
+    prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> io::Result<Child> {
+    let parent = nix::unistd::getpid();
+    command.stdout(output.try_clone_to_owned()?);
+    command.stderr(output.try_clone_to_owned()?);
+    let prepare = move || {
+        die_with_parent(parent)?;
+        nix::sys::signal::SigSet::empty().thread_set_mask()?;
+        // Of a session of its own: Ctrl-C at the terminal is for the supervisor, which ends its children, and
+        // the terminal cannot stop one that writes to it.
+        nix::unistd::setsid()?;
+        prepare()
+    };
+    // SAFETY: between fork and exec the closure only makes system calls: it neither allocates nor locks.
+    unsafe { command.pre_exec(prepare) };
+    let mut child = command.spawn()?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    match pidfd_open(pid) {
+        Ok(pidfd) => Ok(Child { pid, pidfd }),
+        Err(error) => {
+            // A child that cannot be watched is worse than none.
+            child.kill()?;
+            child.wait()?;
+            Err(error)
         }
     }
 }
@@ -126,11 +176,11 @@ fn inherit(channel: RawFd) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// What this process was itself given open is not for its children.
-fn close_others() {
-    // SAFETY: close_range only marks descriptors; none of those above CHANNEL_FD is used after exec. An old
+/// What this process was itself given open is not for its children: all from this one on closes at the exec.
+fn close_from(first: RawFd) {
+    // SAFETY: close_range only marks descriptors; none of those from `first` on is used after exec. An old
     // kernel that refuses it leaves them as they are.
-    unsafe { libc::close_range(CHANNEL_FD as u32 + 1, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+    unsafe { libc::close_range(first as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
 }
 
 /// Makes sure that ended children can be waited for: a parent may have left SIGCHLD ignored.
@@ -330,5 +380,34 @@ mod tests {
         let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
         assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
         assert_eq!(child.ended().unwrap().to_string(), "exit code 1");
+    }
+
+    #[test]
+    fn a_program_of_the_system_has_nothing_of_ours() {
+        use std::io::Read;
+        // As if it had come to us without close-on-exec.
+        let leak = std::fs::File::open("/dev/zero").unwrap();
+        hand_on(leak.as_fd(), true).unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let script = "pwd; env; ls -l /proc/self/fd; grep SigBlk /proc/self/status; read x || echo no input";
+        let arguments = ["-c", script].map(OsString::from);
+        let spawn = SpawnSystems {
+            program: Path::new("/bin/sh"),
+            arguments: &arguments,
+            dir: Path::new("/usr"),
+            output: writer.as_fd(),
+        };
+        let child = spawn.start().unwrap();
+        drop(writer);
+        let mut said = String::new();
+        reader.read_to_string(&mut said).unwrap();
+        assert!(said.starts_with("/usr\n") && said.contains("no input"), "{said}");
+        assert!(said.contains("PATH=") && !said.contains("CARGO"), "{said}");
+        assert!(!said.contains("/dev/zero"), "{said}");
+        // Its three streams, and the directory that ls reads.
+        assert_eq!(said.lines().filter(|line| line.contains(" -> ")).count(), 4, "{said}");
+        let mut fds = [nix::poll::PollFd::new(child.as_fd(), nix::poll::PollFlags::POLLIN)];
+        assert_eq!(nix::poll::poll(&mut fds, 10_000_u16).unwrap(), 1);
+        assert_eq!(child.ended(), Some(Ended::Code(0)));
     }
 }

@@ -123,6 +123,9 @@ impl Policy {
     pub(super) fn start(&mut self, now: Duration, process: Process) {
         let Some(member) = self.members.get_mut(&process) else { return };
         member.begin(now);
+        if process == Process::Services {
+            self.renew_at = None;
+        }
         self.actions.push_back(Action::Start { process, generation: member.generation });
     }
 
@@ -151,6 +154,8 @@ impl Policy {
 
     pub(super) fn ended(&mut self, now: Duration, process: Process, end: End, work: Option<Work>) {
         let Some(member) = self.members.get_mut(&process) else { return };
+        // A program of the system does not mean by its exit code what ours do.
+        let end = if process.is_managed() && end == End::Config { End::Died } else { end };
         let (is_told, is_condemned) = (member.is_told, member.is_condemned);
         let was_stable = member.ready_at.is_some_and(|at| now >= at + STABLE);
         (member.runs, member.deadline, member.is_stalled) = (false, None, false);
@@ -218,9 +223,9 @@ impl Policy {
     /// Whether another worker is ready.
     fn others_serve(&self, now: Duration, process: Process) -> bool {
         let serves = |(&other, member): (&Process, &Member)| {
-            other != process && other != Process::Services && member.is_ready() && member.holds(now)
+            other != process && other.is_worker() && member.is_ready() && member.holds(now)
         };
-        matches!(process, Process::Worker(_)) && self.members.iter().any(serves)
+        process.is_worker() && self.members.iter().any(serves)
     }
 
     /// One that was drained has ended.
@@ -245,6 +250,6 @@ fn member_is_wanted(policy: &Policy, process: Process) -> bool {
 pub(super) fn name(process: Process) -> String {
     match process {
         Process::Worker(slot) => slot.to_string(),
-        Process::Services => "services".to_owned(),
+        Process::Services | Process::Registry | Process::Broker => process.to_string(),
     }
 }

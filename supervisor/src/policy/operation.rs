@@ -81,7 +81,8 @@ impl Policy {
                     self.members.values_mut().for_each(|member| member.generation = generation);
                 }
                 // Services last: they are told of workers, and not the other way round.
-                queue.extend(self.members.keys().map(|&process| (process, generation)));
+                let ours = self.members.keys().filter(|process| !process.is_managed());
+                queue.extend(ours.map(|&process| (process, generation)));
             }
         }
         let crosses = !self.foreign.is_empty();
@@ -102,7 +103,7 @@ impl Policy {
     fn drain(&mut self, slot: u8) -> Result<(), String> {
         let process = Process::Worker(slot);
         let others = self.members.iter().filter(|&(&other, member)| {
-            other != process && other != Process::Services && member.is_wanted && member.is_ready()
+            other != process && other.is_worker() && member.is_wanted && member.is_ready()
         });
         let can_do_without = others.count() > 0;
         let member = self.members.get_mut(&process).ok_or_else(|| no_such(process))?;
@@ -229,7 +230,7 @@ impl Policy {
     /// Whether another worker has shards, or will soon have them.
     fn others_hold(&self, now: Duration, process: Process) -> bool {
         let holds = |(&other, member): (&Process, &Member)| {
-            other != process && other != Process::Services && member.holds(now)
+            other != process && other.is_worker() && member.holds(now)
         };
         self.members.iter().any(holds)
     }
@@ -251,19 +252,19 @@ impl Policy {
 
     /// `Some` where scaling has come to its end: with who is in the way, if anybody.
     fn is_scaled(&self, now: Duration) -> Option<Option<Process>> {
-        let failed =
-            self.members.iter().find(|(_, member)| member.is_wanted && member.state() == State::Failed);
+        let mut ours = self.members.iter().filter(|(process, _)| !process.is_managed());
+        let failed = ours.clone().find(|(_, member)| member.is_wanted && member.state() == State::Failed);
         if let Some((&process, _)) = failed {
             return Some(Some(process));
         }
         let is_done = |member: &Member| if member.is_wanted { member.is_ready() } else { !member.is_retired };
-        (self.members.values().all(is_done) && self.is_spread(now)).then_some(None)
+        (ours.all(|(_, member)| is_done(member)) && self.is_spread(now)).then_some(None)
     }
 
     fn replace_or_start(&mut self, now: Duration, process: Process, generation: u32) {
         let Some(member) = self.members.get_mut(&process) else { return };
         if member.runs && !member.is_told {
-            return self.begin_replacing(now, process, generation);
+            return self.begin_replacing(now, process, generation, true);
         }
         let before = std::mem::replace(&mut member.generation, generation);
         if let Some(operation) = &mut self.operation {

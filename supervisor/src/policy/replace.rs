@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Action, LEAVE_TIME, PATIENCE, Policy, Process, START_TIME};
+use super::member::Member;
+use super::{Action, LAST_BACKOFF, LEAVE_TIME, PATIENCE, Policy, Process, START_TIME};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -25,6 +26,8 @@ pub(super) struct Replacement {
     generation: u32,
     /// Of the one that is replaced.
     before: u32,
+    /// A step of what an operator ordered.
+    is_ordered: bool,
     stage: Stage,
     /// Who stands still for it, and who still has to.
     quiet: BTreeSet<u8>,
@@ -43,13 +46,39 @@ impl Replacement {
 }
 
 impl Policy {
-    pub(super) fn begin_replacing(&mut self, now: Duration, process: Process, generation: u32) {
+    /// New services take the place of those that do not know where registry and broker are now, once nothing else is to
+    /// be done. True where that begins.
+    pub(super) fn begin_renewing(&mut self, now: Duration) -> bool {
+        let services = Process::Services;
+        let is_well = |member: &&Member| member.is_ready() && !member.is_stalled && !member.is_condemned;
+        let member = self.members.get(&services).filter(is_well);
+        let is_due = self.renew_at.is_some_and(|at| at <= now) && self.operation.is_none();
+        let Some(generation) = member.filter(|_| is_due).map(|member| member.generation) else {
+            return false;
+        };
+        self.say("registry or broker have another address: new services are told".to_owned());
+        self.begin_replacing(now, services, generation, false);
+        true
+    }
+
+    /// `is_ordered`: it is a step of what an operator ordered, which goes on or fails with it.
+    pub(super) fn begin_replacing(
+        &mut self,
+        now: Duration,
+        process: Process,
+        generation: u32,
+        is_ordered: bool,
+    ) {
         let Some(member) = self.members.get(&process) else { return };
+        if process == Process::Services {
+            self.renew_at = None;
+        }
         let (before, deadline) = (member.generation, Some(now + START_TIME));
         self.replacement = Some(Replacement {
             process,
             generation,
             before,
+            is_ordered,
             stage: Stage::Preparing,
             quiet: BTreeSet::new(),
             awaited: BTreeSet::new(),
@@ -67,7 +96,7 @@ impl Policy {
         if self.replacement_of(process, Stage::Preparing).is_none() {
             return;
         }
-        let is_foreign_worker = self.foreign.contains(&process) && process != Process::Services;
+        let is_foreign_worker = self.foreign.contains(&process) && process.is_worker();
         let others: BTreeSet<u8> = match is_foreign_worker {
             true => self.ready_slots().filter(|&slot| Process::Worker(slot) != process).collect(),
             false => BTreeSet::new(),
@@ -135,12 +164,14 @@ impl Policy {
 
     /// A process is ready: if it has taken the place of another, that is done.
     pub(super) fn replaced(&mut self, process: Process) {
-        if self.replacement_of(process, Stage::Starting).is_some() {
+        if let Some(&mut Replacement { is_ordered, .. }) = self.replacement_of(process, Stage::Starting) {
             // Not before: until now nobody knew what it wants.
             self.resume_all();
             self.replacement = None;
-            self.actions.push_back(Action::Progress(format!("{process} replaced")));
-            self.step_done(process);
+            if is_ordered {
+                self.actions.push_back(Action::Progress(format!("{process} replaced")));
+                self.step_done(process);
+            }
         }
     }
 
@@ -157,24 +188,30 @@ impl Policy {
             }
             Stage::Leaving => self.promote(now, process),
             Stage::Starting => {
-                let before = replacement.before;
+                let (before, is_ordered) = (replacement.before, replacement.is_ordered);
                 self.resume_all();
                 self.replacement = None;
                 if let Some(member) = self.members.get_mut(&process) {
                     member.generation = before;
                 }
                 self.start(now, process);
-                self.step_failed(process, format!("the new {process} ended before it was ready"));
+                let why = format!("the new {process} ended before it was ready");
+                if is_ordered {
+                    self.step_failed(process, why);
+                } else {
+                    self.say(why);
+                }
             }
         }
         true
     }
 
     pub(super) fn standby_ended(&mut self, now: Duration, process: Process) {
-        if self.replacement.as_ref().is_some_and(|it| it.process == process && it.stage != Stage::Starting) {
+        let is_it = |it: &&Replacement| it.process == process && it.stage != Stage::Starting;
+        if let Some(&Replacement { is_ordered, .. }) = self.replacement.as_ref().filter(is_it) {
             self.resume_all();
             self.replacement = None;
-            self.give_up_replacing(now, process, "the new one ended before it was set up");
+            self.give_up_replacing(now, process, is_ordered, "the new one ended before it was set up");
         }
     }
 
@@ -183,7 +220,7 @@ impl Policy {
         if replacement.deadline.is_none_or(|at| at > now) {
             return;
         }
-        let process = replacement.process;
+        let (process, is_ordered) = (replacement.process, replacement.is_ordered);
         match replacement.stage {
             Stage::Leaving => {
                 replacement.deadline = None;
@@ -194,17 +231,25 @@ impl Policy {
             Stage::Preparing | Stage::Starting => {
                 self.replacement = None;
                 self.actions.push_back(Action::Discard(process));
-                self.give_up_replacing(now, process, "the new one was not set up in time");
+                self.give_up_replacing(now, process, is_ordered, "the new one was not set up in time");
             }
         }
     }
 
     /// The old one goes on, or one of its kind, if it has not.
-    fn give_up_replacing(&mut self, now: Duration, process: Process, why: &str) {
+    fn give_up_replacing(&mut self, now: Duration, process: Process, is_ordered: bool, why: &str) {
         // One that has left already is started again when it has ended.
-        if self.members.get(&process).is_some_and(|member| !member.runs) {
+        let is_gone = self.members.get(&process).is_some_and(|member| !member.runs);
+        if is_gone {
             self.start(now, process);
         }
-        self.step_failed(process, format!("{process} was not replaced: {why}"));
+        let why = format!("{process} was not replaced: {why}");
+        if is_ordered {
+            return self.step_failed(process, why);
+        }
+        self.say(why);
+        if !is_gone {
+            self.renew_at = Some(now + LAST_BACKOFF);
+        }
     }
 }

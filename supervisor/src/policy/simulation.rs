@@ -1,12 +1,14 @@
 //! Processes that die, hang, never start, do not answer and answer late, under an operator who orders whatever comes to his
-//! mind. After each step: no shard is read by two processes, nobody is started twice, an order ends. Once nothing fails any
-//! more, every shard is served. A failing seed replays: `POLICY_SEED=7 cargo test -p supervisor simulation`.
+//! mind. After each step: no shard is read by two processes, nobody is started twice, an order ends; registry and broker are
+//! started, and told to end after all others, and nothing else. Once nothing fails any more, every shard is served, and they
+//! run. A failing seed replays: `POLICY_SEED=7 cargo test -p supervisor simulation`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 
 const SHARDS: u16 = 16;
+const MANAGED: [Process; 2] = [Process::Registry, Process::Broker];
 const STACKS: &[(Placement, u16)] = &[(Placement::All, SHARDS), (Placement::Own, 4)];
 
 /// Marsaglia's xorshift64.
@@ -62,10 +64,11 @@ struct World {
 
 impl World {
     fn new(seed: u64, workers: u16) -> Self {
+        let managed = if seed.is_multiple_of(3) { &[][..] } else { &MANAGED };
         Self {
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             now: Duration::ZERO,
-            policy: Policy::new(workers, STACKS),
+            policy: Policy::new(workers, STACKS, managed),
             mains: BTreeMap::new(),
             standbys: BTreeMap::new(),
             answers: Vec::new(),
@@ -108,9 +111,10 @@ impl World {
     fn act(&mut self) {
         while let Some(action) = self.policy.poll_action() {
             self.log.push(format!("{:?} {action:?}", self.now));
+            self.check_managed(&action);
             let shards_of = |policy: &Policy, process: Process| match process {
                 Process::Worker(slot) => policy.shards_of(slot).into_iter().collect(),
-                Process::Services => BTreeSet::new(),
+                Process::Services | Process::Registry | Process::Broker => BTreeSet::new(),
             };
             match action {
                 Action::Start { process, generation } => {
@@ -120,7 +124,14 @@ impl World {
                         self.policy.handle(self.now, Event::NotStarted(process));
                         continue;
                     }
-                    let real = self.real(generation, reads);
+                    let mut real = self.real(generation, reads);
+                    if process.is_managed() {
+                        (real.is_ready, real.ready_at) = (true, None);
+                        self.policy.handle(self.now, Event::Ready(process));
+                        if self.chance(4) {
+                            self.policy.handle(self.now, Event::Moved);
+                        }
+                    }
                     self.mains.insert(process, real);
                 }
                 Action::StartStandby { process, generation } => {
@@ -224,8 +235,11 @@ impl World {
                     let members = self.policy.members.values();
                     assert!(members.map(|member| member.generation).all(|its| its == generation));
                     if let Some(Action::Finished(Ok(_))) = self.policy.actions.front() {
-                        let mut ready = self.mains.values().filter(|real| real.is_ready);
-                        assert!(ready.all(|real| real.generation == generation), "an old one is left");
+                        let mut ours = self
+                            .mains
+                            .iter()
+                            .filter(|(process, real)| !process.is_managed() && real.is_ready);
+                        assert!(ours.all(|(_, real)| real.generation == generation), "an old one is left");
                     }
                 }
                 Action::Forget { .. }
@@ -242,6 +256,23 @@ impl World {
     fn go_on(&mut self, slot: u8) {
         if let Some(real) = self.mains.get_mut(&Process::Worker(slot)) {
             real.is_paused = false;
+        }
+    }
+
+    /// What is done to registry and broker, and when.
+    fn check_managed(&self, action: &Action) {
+        let is_managed = |process: &Process| process.is_managed();
+        match action {
+            Action::Tell(process) if process.is_managed() => {
+                assert!(self.mains.keys().all(is_managed), "{process} is told to end before others have");
+            }
+            Action::StartStandby { process, .. }
+            | Action::Abort(process)
+            | Action::Discard(process)
+            | Action::Leave(process)
+            | Action::Promote(process) => assert!(!process.is_managed(), "{action:?}"),
+            Action::Kill(process, _) if process.is_managed() => assert!(self.policy.stopping(), "{action:?}"),
+            _ => {}
         }
     }
 
@@ -407,7 +438,12 @@ impl World {
         }
         assert!(!self.ordered, "an order never ends: {:?}", self.policy.operation);
         assert!(self.policy.handover.is_none() && self.policy.replacement.is_none());
-        let workers = self.policy.members.iter().filter(|(process, _)| **process != Process::Services);
+        let mut managed = self.policy.members.keys().filter(|process| process.is_managed());
+        assert!(managed.all(|process| self.mains.contains_key(process)), "registry or broker stay away");
+        let is_told =
+            self.policy.renew_at.is_none() || self.policy.state(Process::Services).0 != State::Ready;
+        assert!(is_told, "the services do not know where they are");
+        let workers = self.policy.members.iter().filter(|(process, _)| process.is_worker());
         if workers.clone().all(|(_, member)| member.is_parked || !member.is_wanted) {
             // All of them say that their configuration is wrong.
             let is_config = |line: &String| line.contains("configuration is wrong");

@@ -27,7 +27,7 @@ fn paused(slot: u8, number: u64) -> Event {
 }
 
 fn starting(workers: u16) -> Policy {
-    let mut policy = Policy::new(workers, ALL);
+    let mut policy = Policy::new(workers, ALL, &[]);
     assert_eq!(actions(&mut policy).len(), usize::from(workers) + 1);
     policy
 }
@@ -368,5 +368,144 @@ fn stopping_ends_workers_then_services_then_the_supervisor() {
     policy.handle(STABLE, ended(W1, End::Killed));
     assert_eq!(actions(&mut policy), [Action::Tell(Process::Services)]);
     policy.handle(STABLE, ended(Process::Services, End::Died));
+    assert_eq!(actions(&mut policy), [Action::Exit]);
+}
+
+/// With a registry and a broker that the supervisor has started.
+fn ready_with_managed() -> Policy {
+    let managed = [Process::Registry, Process::Broker];
+    let mut policy = Policy::new(2, ALL, &managed);
+    let first: Vec<Action> = actions(&mut policy).into_iter().take(3).collect();
+    assert_eq!(first, [start(Process::Registry), start(Process::Broker), start(Process::Services)]);
+    for process in managed.into_iter().chain([Process::Services, W0]) {
+        policy.handle(Duration::ZERO, Event::Ready(process));
+    }
+    assert!(!policy.was_ready());
+    policy.handle(Duration::ZERO, Event::Ready(W1));
+    assert!(policy.all_ready() && policy.was_ready());
+    policy
+}
+
+#[test]
+fn a_registry_or_broker_that_ends_is_started_again_and_nobody_else_is_touched() {
+    let mut policy = ready_with_managed();
+    for process in [Process::Registry, Process::Broker] {
+        policy.handle(STABLE, ended(process, End::Killed));
+        assert_eq!(
+            (actions(&mut policy), policy.state(process)),
+            (vec![start(process)], (State::Starting, 1))
+        );
+        policy.handle(STABLE, Event::Ready(process));
+    }
+    // One that ends each time, with whatever code, is tried for ever, and does not hold up orders of others.
+    let mut now = STABLE;
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        policy.handle(now, ended(Process::Broker, End::Config));
+        assert_eq!((actions(&mut policy), policy.all_ready()), (vec![], false));
+        let at = policy.members[&Process::Broker].deadline.unwrap();
+        waits.push(at - now);
+        now = at;
+        beat(&mut policy, now);
+        assert_eq!(actions(&mut policy), [start(Process::Broker)]);
+        policy.handle(now, Event::Ready(Process::Broker));
+    }
+    assert_eq!((waits[0], waits[11]), (FIRST_BACKOFF, LAST_BACKOFF));
+    policy.handle(now, ended(Process::Broker, End::Died));
+    assert_eq!(policy.state(Process::Broker).0, State::Failed);
+    policy.order(now, Order::Scale(2)).unwrap();
+    assert_eq!(actions(&mut policy), [Action::Finished(Ok("2 workers now".to_owned()))]);
+    assert_eq!([Process::Services, W0, W1].map(|process| policy.state(process)), [(State::Ready, 0); 3]);
+    assert!(policy.snapshot().is_ok(), "an upgrade is possible");
+}
+
+#[test]
+fn a_registry_that_says_nothing_of_itself_does_not_hang() {
+    let mut policy = ready_with_managed();
+    let mut now = STABLE;
+    for _ in 0..200 {
+        now += Duration::from_millis(250);
+        for process in [W0, W1, Process::Services] {
+            policy.handle(now, Event::Beat(process, now.as_micros() as u64 + 1));
+        }
+        policy.handle_timeout(now);
+        assert_eq!(actions(&mut policy), []);
+    }
+    assert!(policy.all_ready());
+}
+
+#[test]
+fn no_order_replaces_registry_or_broker() {
+    let mut policy = ready_with_managed();
+    policy.all_are_foreign();
+    assert!(!policy.is_foreign(Process::Registry), "they are of no build");
+    policy.foreign.clear();
+    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    for process in [W0, W1, Process::Services] {
+        for event in [Event::Prepared(process), Event::Left(process), Event::Ready(process)] {
+            policy.handle(STABLE, event);
+        }
+    }
+    let seen = actions(&mut policy);
+    let replaced = |action: &&Action| matches!(action, Action::StartStandby { .. });
+    assert_eq!(seen.iter().filter(replaced).count(), 3);
+    assert!(matches!(seen.last(), Some(Action::Finished(Ok(_)))), "{seen:?}");
+    // The next supervisor goes on with them.
+    let mut policy = Policy::resume(STABLE, policy.snapshot().unwrap());
+    assert_eq!((actions(&mut policy), policy.state(Process::Broker)), (vec![], (State::Ready, 0)));
+    policy.handle(STABLE * 2, ended(Process::Broker, End::Died));
+    assert_eq!(actions(&mut policy), [Action::Start { process: Process::Broker, generation: 1 }]);
+}
+
+#[test]
+fn another_address_is_told_to_new_services_once_nothing_else_is_to_be_done() {
+    let services = Process::Services;
+    let mut policy = ready_with_managed();
+    policy.order(STABLE, Order::Restart(W0)).unwrap();
+    actions(&mut policy);
+    policy.handle(STABLE, Event::Moved);
+    assert_eq!(actions(&mut policy), []);
+    for event in [Event::Prepared(W0), Event::Left(W0), Event::Ready(W0)] {
+        policy.handle(STABLE, event);
+    }
+    actions(&mut policy);
+    beat(&mut policy, STABLE);
+    let standby = Action::StartStandby { process: services, generation: 0 };
+    assert_eq!(actions(&mut policy), std::slice::from_ref(&standby));
+    // They do not get so far: that is no order's failure, and tried again after a while.
+    policy.handle(STABLE, Event::StandbyEnded(services));
+    beat(&mut policy, STABLE + LAST_BACKOFF / 2);
+    assert_eq!(actions(&mut policy), []);
+    beat(&mut policy, STABLE + LAST_BACKOFF);
+    assert_eq!(actions(&mut policy), [standby]);
+    for event in [Event::Prepared(services), Event::Left(services), Event::Ready(services)] {
+        policy.handle(STABLE + LAST_BACKOFF, event);
+    }
+    assert_eq!(actions(&mut policy), [Action::Leave(services), Action::Promote(services)]);
+    beat(&mut policy, STABLE + LAST_BACKOFF * 3);
+    assert_eq!((actions(&mut policy), policy.all_ready()), (vec![], true));
+    // Services that are started anyway know it.
+    policy.handle(STABLE + LAST_BACKOFF * 3, ended(services, End::Died));
+    policy.handle(STABLE + LAST_BACKOFF * 3, Event::Moved);
+    policy.handle(STABLE + LAST_BACKOFF * 3, ended(services, End::Died));
+    policy.handle(STABLE + LAST_BACKOFF * 3, Event::Ready(services));
+    let late = actions(&mut policy);
+    assert!(late.iter().all(|action| *action == start(services)), "{late:?}");
+}
+
+#[test]
+fn stopping_ends_registry_and_broker_after_the_services_that_tell_them() {
+    let mut policy = ready_with_managed();
+    policy.handle(STABLE, Event::Stop);
+    assert_eq!(actions(&mut policy), [Action::Tell(W0), Action::Tell(W1)]);
+    // One that ends meanwhile is not started again.
+    policy.handle(STABLE, ended(Process::Broker, End::Died));
+    [W0, W1].into_iter().for_each(|process| policy.handle(STABLE, ended(process, End::Died)));
+    assert_eq!(actions(&mut policy), [Action::Tell(Process::Services)]);
+    policy.handle(STABLE, ended(Process::Services, End::Died));
+    assert_eq!(actions(&mut policy), [Action::Tell(Process::Registry)]);
+    policy.handle_timeout(STABLE + STOP_TIME);
+    assert!(matches!(actions(&mut policy)[..], [Action::Kill(Process::Registry, _)]));
+    policy.handle(STABLE + STOP_TIME, ended(Process::Registry, End::Killed));
     assert_eq!(actions(&mut policy), [Action::Exit]);
 }

@@ -17,8 +17,9 @@ struct Limits {
 }
 
 impl Limits {
-    const fn of(process: Process) -> Self {
-        match process {
+    /// `None`: it says nothing of its loop.
+    const fn of(process: Process) -> Option<Self> {
+        Some(match process {
             Process::Worker(_) => Self {
                 stalled: Duration::from_secs(1),
                 aborted: Duration::from_secs(3),
@@ -30,7 +31,8 @@ impl Limits {
                 aborted: Duration::from_secs(15),
                 killed: Duration::from_secs(1),
             },
-        }
+            Process::Registry | Process::Broker => return None,
+        })
     }
 }
 
@@ -62,7 +64,8 @@ impl Policy {
                 member.beat_at += since;
                 continue;
             }
-            let (limits, silent) = (Limits::of(process), now.saturating_sub(member.beat_at));
+            let Some(limits) = Limits::of(process) else { continue };
+            let silent = now.saturating_sub(member.beat_at);
             if silent >= limits.aborted && !member.is_condemned {
                 member.is_condemned = true;
                 member.deadline = Some(now + limits.killed);

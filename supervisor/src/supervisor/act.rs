@@ -16,6 +16,7 @@ impl Supervisor {
         while let Some(action) = self.policy.poll_action() {
             match action {
                 Action::Start { process, generation } => self.start(process, generation),
+                Action::Tell(process) if process.is_managed() => self.signal(process, Signal::SIGTERM),
                 Action::Tell(process) => self.send(process, &Parent::Stop),
                 Action::Abort(process) => {
                     say::log(&format!("{process} does not come round: aborted"));
@@ -75,15 +76,22 @@ impl Supervisor {
         // All that are to run know each other, started or not.
         let slots: Vec<u8> = self.policy.slots().collect();
         let added = slots.into_iter().try_for_each(|slot| self.add_memory(slot));
+        let address = self.nursery.managed.address(process);
         match added.and_then(|()| self.nursery.start(process, generation, &owners, &infos)) {
             Ok(running) => {
                 self.children.insert(process, running);
                 self.relay(process);
+                if process.is_managed() {
+                    self.handle(Event::Ready(process));
+                }
             }
             Err(error) => {
                 say::log(&format!("{process} could not be started: {error:#}"));
                 self.handle(Event::NotStarted(process));
             }
+        }
+        if self.nursery.managed.address(process) != address {
+            self.handle(Event::Moved);
         }
         self.show_shards(process);
         self.tell_services(process);
@@ -219,8 +227,8 @@ impl Supervisor {
     fn retire(&mut self, slot: u8) {
         self.nursery.memory.workers.remove(&slot);
         self.facts.remove(&Process::Worker(slot));
-        let all: Vec<Process> = self.children.keys().copied().collect();
-        for process in all {
+        let ours = self.children.keys().copied().filter(|process| !process.is_managed());
+        for process in ours.collect::<Vec<_>>() {
             self.send(process, &Parent::Retired { slot });
         }
     }

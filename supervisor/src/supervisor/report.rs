@@ -77,8 +77,8 @@ impl Supervisor {
         let services = self.policy.state(Process::Services).0;
         let config = self.nursery.newest().map(|(_, generation)| &generation.config);
         let [registry, events] = [
-            self.store("registry", config.map(|config| &config.registry.url)),
-            self.store("events", config.map(|config| &config.events.url)),
+            self.store("registry", Process::Registry, config.map(|config| &config.registry.url)),
+            self.store("events", Process::Broker, config.map(|config| &config.events.url)),
         ];
         let is_degraded = [&registry, &events].into_iter().any(|store| store.state != State::Ready);
         let state = match () {
@@ -106,12 +106,27 @@ impl Supervisor {
         }
     }
 
-    /// A store or broker as the services see it: their fact of that name is `ready`, or what is wrong.
-    fn store(&self, name: &str, url: Option<&Url>) -> StoreStatus {
+    /// A store or broker as the services see it: their fact of that name is `ready`, or what is wrong. `process`: what it
+    /// is where the supervisor has started it, whose end is known here first.
+    fn store(&self, name: &str, process: Process, url: Option<&Url>) -> StoreStatus {
         let services = self.policy.state(Process::Services).0;
-        let (url, address) = match url {
-            Some(url) => (url.to_string(), self.address_of(url)),
-            None => (Url::Embedded.to_string(), None),
+        let url = url.unwrap_or(&Url::Embedded);
+        let address = match url {
+            Url::Remote(remote) => Some(remote.address.to_string()),
+            Url::Managed => self.nursery.managed.address(process),
+            Url::Embedded => None,
+        };
+        let (pid, restarts, url) = match url {
+            Url::Managed => {
+                let (state, restarts) = self.policy.state(process);
+                let (pid, url) = (self.pid_of(process), url.to_string());
+                if state != State::Ready {
+                    let trouble = self.last_end(process).map(|ended| format!("ended with {ended}"));
+                    return StoreStatus { url, address, pid, restarts: Some(restarts), state, trouble };
+                }
+                (pid, Some(restarts), url)
+            }
+            _ => (None, None, url.to_string()),
         };
         let said = self.fact(Process::Services, name).filter(|_| services == State::Ready);
         let (state, trouble) = match said {
@@ -119,14 +134,7 @@ impl Supervisor {
             Some(said) if said == "ready" => (State::Ready, None),
             Some(trouble) => (State::Failed, Some(trouble)),
         };
-        StoreStatus { url, address, state, trouble }
-    }
-
-    fn address_of(&self, url: &Url) -> Option<String> {
-        match url {
-            Url::Remote(remote) => Some(remote.address.to_string()),
-            Url::Embedded | Url::Managed => None,
-        }
+        StoreStatus { url, address, pid, restarts, state, trouble }
     }
 
     fn stacks_of(&self, shards: &[u16]) -> Vec<String> {

@@ -21,6 +21,7 @@ use super::{Source, Supervisor};
 use crate::children::{Generation, Nursery, Programs, Running};
 use crate::estate::{ChildEstate, Estate, FORMAT, GenerationEstate, Handed, arguments, take};
 use crate::foreign::Foreign;
+use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::output::Output;
 use crate::policy::{Order, Policy};
@@ -145,6 +146,7 @@ impl Supervisor {
             memory,
             generations,
             children,
+            managed: nursery.managed.bequeath(handed),
             facts: self.facts.iter().map(|(&process, facts)| (process, facts.clone())).collect(),
             deaths: self.deaths.iter().cloned().collect(),
             operation: self.operation.clone(),
@@ -187,6 +189,7 @@ impl Supervisor {
             generations,
             memory,
             foreign,
+            managed: Managed::inherit(paths, &estate.managed)?,
             data_dir: estate.data_dir,
             stacks: estate.stacks,
             requests: take(estate.requests)?.into(),

@@ -127,7 +127,7 @@ impl Line {
     }
 }
 
-/// Which parts are not ready: "worker 1 failed (signal SIGKILL), services starting".
+/// Which parts are not ready: "worker 1 failed (signal SIGKILL), services starting, registry failed (does not answer)".
 fn missing(status: &Status) -> String {
     let mut parts = Vec::new();
     for worker in status.workers.iter().filter(|worker| worker.state != State::Ready) {
@@ -138,6 +138,14 @@ fn missing(status: &Status) -> String {
     }
     if status.services.state != State::Ready {
         parts.push(format!("services {}", state(status.services.state)));
+    }
+    for (name, store) in [("registry", &status.registry), ("events", &status.events)] {
+        // Of one without a trouble of its own nothing is known but that the services are not ready.
+        if store.state != State::Ready && (store.trouble.is_some() || status.services.state == State::Ready) {
+            let trouble = store.trouble.as_deref().and_then(|trouble| trouble.lines().next()).map(clean);
+            let trouble = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+            parts.push(format!("{name} {}{trouble}", state(store.state)));
+        }
     }
     parts.join(", ")
 }
@@ -248,10 +256,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn services_that_are_not_ready_are_named() {
+    fn services_and_stores_that_are_not_ready_are_named() {
         let mut services = status(2, 2);
         (services.state, services.services.state) = (ClusterState::Degraded, State::Starting);
         assert_eq!(Line::of(&services).state, "degraded: services starting; 2 workers ready");
+        let mut store = status(2, 2);
+        (store.state, store.events.state) = (ClusterState::Degraded, State::Failed);
+        store.events.trouble = Some("ended with exit code 1: x\nSTATUS=forged".to_owned());
+        assert_eq!(
+            Line::of(&store).state,
+            "degraded: events failed (ended with exit code 1: x); 2 workers ready"
+        );
         let mut one = status(1, 1);
         (one.workers[0].contexts, one.workers[0].sessions) = (1, 0);
         assert_eq!(Line::of(&one).text(), "1 worker ready, 1 repeater, 0 calls");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use control::{CallInfo, ClusterState, Error, State, Status, WorkerStatus};
+use control::{CallInfo, ClusterState, Error, State, Status, StoreStatus, WorkerStatus};
 
 use super::lag::p99;
 use crate::operate::word;
@@ -124,9 +124,9 @@ impl Model {
             services: vec![
                 Words::plain(format!("services  pid {pid}")),
                 state(status.services.state),
-                Words::plain("registry"),
+                Words::plain(format!("registry{}", process(&status.registry))),
                 state(status.registry.state),
-                Words::plain("events"),
+                Words::plain(format!("events{}", process(&status.events))),
                 state(status.events.state),
             ],
             calls: match calls {
@@ -154,6 +154,14 @@ impl Model {
             Words::plain(clean(&ended.strip_prefix("signal ").unwrap_or(ended).replace('\n', " "))),
         ]
     }
+}
+
+/// What the supervisor has started for a store or broker: its pid, and how often it was started again if it was.
+fn process(store: &StoreStatus) -> String {
+    let Some(restarts) = store.restarts else { return String::new() };
+    let pid = store.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+    let restarts = if restarts > 0 { format!(" restarts {restarts}") } else { String::new() };
+    format!(" pid {pid}{restarts}")
 }
 
 fn head(status: &Status) -> Vec<Words> {
@@ -241,11 +249,17 @@ mod tests {
         let worker = &mut bad.workers[0];
         (worker.pid, worker.cpu, worker.state) = (None, None, State::Failed);
         worker.ended = Some("exit code 70: panicked at x:\n\u{1b}[2Jlost".to_owned());
+        (bad.registry.restarts, bad.registry.state) = (Some(3), State::Failed);
         let page = model(Ok(bad), Err(Error::NoServices { dir: "/run/bmctl".into() })).page();
         assert_eq!((&*page.head[0].text, page.head[0].tone), ("degraded", Tone::Bad));
         let body = page.body.unwrap();
         let expected = "0|25011|-|any|failed|32|400|6|-|0|exit code 70: panicked at x: [2Jlost";
         assert_eq!((&*text(&body.workers[0]), body.workers[0][4].tone), (expected, Tone::Bad));
+        assert_eq!(
+            text(&body.services),
+            "services  pid 998|ready|registry pid - restarts 3|failed|events|ready"
+        );
+        assert_eq!(body.services[3].tone, Tone::Bad);
         let calls = body.calls.unwrap_err();
         assert_eq!(calls.tone, Tone::Bad);
         assert!(calls.text.starts_with("calls: the services of /run/bmctl do not run now"), "{}", calls.text);
