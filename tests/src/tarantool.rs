@@ -132,17 +132,46 @@ impl Tarantool {
         self.wait_until_it_listens();
     }
 
+    /// Keeps what it has stored, in a snapshot that was just made, for [`Self::restore_backup`].
+    ///
+    /// # Panics
+    /// Where that cannot be.
+    pub fn keep_backup(&self) {
+        let backup = self.dir.path().join("backup");
+        fs::create_dir(&backup).unwrap();
+        let newest = self
+            .stored()
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|kind| kind == "snap"))
+            .max();
+        let newest = newest.unwrap();
+        fs::copy(&newest, backup.join(newest.file_name().unwrap())).unwrap();
+    }
+
+    /// Is as it was when the backup was made, after [`Self::kill`].
+    ///
+    /// # Panics
+    /// Where that cannot be.
+    pub fn restore_backup(&self) {
+        self.lose_everything();
+        for entry in fs::read_dir(self.dir.path().join("backup")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, self.dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+
+    fn stored(&self) -> Vec<PathBuf> {
+        let is_stored =
+            |path: &PathBuf| path.extension().is_some_and(|kind| kind == "snap" || kind == "xlog");
+        fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path()).filter(is_stored).collect()
+    }
+
     /// Loses all that it has stored, after [`Self::kill`].
     ///
     /// # Panics
     /// Where that cannot be.
     pub fn lose_everything(&self) {
-        for entry in fs::read_dir(self.dir.path()).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|kind| kind == "snap" || kind == "xlog") {
-                fs::remove_file(path).unwrap();
-            }
-        }
+        self.stored().into_iter().for_each(|path| fs::remove_file(path).unwrap());
     }
 }
 

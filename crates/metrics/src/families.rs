@@ -4,7 +4,7 @@ use fabric::{Counter, LAG_BUCKETS_US, Stats};
 use prometheus::proto::{Bucket, Histogram, Metric, MetricFamily, MetricType};
 
 use crate::text::{Labels, Name, counter, family, gauge, labelled};
-use crate::{BrokerView, WorkerView};
+use crate::{BrokerView, RegistryView, WorkerView};
 
 /// Counters of the page that are one metric each.
 const COUNTERS: [(Name, Counter); 13] = [
@@ -121,6 +121,28 @@ const DROPPED: Name = Name {
     name: "bm_events_dropped_total",
     help: "Events that were dropped since the broker was away or slow for too long.",
 };
+
+const FOLLOWED: Name =
+    Name { name: "bm_registry_followed", help: "Whether what changes in the shared registry changes here." };
+const PENDING: Name =
+    Name { name: "bm_registry_pending", help: "Changes made here that the shared registry has not got yet." };
+const UNUSABLE: Name =
+    Name { name: "bm_registry_refused", help: "Records of the shared registry that cannot be." };
+const UNTOLD: Name = Name {
+    name: "bm_registry_dropped_total",
+    help: "Bans of the protection and radios heard that the shared registry was not told of: there were too many.",
+};
+
+/// The families of a registry.
+pub(crate) fn registry(view: &RegistryView) -> Vec<MetricFamily> {
+    let one = |name, kind, metric| family(name, kind, vec![metric]);
+    vec![
+        one(&FOLLOWED, MetricType::GAUGE, gauge(&[], f64::from(u8::from(view.followed)))),
+        one(&PENDING, MetricType::GAUGE, gauge(&[], float(view.pending))),
+        one(&UNUSABLE, MetricType::GAUGE, gauge(&[], float(view.refused))),
+        one(&UNTOLD, MetricType::COUNTER, counter(&[], float(view.dropped))),
+    ]
+}
 
 /// The families of these workers, empty ones among them.
 pub(crate) fn all(workers: &[WorkerView<'_>], now_us: u64) -> Vec<MetricFamily> {

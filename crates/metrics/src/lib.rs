@@ -41,6 +41,25 @@ pub struct BrokerView {
     pub dropped: u64,
 }
 
+/// How far the cluster and the registry that it shares agree.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryView {
+    /// It is followed.
+    pub followed: bool,
+    /// Changes made here that it has not got yet.
+    pub pending: u64,
+    /// Records of it that cannot be, and are not followed.
+    pub refused: u64,
+    /// What it was never told of, since there was too much at once; from the services' start.
+    pub dropped: u64,
+}
+
+/// The metrics of a registry, in the text format that [`CONTENT_TYPE`] names.
+#[must_use]
+pub fn render_registry(registry: &RegistryView) -> String {
+    text::write(&families::registry(registry))
+}
+
 /// The metrics of these workers at `now_us` (monotonic microseconds), in the text format that
 /// [`CONTENT_TYPE`] names; empty for no workers.
 #[must_use]

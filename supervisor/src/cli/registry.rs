@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use control::Right;
 use registry::{Space, Transport};
 
 use super::Json;
@@ -12,6 +13,17 @@ const USUAL_PORT: u16 = 54_000;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
+    /// Show how far this cluster and a registry that it shares agree
+    Status(Json),
+    /// Say which is right where the registry is another one, older or empty
+    ///
+    /// `registry`: the cluster's copy is made the same. `copy`: the registry is made the same, records that only it has are
+    /// removed.
+    Confirm {
+        /// Which
+        #[arg(value_parser = right, value_name = "registry|copy")]
+        right: Right,
+    },
     /// Show the records of a space; passwords are shown as ***
     List {
         /// Its name: Nodes, OverriddenNodes, Devices, Subscriptions, GlobalProfiles, Talkgroups, Bans, LastHeard or
@@ -116,6 +128,14 @@ pub(crate) struct Place {
 fn space(name: &str) -> Result<Space, String> {
     let names = || format!("there are {}", Space::ALL.map(Space::name).join(", "));
     Space::named(name).ok_or_else(names)
+}
+
+fn right(word: &str) -> Result<Right, String> {
+    match word {
+        "registry" => Ok(Right::Registry),
+        "copy" => Ok(Right::Copy),
+        _ => Err("write registry or copy".to_owned()),
+    }
 }
 
 fn transport(word: &str) -> Result<Transport, String> {

@@ -13,11 +13,13 @@ mod writer;
 use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
-use control::{Exit, Fields, Paths, RegistryKey, RegistryPage, RegistryPut, ServicesRequest, request};
+use control::{
+    Exit, Fields, Paths, RegistryInfo, RegistryKey, RegistryPage, RegistryPut, ServicesRequest, request,
+};
 use registry::{Key, MAX_AT_ONCE, MAX_RECORD, Record, Space};
 use serde_json::{Map, Value};
 
-use super::TIMEOUT;
+use super::{TIMEOUT, print_json};
 use crate::cli::Registry;
 use crate::say;
 
@@ -26,6 +28,12 @@ const HIDDEN: &str = "***";
 
 pub(crate) fn registry(paths: &Paths, verb: Registry) -> Result<Exit> {
     match verb {
+        Registry::Status(json) => status(paths, json.json),
+        Registry::Confirm { right } => {
+            request::<(), _>(paths, &ServicesRequest::RegistryConfirm { right }, TIMEOUT)?;
+            say::line("confirmed; `bmctl registry status` shows how it goes on");
+            Ok(Exit::Ok)
+        }
         Registry::List { space, json } => table::list(paths, space, json.json).map(|()| Exit::Ok),
         Registry::Get { space, key } => get(paths, space, &key).map(|()| Exit::Ok),
         Registry::Put { space, record } => put(paths, space, &record).map(|()| Exit::Ok),
@@ -33,6 +41,34 @@ pub(crate) fn registry(paths: &Paths, verb: Registry) -> Result<Exit> {
         Registry::Export { file } => export::export(paths, &file),
         Registry::Import { files, format } => import::import(paths, &files, format),
     }
+}
+
+/// How far the cluster and a registry agree; the exit code is that of a degraded cluster where they do not.
+fn status(paths: &Paths, json: bool) -> Result<Exit> {
+    let info: RegistryInfo = request(paths, &ServicesRequest::RegistryStatus, TIMEOUT)?;
+    let exit = if info.is_shared && !info.is_followed { Exit::Degraded } else { Exit::Ok };
+    if json {
+        print_json(&info)?;
+        return Ok(exit);
+    }
+    let RegistryInfo { is_shared, is_followed, is_held, pending, denied, dropped, refused } = info;
+    let how = match (is_shared, is_followed, is_held) {
+        (false, ..) => "it is the cluster's own, and shared with nobody",
+        (true, true, _) => "it is shared, and followed",
+        (true, false, true) => "it is shared, and NOT FOLLOWED: it waits for `bmctl registry confirm`",
+        (true, false, false) => "it is shared, and AWAY: `bmctl status` says why",
+    };
+    say::line(how);
+    if is_shared {
+        say::line(&format!("changes made here that it has not got yet: {pending}"));
+        denied
+            .iter()
+            .for_each(|denied| say::line(&format!("it refuses some of them: {}", say::clean(denied))));
+        say::line(&format!("bans of the protection and radios heard that it was not told of: {dropped}"));
+        say::line(&format!("records of it that cannot be: {}", refused.len()));
+        refused.iter().for_each(|refused| say::line(&format!("  {}", say::clean(refused))));
+    }
+    Ok(exit)
 }
 
 fn key_of(space: Space, text: &str) -> Result<Key> {

@@ -36,8 +36,7 @@ const MAX_HEAD: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const WHAT_IS_HERE: &str =
-    "here are /metrics (all workers), /metrics/worker/N (one) and /sd (http_sd_configs)\n";
+const WHAT_IS_HERE: &str = "here are /metrics (all), /metrics/worker/N (one worker), /metrics/registry (one that is shared) and /sd (http_sd_configs)\n";
 
 /// Serves the socket for ever.
 pub(crate) async fn serve(listener: TcpListener, shared: Shared) {
@@ -77,9 +76,19 @@ fn respond(method: &Method, path: &str, here: SocketAddr, shared: &Shared) -> Re
     }
     let services = shared.borrow();
     let views = services.host.views(services.bus.broker.as_ref());
+    let registry = services.registry_view();
     let found = match path {
-        "/metrics" => Some((metrics::CONTENT_TYPE, render(&views))),
-        "/sd" => Some(("application/json", targets(here, views.iter().map(|view| view.slot)))),
+        "/metrics" => {
+            let registry = registry.as_ref().map(metrics::render_registry).unwrap_or_default();
+            Some((metrics::CONTENT_TYPE, render(&views) + &registry))
+        }
+        "/metrics/registry" => {
+            registry.as_ref().map(|view| (metrics::CONTENT_TYPE, metrics::render_registry(view)))
+        }
+        "/sd" => {
+            let slots = views.iter().map(|view| view.slot);
+            Some(("application/json", targets(here, slots, registry.is_some())))
+        }
         _ => one(path, &views).map(|view| (metrics::CONTENT_TYPE, render(&[view]))),
     };
     match found {
@@ -98,14 +107,16 @@ fn one<'a>(path: &str, views: &[WorkerView<'a>]) -> Option<WorkerView<'a>> {
     views.iter().find(|view| view.slot.to_string() == slot).copied()
 }
 
-/// One target a worker, all of them here.
-fn targets(here: SocketAddr, slots: impl Iterator<Item = u8>) -> String {
+/// One target a worker, and one for the registry where one is shared; all of them here.
+fn targets(here: SocketAddr, slots: impl Iterator<Item = u8>, has_registry: bool) -> String {
     let target = |slot: u8| {
         let labels =
             json!({ "__metrics_path__": format!("/metrics/worker/{slot}"), "worker": slot.to_string() });
         json!({ "targets": [here.to_string()], "labels": labels })
     };
-    serde_json::Value::from_iter(slots.map(target)).to_string()
+    let registry =
+        || json!({ "targets": [here.to_string()], "labels": { "__metrics_path__": "/metrics/registry" } });
+    serde_json::Value::from_iter(slots.map(target).chain(has_registry.then(registry))).to_string()
 }
 
 fn full(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
@@ -123,12 +134,14 @@ mod tests {
     fn targets_are_http_sd() {
         let here = "[::1]:9464".parse().unwrap();
         assert_eq!(
-            targets(here, [0, 1].into_iter()),
+            targets(here, [0, 1].into_iter(), false),
             concat!(
                 r#"[{"labels":{"__metrics_path__":"/metrics/worker/0","worker":"0"},"targets":["[::1]:9464"]},"#,
                 r#"{"labels":{"__metrics_path__":"/metrics/worker/1","worker":"1"},"targets":["[::1]:9464"]}]"#
             )
         );
-        assert_eq!(targets(here, std::iter::empty()), "[]");
+        assert_eq!(targets(here, std::iter::empty(), false), "[]");
+        let registry = targets(here, std::iter::empty(), true);
+        assert!(registry.contains(r#""__metrics_path__":"/metrics/registry""#), "{registry}");
     }
 }

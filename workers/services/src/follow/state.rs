@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use control::{RegistryInfo, Right};
+use metrics::RegistryView;
 use registry::{Change, Embedded, Error, Key, Mark, Refused, Space};
 use tokio::sync::Notify;
 
@@ -118,6 +119,18 @@ impl Services {
             denied: following.denied.clone(),
             dropped: following.dropped,
             refused: following.refused.values().cloned().collect(),
+        })
+    }
+
+    /// The same in numbers; `None` where no registry is shared.
+    pub(crate) fn registry_view(&self) -> Option<RegistryView> {
+        let following = &self.following;
+        following.is_on.then(|| RegistryView {
+            followed: following.is_ready == Some(true),
+            // A store that cannot be read says so elsewhere.
+            pending: self.registry.pending_count().unwrap_or(0),
+            refused: following.refused.len() as u64,
+            dropped: following.dropped,
         })
     }
 

@@ -1,0 +1,330 @@
+//! Clusters that share a real Tarantool: what one of them is told all of them know, and what becomes of the registry is
+//! of no matter to who talks.
+
+use std::process::Output;
+use std::time::Duration;
+
+use control::{ClusterState, ServicesRequest, State, Status};
+use nix::sys::signal::Signal;
+use sim::{Report, Settings};
+use tests::tarantool::USER_PASSWORD;
+use tests::{Cluster, HANG, PASSWORD, Repeater, Tarantool, Watch, signal, text, wait_for};
+
+const DEVICE: u32 = 2_501_001;
+const RADIO: u32 = 2_590_001;
+
+fn start(tarantool: &Tarantool, workers: usize) -> Cluster {
+    let cluster = Cluster::start(workers, &tarantool.config());
+    followed(&cluster);
+    cluster
+}
+
+fn followed(cluster: &Cluster) {
+    cluster.wait_until("the registry", |status| status.registry.state == State::Ready);
+}
+
+/// Waits until the registry is in trouble, in these words.
+fn troubled(cluster: &Cluster, words: &str) -> Status {
+    cluster.wait_until(words, |status| {
+        let trouble = status.registry.trouble.as_deref().unwrap_or_default();
+        status.registry.state == State::Failed && trouble.contains(words)
+    })
+}
+
+fn done(cluster: &Cluster, args: &[&str], input: &str) -> String {
+    let output: Output = cluster.bmctl(args, input);
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+fn agree(clusters: [&Cluster; 2], what: &str, said: &[&str]) -> String {
+    wait_for(what, || {
+        let [one, other] = clusters.map(|cluster| text(&cluster.bmctl(said, "")));
+        (one == other).then_some(one)
+    })
+}
+
+fn is_in(cluster: &Cluster, id: u32) -> bool {
+    cluster.contexts().iter().any(|context| context.id == id)
+}
+
+/// A repeater whose login is right, though it may not be known there yet.
+fn logs_in(cluster: &Cluster, id: u32, password: &str) -> Repeater {
+    wait_for("the login", || {
+        let mut repeater = Repeater::new(cluster.mmdvm(), id, password, "");
+        repeater.log_in().then_some(repeater)
+    })
+}
+
+#[test]
+fn what_one_cluster_is_told_all_know() {
+    let tarantool = Tarantool::on_tcp();
+    let (one, other) = (start(&tarantool, 2), start(&tarantool, 2));
+    let status = one.status();
+    assert_eq!(status.state, ClusterState::Ready);
+    assert_eq!(status.registry.url, tarantool.url("dmr"));
+    assert!(status.registry.address.unwrap().starts_with("127.0.0.1:"));
+    // A device that one was told of logs in at the other.
+    done(&one, &["device", "add", "2501001", "--ts1", "91", "--password-stdin"], "device-password\n");
+    let mut repeater = logs_in(&other, DEVICE, "device-password");
+    wait_for("its talkgroup", || {
+        repeater.turn();
+        other.contexts().iter().any(|context| context.statics.ts1 == [91]).then_some(())
+    });
+    assert!(!Repeater::new(other.mmdvm(), DEVICE, PASSWORD, "").log_in(), "the common password");
+    // What changes while it is in reaches it.
+    done(&one, &["subscribe", "2501001", "262", "--slot", "2"], "");
+    wait_for("the other talkgroup", || {
+        repeater.turn();
+        other.contexts().iter().any(|context| context.statics.ts2 == [262]).then_some(())
+    });
+    let list = agree([&one, &other], "the same devices", &["device", "list", "--json"]);
+    assert!(list.contains("2501001") && !list.contains("device-password"), "{list}");
+
+    // By hand, in the console: it kicks at both.
+    let _in_one = logs_in(&one, 2_501_002, PASSWORD);
+    let _in_other = logs_in(&other, 2_501_002, PASSWORD);
+    let watches = [Watch::monitor(&one), Watch::monitor(&other)];
+    let _ = tarantool.by_hand("box.space.Bans:replace{2501002, nil, 'by hand'}");
+    for (cluster, watch) in [&one, &other].into_iter().zip(&watches) {
+        watch.find(&["2501002", "banned", "by hand"]);
+        wait_for("its end", || (!is_in(cluster, 2_501_002)).then_some(()));
+        assert!(!Repeater::new(cluster.mmdvm(), 2_501_002, PASSWORD, "").log_in());
+    }
+    done(&other, &["unban", "2501002"], "");
+    logs_in(&one, 2_501_002, PASSWORD);
+    // Ways to nodes.
+    done(&one, &["nodes", "set", "2501", "udp", "192.0.2.7:54001"], "");
+    let nodes = agree([&one, &other], "the same nodes", &["nodes", "list", "--json"]);
+    assert!(nodes.contains("192.0.2.7"), "{nodes}");
+    // Gone at one is gone at all.
+    done(&other, &["device", "remove", "2501001"], "");
+    wait_for("its end", || {
+        let list = text(&one.bmctl(&["device", "list", "--json"], ""));
+        (!list.contains("2501001")).then_some(())
+    });
+    let secret = [one, other].iter().any(|cluster| {
+        let shown = text(&cluster.bmctl(&["status", "--json"], "")) + &text(&cluster.bmctl(&["status"], ""));
+        shown.contains(USER_PASSWORD)
+            || cluster.children().into_iter().chain([cluster.pid()]).any(|pid| {
+                let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+                arguments.contains(USER_PASSWORD)
+            })
+    });
+    assert!(!secret, "the registry's password is shown");
+}
+
+/// Talks while `harm` is done. Nothing may be lost by it.
+fn talk(cluster: &Cluster, seconds: u32, harm: impl FnOnce()) -> Report {
+    let settings = Settings {
+        repeaters: 24,
+        talkgroups: 6,
+        calls: 6,
+        seconds,
+        ..Settings::new(cluster.mmdvm(), PASSWORD)
+    };
+    let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
+    cluster.wait_until("all calls", |status| {
+        status.workers.iter().map(|worker| worker.sessions).sum::<u32>() == 6
+    });
+    harm();
+    let report = talk.join().unwrap();
+    assert!(report.is_clean() && report.relogins == 0, "{report}");
+    report
+}
+
+#[test]
+fn a_registry_that_is_killed_costs_nothing_and_gets_what_it_missed() {
+    let mut tarantool = Tarantool::on_socket();
+    let cluster = start(&tarantool, 2);
+    done(&cluster, &["device", "add", "2501001", "--password-stdin"], "device-password\n");
+    wait_for("the device there", || {
+        tarantool.by_hand("box.space.Devices:len()").contains("- 1").then_some(())
+    });
+    talk(&cluster, 6, || {
+        tarantool.kill();
+        let status = troubled(&cluster, "nothing listens there");
+        assert_eq!(status.state, ClusterState::Degraded);
+        // Who is known logs in, and an operator is not kept from his work.
+        logs_in(&cluster, DEVICE, "device-password");
+        done(&cluster, &["ban", "2509999", "--reason", "meanwhile"], "");
+        done(&cluster, &["device", "add", "2501002", "--no-password"], "");
+        done(&cluster, &["device", "remove", "2501001"], "");
+        let output = cluster.bmctl(&["registry", "status"], "");
+        let said = text(&output);
+        assert!(said.contains("AWAY") && said.contains("has not got yet: 3"), "{said}");
+        tarantool.start_again();
+        followed(&cluster);
+    });
+    let there = tarantool.by_hand("box.space.Devices:select{}");
+    assert!(there.contains("2501002") && !there.contains("2501001"), "{there}");
+    assert!(tarantool.by_hand("box.space.Bans:select{}").contains("meanwhile"));
+    wait_for("all told", || {
+        text(&cluster.bmctl(&["registry", "status"], "")).contains("yet: 0").then_some(())
+    });
+    // Another cluster that starts finds all of it.
+    let other = start(&tarantool, 1);
+    assert!(done(&other, &["bans"], "").contains("meanwhile"));
+    // The services that are killed meanwhile go on where they were.
+    let pid = cluster.status().services.pid.unwrap();
+    signal(i32::try_from(pid).unwrap(), Signal::SIGKILL);
+    cluster.wait_until("the replacement", |status| status.services.pid.is_some_and(|now| now != pid));
+    followed(&cluster);
+    let _ = tarantool.by_hand("box.space.Bans:replace{2509998, nil, 'afterwards'}");
+    agree([&cluster, &other], "the ban", &["bans"]);
+    assert!(done(&cluster, &["bans"], "").contains("afterwards"));
+}
+
+#[test]
+fn a_registry_that_hangs_costs_nothing() {
+    let tarantool = Tarantool::on_tcp();
+    let cluster = start(&tarantool, 2);
+    talk(&cluster, 14, || {
+        tarantool.signal(Signal::SIGSTOP);
+        troubled(&cluster, "no answer within");
+        done(&cluster, &["ban", "2509999", "--reason", "meanwhile"], "");
+        tarantool.signal(Signal::SIGCONT);
+        followed(&cluster);
+    });
+    wait_for("the ban there", || {
+        tarantool.by_hand("box.space.Bans:select{}").contains("meanwhile").then_some(())
+    });
+}
+
+#[test]
+fn a_registry_that_is_empty_or_older_is_not_followed_until_an_operator_says_so() {
+    let mut tarantool = Tarantool::on_socket();
+    let cluster = start(&tarantool, 1);
+    done(&cluster, &["device", "add", "2501001", "--password-stdin"], "device-password\n");
+    done(&cluster, &["ban", "2509999", "--reason", "noise"], "");
+    wait_for("the ban there", || tarantool.by_hand("box.space.Bans:len()").contains("- 1").then_some(()));
+    let error = text(&cluster.bmctl(&["registry", "confirm", "copy"], ""));
+    assert!(error.contains("there is nothing to confirm"), "{error}");
+
+    // Emptied by hand, in one piece of it after the other: what is left is not followed.
+    let _ = tarantool.by_hand("box.space.Devices:truncate() box.space.Bans:truncate()");
+    let is_followed = |ban: &str| text(&cluster.bmctl(&["bans"], "")).contains(ban);
+    troubled(&cluster, "it is EMPTY and not followed");
+    assert!(is_followed("noise"), "the cluster goes on with its copy");
+    logs_in(&cluster, DEVICE, "device-password");
+    done(&cluster, &["registry", "confirm", "copy"], "");
+    followed(&cluster);
+    assert!(tarantool.by_hand("box.space.Devices:select{}").contains("device-password"));
+
+    // Another one in its place, with records of its own.
+    tarantool.kill();
+    tarantool.lose_everything();
+    tarantool.start_again();
+    let _ = tarantool.by_hand("box.space.Bans:replace{2509998, nil, 'theirs'}");
+    troubled(&cluster, "it is ANOTHER one than before and not followed");
+    assert!(is_followed("noise") && !is_followed("theirs"));
+    let said = text(&cluster.bmctl(&["registry", "status"], ""));
+    assert!(said.contains("waits for `bmctl registry confirm`"), "{said}");
+    done(&cluster, &["registry", "confirm", "registry"], "");
+    followed(&cluster);
+    wait_for("their ban", || (!is_followed("noise") && is_followed("theirs")).then_some(()));
+    assert!(!text(&cluster.bmctl(&["device", "list"], "")).contains("2501001"), "it is as they say");
+
+    // A backup in its place.
+    let _ = tarantool.by_hand("box.snapshot()");
+    tarantool.keep_backup();
+    let _ = tarantool.by_hand("for i = 1, 9 do box.space.Talkgroups:replace{i, 'x'} end");
+    wait_for("the talkgroups", || {
+        let list = text(&cluster.bmctl(&["registry", "list", "Talkgroups", "--json"], ""));
+        list.contains("\"id\": 9").then_some(()).or_else(|| list.contains("\"id\":9").then_some(()))
+    });
+    tarantool.kill();
+    tarantool.restore_backup();
+    tarantool.start_again();
+    troubled(&cluster, "it is OLDER than it was and not followed");
+    done(&cluster, &["registry", "confirm", "copy"], "");
+    followed(&cluster);
+    assert!(tarantool.by_hand("box.space.Talkgroups:len()").contains("- 9"));
+}
+
+#[test]
+fn bad_records_are_refused_one_by_one_and_the_rest_goes_on() {
+    let tarantool = Tarantool::on_tcp();
+    let cluster = start(&tarantool, 1);
+    done(&cluster, &["device", "add", "2501001", "--password-stdin"], "device-password\n");
+    wait_for("the device there", || {
+        tarantool.by_hand("box.space.Devices:len()").contains("- 1").then_some(())
+    });
+    let _ = tarantool.by_hand("box.space.Devices:format({}) box.space.OverriddenNodes:format({})");
+    for line in [
+        "box.space.Devices:replace{2501001, {1}}",
+        "box.space.Devices:replace{5000000000, 'x'}",
+        "box.space.Devices:replace{2501003, string.rep('x', 10000000)}",
+        "box.space.OverriddenNodes:replace{2501, 0, 'FORWARD_TRANSPORT_PIGEON', 'a', 1}",
+        "box.space.Bans:replace{2501004, nil, 'good'}",
+    ] {
+        let _ = tarantool.by_hand(line);
+    }
+    wait_for("the good one", || done(&cluster, &["bans"], "").contains("good").then_some(()));
+    let said = text(&cluster.bmctl(&["registry", "status"], ""));
+    for words in [
+        "records of it that cannot be: 4",
+        "device 2501001: password: not of the form that it has to have",
+        "device \"5000000000",
+        "device 2501003: 10000",
+        "overridden node 2501: transport: not of the form that it has to have",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Its last good form stays.
+    logs_in(&cluster, DEVICE, "device-password");
+    assert_eq!(cluster.status().registry.state, State::Ready);
+    let _ = tarantool.by_hand("box.space.Devices:replace{2501001, 'other-password'}");
+    logs_in(&cluster, DEVICE, "other-password");
+}
+
+#[test]
+fn before_it_has_been_read_once_nobody_is_refused_or_let_in() {
+    let mut tarantool = Tarantool::on_socket();
+    let _ = tarantool.by_hand("box.space.Devices:replace{2501001, 'device-password'}");
+    tarantool.kill();
+    let cluster = Cluster::start(1, &tarantool.config());
+    troubled(&cluster, "nobody can log in before it has been read once");
+    // Neither by its own password nor by the common one.
+    let mut repeater = Repeater::new(cluster.mmdvm(), DEVICE, PASSWORD, "");
+    repeater.begin();
+    let until = std::time::Instant::now() + Duration::from_millis(500);
+    wait_for("half a second", || {
+        repeater.turn();
+        (std::time::Instant::now() > until).then_some(())
+    });
+    assert_eq!(repeater.naks(), 0);
+    assert_ne!(repeater.step(), sim::client::Step::Running);
+    tarantool.start_again();
+    followed(&cluster);
+    assert!(!Repeater::new(cluster.mmdvm(), DEVICE, PASSWORD, "").log_in());
+    logs_in(&cluster, DEVICE, "device-password");
+    // What was heard there is told, by and by.
+    let mut talker = logs_in(&cluster, 2_501_002, PASSWORD);
+    let call = talker.group_call(RADIO, 91, 1);
+    talker.talk(call.datagrams());
+    wait_for("the radio there", || {
+        tarantool.by_hand("box.space.LastHeard:select{}").contains("2590001").then_some(())
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_registry_is_said() {
+    let tarantool = Tarantool::on_tcp();
+    let config = |user: &str| {
+        format!(
+            "[registry]\nurl = \"{}\"\npassword_file = {:?}\n",
+            tarantool.url(user),
+            tarantool.password_file()
+        )
+    };
+    let cluster = Cluster::start(1, &config("nobody"));
+    troubled(&cluster, "User 'nobody' is not found; see registry.password_file");
+    let _ = tarantool.by_hand("box.schema.user.create('nobody', {password = 'other'})");
+    troubled(&cluster, "Incorrect password supplied for user 'nobody'");
+    let _ = tarantool.by_hand(&format!("box.schema.user.passwd('nobody', '{USER_PASSWORD}')"));
+    troubled(&cluster, "denied for user 'nobody'");
+    let list: Vec<control::BanInfo> =
+        control::request(&cluster.paths(), &ServicesRequest::Bans, HANG).unwrap();
+    assert!(list.is_empty());
+}
