@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a change is waited for in one call.
 const WAIT: Duration = Duration::from_secs(3);
 /// How long the client is given to let go of its connection.
-const LEAVING: Duration = Duration::from_secs(5);
+const LEAVING: Duration = Duration::from_secs(1);
+/// How long a connection whose server has gone is kept for it: longer than anybody waits before he asks again.
+const KEPT: Duration = Duration::from_secs(60);
 /// Of `deploy/tarantool/registry.lua`.
 const PROTOCOL: u64 = 1;
 /// The client makes a queue of so many requests; with less than 100 it fails.
@@ -107,14 +109,17 @@ impl Server {
             built = timeout(PATIENCE, builder.build(self.relay.address())) => built,
             reason = end_of(&mut gone) => return Err(away(reason)),
         };
-        match built {
-            Ok(Ok(connection)) => Ok(Tarantool { connection, link, ended }),
-            Ok(Err(error)) => Err(match explain(error) {
+        let error = match built {
+            Ok(Ok(connection)) => return Ok(Tarantool { connection, link, ended }),
+            Ok(Err(error)) => match explain(error) {
                 Error::Away(reason) => away(gone.borrow().clone().unwrap_or(reason)),
                 other => other,
-            }),
-            Err(_) => Err(away(too_slow(PATIENCE))),
-        }
+            },
+            Err(_) => away(too_slow(PATIENCE)),
+        };
+        // The client, too, lets go of it, before it can take the end for one to make good.
+        let _ = timeout(LEAVING, link.ended()).await;
+        Err(error)
     }
 }
 
@@ -131,7 +136,7 @@ async fn join(mut client: TcpStream, far: Box<dyn Stream>, said: watch::Sender<O
     said.send_replace(Some(reason));
     let mut rest = [0; 1024];
     let _ =
-        timeout(LEAVING, async { while client.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
+        timeout(KEPT, async { while client.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
     let _ = client.shutdown().await;
 }
 
