@@ -161,8 +161,9 @@ impl Broker {
     }
 
     fn client(&self, program: &str, user: Option<&str>) -> Command {
-        let mut command = Command::new(program);
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        // Otherwise a line waits for the next ones.
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", program, "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         if self.tls {
             command.arg("--cafile").arg(self.file("ca.crt"));
         }

@@ -21,6 +21,11 @@ impl Facts {
         }
     }
 
+    /// What was last set.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.changed.get(name).or_else(|| self.told.get(name)).map(String::as_str)
+    }
+
     /// What has changed since it was last asked for.
     pub(crate) fn take_changes(&mut self) -> Option<BTreeMap<String, String>> {
         if self.changed.is_empty() {
@@ -58,6 +63,7 @@ mod tests {
         facts.set("events", READY);
         assert_eq!(facts.take_changes(), None, "it is again what was told");
         facts.set("events", "gone");
+        assert_eq!((facts.get("events"), facts.get("registry")), (Some("gone"), Some("does not answer")));
         let lost = facts.take_changes().unwrap();
         facts.set("events", READY);
         facts.not_told(lost);

@@ -19,11 +19,11 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
 use self::outbox::Outbox;
-use crate::Error;
 use crate::facts::READY;
 use crate::relay::Relay;
 use crate::services::{Services, Shared};
 use crate::uplink::Uplink;
+use crate::{Error, log};
 
 /// How long the services' start waits for the first connections.
 const FIRST: Duration = Duration::from_secs(1);
@@ -168,10 +168,13 @@ impl Node {
 }
 
 impl Services {
-    /// What is to be told of the broker, where events go to one.
-    pub(crate) fn look_at_broker(&mut self) {
-        if let Some(broker) = &self.bus.broker {
-            self.facts.set("events", &broker.fact());
+    /// Tells the supervisor how the broker is, where events go to one, and the log where that is news.
+    fn look_at_broker(&mut self) {
+        let Some(broker) = &self.bus.broker else { return };
+        let fact = broker.fact();
+        if self.facts.get("events") != Some(&fact) {
+            log::line(format_args!("services: events: {fact}"));
+            self.facts.set("events", &fact);
         }
     }
 }

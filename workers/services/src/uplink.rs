@@ -233,7 +233,9 @@ fn why_not(error: &io::Error) -> String {
         }
         (None, io::ErrorKind::NotFound) => "there is no such socket; start it, or correct the URL".to_owned(),
         (None, io::ErrorKind::PermissionDenied) => "not allowed; may the services' user open it?".to_owned(),
-        (None, io::ErrorKind::UnexpectedEof) => "it closed the connection".to_owned(),
+        (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            "it closes the connection; is this its port for TLS?".to_owned()
+        }
         (None, _) => error.to_string(),
     }
 }
@@ -371,7 +373,7 @@ mod tests {
         let ask = async { [why_not(&uplink).await, why_not(&uplink).await] };
         let ([first, second], ()) = tokio::join!(ask, serve);
         assert!(first.ends_with(": what it says is not TLS; is this its port for TLS?"), "{first}");
-        assert!(second.ends_with(": it closed the connection"), "{second}");
+        assert!(second.ends_with(": it closes the connection; is this its port for TLS?"), "{second}");
     }
 
     #[test]

@@ -135,8 +135,7 @@ async fn join(mut client: TcpStream, far: Box<dyn Stream>, said: watch::Sender<O
     };
     said.send_replace(Some(reason));
     let mut rest = [0; 1024];
-    let _ =
-        timeout(KEPT, async { while client.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
+    let _ = timeout(KEPT, async { while client.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
     let _ = client.shutdown().await;
 }
 

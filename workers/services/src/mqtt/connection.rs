@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::outbox::{Entry, Next};
 use super::{LAST, Node, Way};
 use crate::backoff::Backoff;
+use crate::calls;
 use crate::relay::{Link, copy};
 use crate::services::Services;
-use crate::{calls, log};
 
 /// A broker that says nothing is asked so often, and given up when it has not answered until the next time.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
@@ -110,19 +110,10 @@ impl Node {
         self.is(services, Ok(()));
     }
 
-    /// Tells the supervisor, and the log where that is news.
+    /// From now on it is so.
     fn is(&self, services: &Weak<RefCell<Services>>, state: Result<(), String>) {
-        let before = self.state.replace(Some(state.clone()));
+        self.state.replace(Some(state));
         self.tried.notify_one();
-        if before.as_ref() != Some(&state) {
-            match state {
-                Err(reason) => log::line(format_args!("services: events of node {}: {reason}", self.id)),
-                Ok(()) if before.is_some() => {
-                    log::line(format_args!("services: events of node {}: connected again", self.id));
-                }
-                Ok(()) => {}
-            }
-        }
         if let Some(services) = services.upgrade() {
             services.borrow_mut().look_at_broker();
         }
@@ -220,5 +211,97 @@ fn why(error: &ConnectionError, way: &Way) -> String {
             "what it says is not MQTT; is this the broker's port?".to_owned()
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::{Store, Url};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+
+    /// How a connection to a broker ends that says these, each to a connection of its own.
+    fn endings(all: &[Vec<u8>]) -> Vec<String> {
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url: Url = format!("mqtt://{}", listener.local_addr().unwrap()).parse().unwrap();
+            let store = Store { url, password_file: None, ca_file: None, password: None };
+            let way = Way::new(&store).unwrap().unwrap();
+            let serve = async {
+                for words in all {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    // Our CONNECT is never longer.
+                    let _ = stream.read(&mut [0; 512]).await;
+                    let _ = stream.write_all(words).await;
+                    let _ = stream.shutdown().await;
+                    let _ = stream.read_to_end(&mut Vec::new()).await;
+                }
+            };
+            let connect = async {
+                let mut endings = Vec::new();
+                for _ in all {
+                    let node = Node::new(0, 25_011);
+                    let ended = match open(&node, &way).await {
+                        Ok(open) => node.serve(open, &way).await,
+                        Err(reason) => Ended::Lost(reason),
+                    };
+                    let Ended::Lost(reason) = ended else { panic!("it was not closed") };
+                    endings.push(reason);
+                }
+                endings
+            };
+            tokio::join!(connect, serve).0
+        })
+    }
+
+    #[test]
+    fn who_is_no_broker_or_refuses_us_is_told() {
+        let refusal = |code| vec![0x20, 2, 0, code];
+        let said = endings(&[
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            refusal(5),
+            refusal(3),
+            vec![],
+            refusal(0),
+        ]);
+        assert_eq!(
+            said,
+            [
+                "what it says is not MQTT; is this the broker's port?",
+                "the broker lets nobody in without a name; write user@ before the host in events.url",
+                "the broker refuses us: ServiceUnavailable",
+                "it has ended the connection",
+                "it has ended the connection",
+            ]
+        );
+    }
+
+    /// Whatever a broker says, the connection ends and the services do not.
+    #[test]
+    fn a_hostile_broker_ends_its_connection_alone() {
+        let mut state = 1_u64;
+        let mut draw = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let words: Vec<Vec<u8>> = (0..400)
+            .map(|_| {
+                let mut words = vec![0x20, 2, 0, 0];
+                for _ in 0..draw() % 5 {
+                    // A packet of some kind with a length that is right, as often as not.
+                    let len = draw() % 12;
+                    let said = if draw() < 128 { len } else { draw() };
+                    words.extend([draw(), said]);
+                    words.extend((0..len).map(|_| draw() % 7));
+                }
+                words
+            })
+            .collect();
+        assert_eq!(endings(&words).len(), words.len());
     }
 }
