@@ -67,6 +67,22 @@ fn both_work(status: &Status) {
     broker_works(&status.events);
 }
 
+/// A process that stands still, until this is dropped.
+struct Stopped(i32);
+
+impl Stopped {
+    fn new(pid: i32) -> Self {
+        signal(pid, Signal::SIGSTOP);
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal(self.0, Signal::SIGCONT);
+    }
+}
+
 /// What a process has open, by what /proc calls it.
 fn open_files(pid: i32) -> BTreeSet<String> {
     let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
@@ -251,11 +267,12 @@ fn one_whose_port_another_program_has_taken_goes_elsewhere_and_new_services_are_
     both_work(&before);
     let (registry, leader) = (pid(&before.registry), cluster.pid());
     // It is not seen until the port is another's.
-    signal(leader, Signal::SIGSTOP);
+    let stopped = Stopped::new(leader);
     signal(registry, Signal::SIGKILL);
-    wait_for("its end", || (!is_running(registry)).then_some(()));
-    let thief = TcpListener::bind(before.registry.address.as_ref().unwrap()).unwrap();
-    signal(leader, Signal::SIGCONT);
+    // Its port is free when the last of its threads has ended.
+    let port = before.registry.address.as_ref().unwrap();
+    let thief = wait_for("its port", || TcpListener::bind(port).ok());
+    drop(stopped);
     let after = cluster.wait_until("new services", |status| {
         status.services.pid != before.services.pid && status.state == ClusterState::Ready
     });
