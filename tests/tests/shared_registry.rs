@@ -87,7 +87,7 @@ fn what_one_cluster_is_told_all_know() {
     let watches = [Watch::monitor(&one), Watch::monitor(&other)];
     let _ = tarantool.by_hand("box.space.Bans:replace{2520002, nil, 'by hand'}");
     for (cluster, watch) in [&one, &other].into_iter().zip(&watches) {
-        watch.find(&["2520002", "banned", "by hand"]);
+        let _ = watch.find(&["2520002", "banned", "by hand"]);
         wait_for("its end", || (!is_in(cluster, 2_520_002)).then_some(()));
         assert!(!Repeater::new(cluster.mmdvm(), 2_520_002, PASSWORD, "").log_in());
     }

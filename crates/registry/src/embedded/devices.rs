@@ -45,15 +45,16 @@ impl Embedded {
     /// # Errors
     /// [`Error::Store`].
     pub fn remove_device(&self, id: u32) -> Result<bool, Error> {
-        let changes = [Space::Devices, Space::Subscriptions].map(|space| Change::remove(space, Key::Id(id)));
-        let mut is_there = false;
-        for change in &changes {
-            is_there |= self.has(change.space, &change.key)?;
+        let mut changes = Vec::new();
+        for space in [Space::Devices, Space::Subscriptions] {
+            if self.has(space, &Key::Id(id))? {
+                changes.push(Change::remove(space, Key::Id(id)));
+            }
         }
-        if is_there {
+        if !changes.is_empty() {
             self.change(&changes)?;
         }
-        Ok(is_there)
+        Ok(!changes.is_empty())
     }
 
     /// All devices. A record that cannot be read does not hide the others.
