@@ -1,6 +1,7 @@
 //! Clusters that share a real Tarantool: what one of them is told all of them know, and what becomes of the registry is
 //! of no matter to who talks.
 
+use std::collections::BTreeSet;
 use std::process::Output;
 use std::time::Duration;
 
@@ -8,13 +9,17 @@ use control::{ClusterState, ServicesRequest, State, Status};
 use nix::sys::signal::Signal;
 use sim::{Report, Settings};
 use tests::tarantool::USER_PASSWORD;
-use tests::{Cluster, HANG, PASSWORD, Repeater, Tarantool, Watch, signal, text, wait_for};
+use tests::{Broker, Cluster, HANG, PASSWORD, Repeater, Tarantool, Watch, signal, text, wait_for};
 
 const DEVICE: u32 = 2_520_001;
 const RADIO: u32 = 2_590_001;
 
 fn start(tarantool: &Tarantool, workers: usize) -> Cluster {
-    let cluster = Cluster::start(workers, &tarantool.config());
+    start_with(tarantool, workers, "")
+}
+
+fn start_with(tarantool: &Tarantool, workers: usize, config: &str) -> Cluster {
+    let cluster = Cluster::start(workers, &format!("{}{config}", tarantool.config()));
     followed(&cluster);
     cluster
 }
@@ -59,7 +64,14 @@ fn logs_in(cluster: &Cluster, id: u32, password: &str) -> Repeater {
 #[test]
 fn what_one_cluster_is_told_all_know() {
     let tarantool = Tarantool::on_tcp();
-    let (one, other) = (start(&tarantool, 2), start(&tarantool, 2));
+    let broker = Broker::start();
+    let listener = broker.listen(None, &["Master/+/Status", "Master/+/Repeater"]);
+    let nodes = |nodes: &str| format!("{}[cluster]\nnodes = \"{nodes}\"\n", broker.events(None));
+    let one = start_with(&tarantool, 2, &nodes("25011-25012"));
+    let other = start_with(&tarantool, 2, &nodes("25021-25022"));
+    let online: BTreeSet<String> = (0..4).map(|_| listener.next().topic).collect();
+    let expected = [25_011, 25_012, 25_021, 25_022].map(|node| format!("Master/{node}/Status"));
+    assert_eq!(online, BTreeSet::from(expected), "all four nodes are heard of");
     let status = one.status();
     assert_eq!(status.state, ClusterState::Ready);
     assert_eq!(status.registry.url, tarantool.url("dmr"));
@@ -80,6 +92,10 @@ fn what_one_cluster_is_told_all_know() {
     });
     let list = agree([&one, &other], "the same devices", &["device", "list", "--json"]);
     assert!(list.contains("2520001") && !list.contains("device-password"), "{list}");
+
+    let message = listener.next();
+    assert!(message.topic.starts_with("Master/2502"), "at the other cluster: {message:?}");
+    assert_eq!((message.get("Event"), &message.json["ContextID"]), ("Repeater-Connected", &DEVICE.into()));
 
     // By hand, in the console: it kicks at both.
     let _in_one = logs_in(&one, 2_520_002, PASSWORD);
