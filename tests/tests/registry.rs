@@ -44,7 +44,10 @@ fn a_device_that_is_put_logs_in_at_once_and_its_password_is_never_shown() {
     let server = cluster.mmdvm();
     let device = r#"{"id":2501001,"password":"own-secret","call":"N0CALL","blocked":[5]}"#;
     let refused = fails(&cluster, &["registry", "put", "devices", device], "");
-    assert!(refused.contains("others can see the command line") && !refused.contains("own-secret"), "{refused}");
+    assert!(
+        refused.contains("others can see the command line") && !refused.contains("own-secret"),
+        "{refused}"
+    );
     assert_eq!(done(&cluster, &["registry", "put", "devices", "-"], device), "Devices 2501001 put\n");
     assert!(!Repeater::new(server, 2_501_001, PASSWORD, "").log_in(), "the common password");
     let mut repeater = Repeater::new(server, 2_501_001, "own-secret", "");
@@ -52,7 +55,11 @@ fn a_device_that_is_put_logs_in_at_once_and_its_password_is_never_shown() {
     let subscriptions = r#"{"id":2501001,"ts2":[91,3100]}"#;
     done(&cluster, &["registry", "put", "SUBSCRIPTIONS", subscriptions], "");
     wait_for("its talkgroups", || {
-        cluster.contexts().first().filter(|context| context.statics.ts2 == [91, 3100] && context.blocked == [5]).map(drop)
+        cluster
+            .contexts()
+            .first()
+            .filter(|context| context.statics.ts2 == [91, 3100] && context.blocked == [5])
+            .map(drop)
     });
 
     let got = done(&cluster, &["registry", "get", "Devices", "2501001"], "");
@@ -105,12 +112,21 @@ fn a_ban_that_is_put_throws_out_and_one_that_is_removed_lets_in() {
 fn what_cannot_be_is_said_with_what_to_do() {
     let cluster = Cluster::start(1, "");
     for (args, words) in [
-        (&["registry", "get", "Bans", "7"][..], "Bans has no 7; `bmctl registry list Bans` shows what it has"),
+        (
+            &["registry", "get", "Bans", "7"][..],
+            "Bans has no 7; `bmctl registry list Bans` shows what it has",
+        ),
         (&["registry", "get", "Bans", "x"], "write a number"),
         (&["registry", "remove", "Talkgroups", "7"], "Talkgroups has no 7"),
         (&["registry", "put", "Talkgroups", "{"], "no JSON object at line 1 column 1"),
-        (&["registry", "put", "Talkgroups", r#"{"id":0,"name":""}"#], "a talkgroup is a number from 1 to 16777215"),
-        (&["registry", "put", "Talkgroups", r#"{"id":7,"title":""}"#], "\"title\": no such field; there are id, name"),
+        (
+            &["registry", "put", "Talkgroups", r#"{"id":0,"name":""}"#],
+            "a talkgroup is a number from 1 to 16777215",
+        ),
+        (
+            &["registry", "put", "Talkgroups", r#"{"id":7,"title":""}"#],
+            "\"title\": no such field; there are id, name",
+        ),
         (&["registry", "import", "/nowhere"], "cannot read /nowhere"),
         (&["registry", "export", "/nowhere/file"], "cannot make /nowhere/file"),
         (&["nodes", "unset", "7"], "node 7 is reached as others are already"),
@@ -130,17 +146,35 @@ fn records() -> Vec<Value> {
     let line = |space: &str, record: Value| json!({"space": space, "record": record});
     vec![
         line("Nodes", json!({"id": 25_011, "name": "One, \"two\"", "address": "192.0.2.1", "port": 54_000})),
-        line("OverriddenNodes", json!({"id": 25_012, "transport": "FORWARD_TRANSPORT_TLS", "address": "a", "port": 1})),
-        line("Devices", json!({"id": 2_501_001, "password": "own-secret \"ü\"", "call": "N0CALL", "blocked": [7]})),
+        line(
+            "OverriddenNodes",
+            json!({"id": 25_012, "transport": "FORWARD_TRANSPORT_TLS", "address": "a", "port": 1}),
+        ),
+        line(
+            "Devices",
+            json!({"id": 2_501_001, "password": "own-secret \"ü\"", "call": "N0CALL", "blocked": [7]}),
+        ),
         line("Devices", json!({"id": 2_501_002, "single": true, "password": "***"})),
-        line("Subscriptions", json!({"id": 2_501_001, "ts1": [91], "timed": [
-            {"talkgroup": 262, "slot": 2, "schedule": {"days": ["tue"], "from": 60, "until": 120}}]})),
-        line("GlobalProfiles", json!({"id": 2_501_001, "call": "N0CALL", "name": "Ann Ö.", "key": "k", "text": "x"})),
+        line(
+            "Subscriptions",
+            json!({"id": 2_501_001, "ts1": [91], "timed": [
+            {"talkgroup": 262, "slot": 2, "schedule": {"days": ["tue"], "from": 60, "until": 120}}]}),
+        ),
+        line(
+            "GlobalProfiles",
+            json!({"id": 2_501_001, "call": "N0CALL", "name": "Ann Ö.", "key": "k", "text": "x"}),
+        ),
         line("Talkgroups", json!({"id": 91, "name": "World-wide"})),
-        line("Bans", json!({"id": 2_509_999, "until_ms": 4_102_444_800_000_u64, "reason": "noise", "made_ms": 1})),
-        line("LastHeard", json!({"radio": 2_501_001, "alias": "Ann", "destination": 91, "group": true,
+        line(
+            "Bans",
+            json!({"id": 2_509_999, "until_ms": 4_102_444_800_000_u64, "reason": "noise", "made_ms": 1}),
+        ),
+        line(
+            "LastHeard",
+            json!({"radio": 2_501_001, "alias": "Ann", "destination": 91, "group": true,
             "context": 2_501_001, "call": "N0CALL", "slot": 2, "session": "00000000-0000-0000-0000-000000000001",
-            "started_ms": 1_700_000_000_000_u64, "seconds": 1.5, "refused": null, "ended": "terminator"})),
+            "started_ms": 1_700_000_000_000_u64, "seconds": 1.5, "refused": null, "ended": "terminator"}),
+        ),
         line("StoredValues", json!({"name": "a b", "value": {"x": [1, null, "\u{1}"]}})),
     ]
 }
@@ -156,7 +190,9 @@ fn an_export_into_a_fresh_cluster_is_the_same_registry() {
     assert_eq!(said, "10 records imported, 10 of them new or changed\n");
     let written = path(&dir, "export");
     let output = first.bmctl(&["registry", "export", &written], "");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("10 records exported, with passwords in clear"));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("10 records exported, with passwords in clear")
+    );
     assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);
     let (head, lines) = export(&first, &written);
     assert_eq!((head.as_str(), lines.len()), (header, 10));
@@ -181,12 +217,14 @@ fn lines_that_cannot_be_are_named_and_the_rest_is_imported() {
     let mut file = "{\"format\":\"bmctl registry\",\"version\":1}\n".to_owned();
     for id in 1..=30 {
         writeln!(file, "{{\"space\":\"Talkgroups\",\"record\":{{\"id\":{id},\"name\":\"x\"}}}}").unwrap();
-        writeln!(file, "{{\"space\":\"Devices\",\"record\":{{\"id\":{id},\"password\":[\"hidden\"]}}}}").unwrap();
+        writeln!(file, "{{\"space\":\"Devices\",\"record\":{{\"id\":{id},\"password\":[\"hidden\"]}}}}")
+            .unwrap();
     }
     let said = fails(&cluster, &["registry", "import", "-"], &file);
     assert!(said.contains("line 3: device 1: password: not of the form"), "{said}");
     assert!(said.contains("line 41: device 20: ") && !said.contains("line 43"), "{said}");
-    let summary = "30 records imported, 30 of them new or changed; 30 entries cannot be and are left out, the first 20";
+    let summary =
+        "30 records imported, 30 of them new or changed; 30 entries cannot be and are left out, the first 20";
     assert!(said.contains(summary) && !said.contains("hidden"), "{said}");
     assert_eq!(list(&cluster, "Talkgroups").len(), 30);
 
@@ -195,10 +233,16 @@ fn lines_that_cannot_be_are_named_and_the_rest_is_imported() {
     assert!(said.contains("line 4: its ID is no number") && said.contains("3 records imported"), "{said}");
     let users = "{\"users\":[{\"id\":5},\n{\"id\":0},\n7,{\"id\":\"6\"},{";
     let said = fails(&cluster, &["registry", "import", "-"], users);
-    for words in ["entry 2 (line 2): profile 0", "entry 3 (line 3): no object", "2 records imported", "no list of users"] {
+    for words in [
+        "entry 2 (line 2): profile 0",
+        "entry 3 (line 3): no object",
+        "2 records imported",
+        "no list of users",
+    ] {
         assert!(said.contains(words), "{said}");
     }
-    let ids: Vec<u64> = list(&cluster, "GlobalProfiles").iter().map(|user| user["id"].as_u64().unwrap()).collect();
+    let ids: Vec<u64> =
+        list(&cluster, "GlobalProfiles").iter().map(|user| user["id"].as_u64().unwrap()).collect();
     assert_eq!(ids, [1, 3, 4, 5, 6]);
     let endless = format!("RADIO_ID,CALLSIGN\n1,\"{}", "x\n".repeat(100_000));
     let said = fails(&cluster, &["registry", "import", "-"], &endless);
@@ -211,7 +255,8 @@ fn users(count: u32, csv: &Path, json: &Path) {
     let mut list = "{\"users\":[".to_owned();
     for n in 0..count {
         let (id, call) = (1_000_001 + n * 7, format!("N{n}CALL"));
-        let (first, last, city) = (format!("An\"n {n}"), "Müller, jun.", "x".repeat(if n % 1000 == 0 { 200 } else { 20 }));
+        let (first, last, city) =
+            (format!("An\"n {n}"), "Müller, jun.", "x".repeat(if n % 1000 == 0 { 200 } else { 20 }));
         let quoted = first.replace('"', "\"\"");
         write!(text, "{id},{call},\"{quoted}\",\"{last}\",{city},State {},Country\r\n", n % 50).unwrap();
         let user = json!({"fname": first, "name": "not this", "country": "Country", "callsign": call, "city": city,
@@ -233,7 +278,8 @@ fn lists_of_users_agree_and_keep_what_they_say_nothing_of() {
     for cluster in [&first, &second] {
         done(cluster, &["registry", "put", "GlobalProfiles", known], "");
     }
-    let imported = "20000 records imported, 20000 of them new or changed; 20 texts were too long and are cut\n";
+    let imported =
+        "20000 records imported, 20000 of them new or changed; 20 texts were too long and are cut\n";
     assert_eq!(done(&first, &["registry", "import", &csv], ""), imported);
     assert_eq!(done(&second, &["registry", "import", &json], ""), imported);
     let (one, other) = (export(&first, &path(&dir, "1")).1, export(&second, &path(&dir, "2")).1);
@@ -258,7 +304,8 @@ fn a_configuration_of_hblink_becomes_records_and_a_part_of_ours() {
     let text = "[GLOBAL]\nSUB_ACL: DENY:1\n[CLUB]\nMODE: MASTER\nPORT: 54000\nPASSPHRASE: hidden-one\n\
                 REG_ACL: PERMIT:2501001,2501002\n";
     fs::write(&configuration, text).unwrap();
-    let text = "BRIDGES = {'A': [{'SYSTEM': 'CLUB', 'TS': 2, 'TGID': 262, 'ACTIVE': True, 'TO_TYPE': 'NONE'}]}\n";
+    let text =
+        "BRIDGES = {'A': [{'SYSTEM': 'CLUB', 'TS': 2, 'TGID': 262, 'ACTIVE': True, 'TO_TYPE': 'NONE'}]}\n";
     fs::write(&rules, text).unwrap();
     let blocked = r#"{"id":2501001,"blocked":[5]}"#;
     done(&cluster, &["registry", "put", "Devices", blocked], "");
@@ -267,7 +314,8 @@ fn a_configuration_of_hblink_becomes_records_and_a_part_of_ours() {
     assert!(said.contains("[access.radios]\ndeny = [1]") && !said.contains("hidden-one"), "{said}");
     let mut repeater = Repeater::new(cluster.mmdvm(), 2_501_001, "hidden-one", "");
     assert!(repeater.log_in());
-    let contexts = wait_for("its context", || Some(cluster.contexts()).filter(|contexts| !contexts.is_empty()));
+    let contexts =
+        wait_for("its context", || Some(cluster.contexts()).filter(|contexts| !contexts.is_empty()));
     assert_eq!((&contexts[0].statics.ts2[..], &contexts[0].blocked[..]), (&[262][..], &[5][..]));
     let twice = fails(&cluster, &["registry", "import", &rules], "");
     assert!(twice.contains("give that as well"), "{twice}");
