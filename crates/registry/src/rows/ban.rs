@@ -34,7 +34,7 @@ impl By {
 /// A radio or device that is kept out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ban {
-    /// Its ID: 1 to [`MAX_ID`].
+    /// Its ID: 1 to [`crate::MAX_ID`].
     pub id: u32,
     /// When the ban ends, milliseconds since 1970; `None` for never.
     #[serde(default)]

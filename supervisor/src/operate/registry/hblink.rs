@@ -23,8 +23,8 @@ use access::Snippet;
 
 /// The longest file.
 const MAX_FILE: usize = 4 * 1024 * 1024;
-/// What such a file says nothing of: it stays as it is.
-const KEEP: [&str; 4] = ["call", "blocked", "single", "timed"];
+/// What of a device a file says nothing of: it stays as it is.
+const KEEP: [&str; 7] = ["password", "call", "blocked", "single", "ts1", "ts2", "timed"];
 
 /// What was found in the files.
 #[derive(Debug, Default)]

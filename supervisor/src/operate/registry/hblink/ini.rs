@@ -18,8 +18,8 @@ pub(super) struct System {
     pub(super) peers: Vec<u32>,
 }
 
-/// The keys of a master that are looked at.
-const KNOWN: [&str; 18] = [
+/// The keys that are looked at.
+const KNOWN: [&str; 16] = [
     "MODE",
     "ENABLED",
     "IP",
@@ -36,9 +36,6 @@ const KNOWN: [&str; 18] = [
     "TS1_STATIC",
     "TS2_STATIC",
     "SINGLE_MODE",
-    // Of no meaning here.
-    "EXPORT_AMBE",
-    "TGID_ACL",
 ];
 
 impl System {
@@ -87,9 +84,10 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<Vec<System>> {
             ("ALIASES", "") => {
                 found.left(format!("[{name}]: put its list of users in by `bmctl registry import`"));
             }
-            (_, "") => {
+            ("REPORTS" | "LOGGER", "") => {
                 found.left(format!("[{name}]: how logs and reports go is set elsewhere: docs/events.md"));
             }
+            (_, "") => found.left(format!("[{name}]: there is nothing of the kind here")),
             _ if !section.is("ENABLED", true) => found.left(format!("[{name}]: it is not enabled")),
             (_, "MASTER") => masters.push(section),
             (_, mode) => {
@@ -98,6 +96,7 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<Vec<System>> {
             }
         }
     }
+    global.iter().for_each(|global| unknown(global, found));
     masters.iter_mut().for_each(|master| devices(master, found));
     addresses(&masters, found);
     access(global.as_ref(), &masters, found);
@@ -151,12 +150,17 @@ fn devices(master: &mut System, found: &mut Found) {
     if peers.is_empty() && statics.iter().any(|(_, list)| !list.is_empty()) {
         found.left(format!("[{name}] TS1_STATIC, TS2_STATIC: use `bmctl subscribe ID TG` for each device"));
     }
-    let unknown: Vec<&str> =
-        master.keys.keys().map(String::as_str).filter(|key| !KNOWN.contains(key)).collect();
-    if !unknown.is_empty() {
-        found.left(format!("[{name}] {}: there is nothing of the kind here", unknown.join(", ")));
-    }
+    unknown(master, found);
     master.peers = peers;
+}
+
+/// Names the keys that there is nothing of.
+fn unknown(section: &System, found: &mut Found) {
+    let keys = section.keys.keys().map(String::as_str).filter(|key| !KNOWN.contains(key));
+    let keys: Vec<&str> = keys.collect();
+    if !keys.is_empty() {
+        found.left(format!("[{}] {}: there is nothing of the kind here", section.name, keys.join(", ")));
+    }
 }
 
 fn addresses(masters: &[System], found: &mut Found) {

@@ -90,6 +90,7 @@ fn a_master_with_known_devices_and_its_rules() {
     assert_eq!(found.snippet.to_toml(), expected);
     for words in [
         "[LOGGER]",
+        "[GLOBAL] PATH: there is nothing of the kind here",
         "[CLUB] MAX_PEERS, REPEAT: there is nothing of the kind here",
         "[BM]: OPENBRIDGE: there are no connections to other servers here",
         "[OLD]: it is not enabled",
@@ -101,7 +102,7 @@ fn a_master_with_known_devices_and_its_rules() {
     ] {
         assert!(is_left(&found, words), "{words}: {:?}", found.left);
     }
-    assert_eq!(found.left.len(), 9, "{:?}", found.left);
+    assert_eq!(found.left.len(), 10, "{:?}", found.left);
     assert!(!format!("{:?}", found.left).contains("hidden"));
 }
 
