@@ -44,7 +44,7 @@ pub(crate) const FOLLOWED: [Space; 8] = [
     Space::StoredValues,
 ];
 
-/// How long the services' start waits to see how the registry is.
+/// How long the services' start waits for the registry.
 const FIRST: Duration = Duration::from_secs(1);
 /// How often a registry that is not followed is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// Records that are told at once: few enough that nobody waits long for their turn.
 const TOLD: usize = 500;
 
-/// Follows from now on, and waits a moment for how that goes.
+/// Follows from now on, and waits a moment for the registry, which may be starting as well.
 pub(crate) async fn begin(shared: &Shared, server: Server) {
     spawn_local(keep(Rc::clone(shared), server));
     let settled = Rc::clone(&shared.borrow().following.settled);
@@ -85,7 +85,9 @@ fn trouble(shared: &Shared, reason: &str) {
         log::line(format_args!("services: registry: {reason}; {meanwhile}"));
         reason.clone_into(&mut following.trouble);
     }
-    following.settle();
+    if following.is_held {
+        following.settle();
+    }
     services.facts.set("registry", &format!("{reason}; {meanwhile}"));
 }
 

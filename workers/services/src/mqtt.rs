@@ -88,15 +88,16 @@ pub(crate) async fn begin(shared: &Shared, way: Way) {
         broker.follow(&services.host.nodes());
         services.bus.broker.insert(broker).nodes.values().cloned().collect()
     };
-    let all_tried = async {
+    let all_connected = async {
         for node in nodes {
-            while node.state.borrow().is_none() {
+            // The broker may be starting as well.
+            while !matches!(*node.state.borrow(), Some(Ok(()))) {
                 node.tried.notified().await;
             }
         }
     };
     // What is not known by then is told as a fact later.
-    let _ = timeout(FIRST, all_tried).await;
+    let _ = timeout(FIRST, all_connected).await;
     shared.borrow_mut().look_at_broker();
 }
 

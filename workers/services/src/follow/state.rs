@@ -33,7 +33,7 @@ pub(crate) struct Following {
     pub(crate) confirming: Rc<Notify>,
     /// Something here is to be told there.
     pub(crate) changed: Rc<Notify>,
-    /// It is known whether it is followed.
+    /// It is followed, or waits for an operator.
     pub(crate) settled: Rc<Notify>,
     /// The first of our changes that it refuses, and why.
     pub(crate) denied: Option<String>,
@@ -52,7 +52,7 @@ impl Following {
         Ok(Self { is_on: true, is_blind, ..Self::default() })
     }
 
-    /// Says that it is known how it goes.
+    /// Says that it is followed, or waits for an operator.
     pub(crate) fn settle(&self) {
         // Whoever comes later finds it.
         self.settled.notify_one();
