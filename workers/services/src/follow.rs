@@ -55,6 +55,7 @@ const TOLD: usize = 500;
 
 /// Follows from now on, and waits a moment for the registry, which may be starting as well.
 pub(crate) async fn begin(shared: &Shared, server: Server) {
+    shared.borrow_mut().facts.set("registry", &format!("{}: not connected yet", server.address()));
     spawn_local(keep(Rc::clone(shared), server));
     let settled = Rc::clone(&shared.borrow().following.settled);
     // What is not known by then is told as a fact later.

@@ -79,6 +79,11 @@ impl Server {
         Ok(Some(Self { relay, uplink, login }))
     }
 
+    /// Where it is, as it is written.
+    pub(crate) fn address(&self) -> &str {
+        self.uplink.address()
+    }
+
     /// TCP ports that it connects to.
     pub(crate) fn ports(&self) -> Vec<u16> {
         let mut ports = self.uplink.ports();
@@ -91,7 +96,7 @@ impl Server {
     /// # Errors
     /// [`Error::Away`], [`Error::Denied`] with what to do.
     pub(crate) async fn connect(&self) -> Result<Tarantool, Error> {
-        let away = |reason: String| Error::Away(format!("{}: {reason}", self.uplink.address()));
+        let away = |reason: String| Error::Away(format!("{}: {reason}", self.address()));
         let (said, ended) = watch::channel(None);
         let joined = |client, far| join(client, far, said);
         // What cannot be reached names itself.
