@@ -141,14 +141,19 @@ local function watch()
     for _, name in ipairs(FOLLOWED) do
         local function on_replace(old, new)
             local key = (new or old)[1]
-            -- Only what is committed is told.
+            -- What is committed is told; and what is not, since who has read it between has to read it again.
             box.on_commit(function() publish(name, key) end)
+            box.on_rollback(function() publish(name, key) end)
         end
         box.space[name]:on_replace(on_replace, triggers[name])
         triggers[name] = on_replace
     end
     -- A space that is emptied calls no trigger of its own.
-    local function on_truncate() box.on_commit(start_anew) end
+    local followed = {}
+    for _, name in ipairs(FOLLOWED) do followed[box.space[name].id] = true end
+    local function on_truncate(old, new)
+        if followed[(new or old)[1]] then box.on_commit(start_anew) end
+    end
     box.space._truncate:on_replace(on_truncate, triggers._truncate)
     triggers._truncate = on_truncate
 end
@@ -260,16 +265,22 @@ local FUNCTIONS = {
     dmr_registry_info = info, dmr_registry_page = page, dmr_registry_write = write, dmr_registry_wait = wait,
 }
 
+local function is_over(ban)
+    return ban[2] ~= nil and ban[2] < clock.time() * 1000
+end
+
 -- Bans that are over are dropped here, once: a cluster cannot know whether another has made one longer.
 local function drop_old_bans()
     while true do
         fiber.sleep(60)
-        local now, over = clock.time() * 1000, {}
+        local over = {}
         for _, ban in box.space.Bans:pairs() do
-            if ban[2] ~= nil and ban[2] < now then over[#over + 1] = ban[1] end
+            if is_over(ban) then over[#over + 1] = ban[1] end
         end
-        if not box.info.ro then
-            for _, id in ipairs(over) do pcall(box.space.Bans.delete, box.space.Bans, id) end
+        for _, id in ipairs(over) do
+            -- Somebody may have made it longer while another was dropped.
+            local ban = box.space.Bans:get(id)
+            if ban and is_over(ban) and not box.info.ro then pcall(box.space.Bans.delete, box.space.Bans, id) end
         end
     end
 end
@@ -312,6 +323,9 @@ return function(options)
         end
     end
     for name, code in pairs(FUNCTIONS) do rawset(_G, name, code) end
+    if not box.space.Bans then
+        error('registry: this instance is read-only and has no schema yet: load the file first where it can be written')
+    end
     watch()
     start_anew()
     if cleaner then cleaner:cancel() end

@@ -130,6 +130,14 @@ fn what_one_cluster_is_told_all_know() {
     assert!(!secret, "the registry's password is shown");
 }
 
+fn kill_services(cluster: &Cluster) {
+    let pid = cluster.status().services.pid.unwrap();
+    signal(i32::try_from(pid).unwrap(), Signal::SIGKILL);
+    cluster.wait_until("the replacement", |status| {
+        status.services.pid.is_some_and(|now| now != pid) && status.services.state == State::Ready
+    });
+}
+
 /// Talks while `harm` is done. Nothing may be lost by it.
 fn talk(cluster: &Cluster, seconds: u32, harm: impl FnOnce()) -> Report {
     let settings = Settings {
@@ -182,9 +190,7 @@ fn a_registry_that_is_killed_costs_nothing_and_gets_what_it_missed() {
     let other = start(&tarantool, 1);
     assert!(done(&other, &["bans"], "").contains("meanwhile"));
     // The services that are killed meanwhile go on where they were.
-    let pid = cluster.status().services.pid.unwrap();
-    signal(i32::try_from(pid).unwrap(), Signal::SIGKILL);
-    cluster.wait_until("the replacement", |status| status.services.pid.is_some_and(|now| now != pid));
+    kill_services(&cluster);
     followed(&cluster);
     let _ = tarantool.by_hand("box.space.Bans:replace{2509998, nil, 'afterwards'}");
     agree([&cluster, &other], "the ban", &["bans"]);
@@ -217,25 +223,31 @@ fn a_registry_that_is_empty_or_older_is_not_followed_until_an_operator_says_so()
     let error = text(&cluster.bmctl(&["registry", "confirm", "copy"], ""));
     assert!(error.contains("there is nothing to confirm"), "{error}");
 
-    // Emptied by hand, in one piece of it after the other: what is left is not followed.
+    // Emptied by hand, one space after the other: what is left is not followed, whatever is written there meanwhile.
     let _ = tarantool.by_hand("box.space.Devices:truncate() box.space.Bans:truncate()");
+    troubled(&cluster, "it is EMPTY, and not followed");
+    let _ = tarantool.by_hand("box.space.Talkgroups:replace{91, 'x'}");
+    kill_services(&cluster);
     let is_followed = |ban: &str| text(&cluster.bmctl(&["bans"], "")).contains(ban);
-    troubled(&cluster, "it is EMPTY and not followed");
+    troubled(&cluster, "it is EMPTY, and not followed");
     assert!(is_followed("noise"), "the cluster goes on with its copy");
     logs_in(&cluster, DEVICE, "device-password");
     done(&cluster, &["registry", "confirm", "copy"], "");
     followed(&cluster);
     assert!(tarantool.by_hand("box.space.Devices:select{}").contains("device-password"));
+    assert!(tarantool.by_hand("box.space.Talkgroups:len()").contains("- 0"), "it is as the copy");
 
     // Another one in its place, with records of its own.
     tarantool.kill();
     tarantool.lose_everything();
     tarantool.start_again();
     let _ = tarantool.by_hand("box.space.Bans:replace{2509998, nil, 'theirs'}");
-    troubled(&cluster, "it is ANOTHER one than before and not followed");
+    troubled(&cluster, "it is ANOTHER one than before, and not followed");
     assert!(is_followed("noise") && !is_followed("theirs"));
     let said = text(&cluster.bmctl(&["registry", "status"], ""));
-    assert!(said.contains("waits for `bmctl registry confirm`"), "{said}");
+    for words in ["it waits for an operator's word", "cluster's copy: 2", "records of the registry: 1"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     done(&cluster, &["registry", "confirm", "registry"], "");
     followed(&cluster);
     wait_for("their ban", || (!is_followed("noise") && is_followed("theirs")).then_some(()));
@@ -252,7 +264,7 @@ fn a_registry_that_is_empty_or_older_is_not_followed_until_an_operator_says_so()
     tarantool.kill();
     tarantool.restore_backup();
     tarantool.start_again();
-    troubled(&cluster, "it is OLDER than it was and not followed");
+    troubled(&cluster, "it is OLDER than it was, and not followed");
     done(&cluster, &["registry", "confirm", "copy"], "");
     followed(&cluster);
     assert!(tarantool.by_hand("box.space.Talkgroups:len()").contains("- 9"));
@@ -343,4 +355,97 @@ fn what_is_wrong_with_the_registry_is_said() {
     let list: Vec<control::BanInfo> =
         control::request(&cluster.paths(), &ServicesRequest::Bans, HANG).unwrap();
     assert!(list.is_empty());
+}
+
+#[test]
+fn what_is_removed_meanwhile_does_not_let_an_empty_registry_take_the_rest() {
+    let mut tarantool = Tarantool::on_socket();
+    let cluster = start(&tarantool, 1);
+    for id in 1..=5 {
+        done(&cluster, &["device", "add", &format!("252000{id}"), "--no-password"], "");
+    }
+    wait_for("the devices there", || {
+        tarantool.by_hand("box.space.Devices:len()").contains("- 5").then_some(())
+    });
+    tarantool.kill();
+    troubled(&cluster, "the cluster goes on with its copy");
+    for id in 1..=3 {
+        done(&cluster, &["device", "remove", &format!("252000{id}")], "");
+    }
+    tarantool.lose_everything();
+    tarantool.start_again();
+    troubled(&cluster, "it is EMPTY, and not followed");
+    // A word that is given for it is not one for what comes after it.
+    tarantool.kill();
+    troubled(&cluster, "start it, or correct the URL");
+    let error = text(&cluster.bmctl(&["registry", "confirm", "registry"], ""));
+    assert!(error.contains("there is nothing to confirm"), "{error}");
+    tarantool.start_again();
+    troubled(&cluster, "it is EMPTY, and not followed");
+    let list = text(&cluster.bmctl(&["device", "list"], ""));
+    assert!(list.contains("2520004") && list.contains("2520005"), "{list}");
+    done(&cluster, &["registry", "confirm", "copy"], "");
+    followed(&cluster);
+    assert!(tarantool.by_hand("box.space.Devices:len()").contains("- 2"));
+}
+
+#[test]
+fn what_another_says_of_a_record_meanwhile_holds_everywhere() {
+    let tarantool = Tarantool::on_socket();
+    let (one, other) = (start(&tarantool, 1), start(&tarantool, 1));
+    // Its answers come late, when another has said something else already.
+    let _ = tarantool.by_hand(
+        "w = dmr_registry_write dmr_registry_write = function(...) local r = w(...) require('fiber').sleep(1) return r end",
+    );
+    for round in 0..3 {
+        let (mine, theirs) = (format!("mine {round}"), format!("theirs {round}"));
+        done(&one, &["ban", "2509999", "--reason", &mine], "");
+        wait_for("the ban there", || {
+            tarantool.by_hand("box.space.Bans:select{}").contains(&mine).then_some(())
+        });
+        let _ = tarantool.by_hand(&format!("box.space.Bans:replace{{2509999, nil, '{theirs}'}}"));
+        wait_for("theirs at both", || {
+            [&one, &other]
+                .iter()
+                .all(|cluster| text(&cluster.bmctl(&["bans"], "")).contains(&theirs))
+                .then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_ban_that_ends_meanwhile_lifts_no_other() {
+    let mut tarantool = Tarantool::on_socket();
+    let cluster = start(&tarantool, 1);
+    tarantool.kill();
+    troubled(&cluster, "the cluster goes on with its copy");
+    done(&cluster, &["ban", "2509999", "--for", "1s"], "");
+    wait_for("its end", || (!text(&cluster.bmctl(&["bans"], "")).contains("2509999")).then_some(()));
+    wait_for("its end here", || {
+        text(&cluster.bmctl(&["registry", "status"], "")).contains("has not got yet: 0").then_some(())
+    });
+    tarantool.start_again();
+    let _ = tarantool.by_hand("box.space.Bans:replace{2509999, nil, 'for ever'}");
+    followed(&cluster);
+    wait_for("the ban", || text(&cluster.bmctl(&["bans"], "")).contains("for ever").then_some(()));
+    assert!(tarantool.by_hand("box.space.Bans:select{}").contains("for ever"));
+}
+
+#[test]
+fn what_the_registry_refuses_stops_no_other() {
+    let tarantool = Tarantool::on_tcp();
+    let cluster = start(&tarantool, 1);
+    let _ = tarantool
+        .by_hand("box.space.Devices:before_replace(function() error('not today\\nservices: forged') end)");
+    for id in 1..=3 {
+        done(&cluster, &["device", "add", &format!("252000{id}"), "--no-password"], "");
+    }
+    done(&cluster, &["ban", "2509999", "--reason", "goes on"], "");
+    wait_for("the ban there", || {
+        tarantool.by_hand("box.space.Bans:select{}").contains("goes on").then_some(())
+    });
+    let status = troubled(&cluster, "changes made here are not there: Devices 2520001: it refuses: ");
+    assert!(!status.registry.trouble.unwrap().contains('\n'));
+    let output = cluster.bmctl(&["registry", "status"], "");
+    assert!(!output.status.success() && text(&output).contains("has not got yet: 3"), "{}", text(&output));
 }

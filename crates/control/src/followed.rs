@@ -11,6 +11,12 @@ pub struct RegistryInfo {
     pub is_followed: bool,
     /// It is there, and waits for `bmctl registry confirm`.
     pub is_held: bool,
+    /// Why it is not followed.
+    pub trouble: Option<String>,
+    /// Records of the cluster's copy, without what was last heard.
+    pub records_here: u64,
+    /// Records of a registry that waits.
+    pub records_there: Option<u64>,
     /// Changes made here that it has not got yet.
     pub pending: u64,
     /// The first of them that it refuses, and why.

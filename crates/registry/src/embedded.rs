@@ -14,7 +14,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTran
 
 use crate::{Change, Error, Key, Page, Record, Refused, Space, Store};
 
-pub use copy::{Mark, Pending};
+pub use copy::{Held, Mark, Pending};
 pub use devices::Listing;
 
 /// Memory for pages, in bytes: far more than the devices of a large network need.
@@ -127,12 +127,15 @@ impl Embedded {
         })
     }
 
-    /// Makes changes in one durable transaction that are for this store alone.
+    /// Makes changes in one durable transaction that are for this store alone; of what goes nothing is pending any more.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub fn change_here(&self, changes: &[Change]) -> Result<(), Error> {
-        self.transact(|transaction| make(transaction, changes))
+        self.transact(|transaction| {
+            make(transaction, changes)?;
+            copy::drop_pending(transaction, changes)
+        })
     }
 
     fn transact<T>(&self, act: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>) -> Result<T, Error> {

@@ -72,7 +72,7 @@ fn tarantool(dir: &Path, registry: &Path, address: SocketAddrV4) -> String {
          local options = {{\n    \
              work_dir = dir, memtx_dir = dir, wal_dir = dir, vinyl_dir = dir,\n    \
              memtx_memory = {MEMORY},\n    \
-             wal_mode = 'write',\n    \
+             wal_mode = 'fsync',\n    \
              -- Errors, while it starts: what it says besides is the same each time.\n    \
              log_level = 2,\n\
          }}\n\

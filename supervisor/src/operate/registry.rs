@@ -46,28 +46,42 @@ pub(crate) fn registry(paths: &Paths, verb: Registry) -> Result<Exit> {
 /// How far the cluster and a registry agree; the exit code is that of a degraded cluster where they do not.
 fn status(paths: &Paths, json: bool) -> Result<Exit> {
     let info: RegistryInfo = request(paths, &ServicesRequest::RegistryStatus, TIMEOUT)?;
-    let exit = if info.is_shared && !info.is_followed { Exit::Degraded } else { Exit::Ok };
+    let is_whole = info.is_followed && info.denied.is_none();
+    let exit = if info.is_shared && !is_whole { Exit::Degraded } else { Exit::Ok };
     if json {
         print_json(&info)?;
         return Ok(exit);
     }
-    let RegistryInfo { is_shared, is_followed, is_held, pending, denied, dropped, refused } = info;
+    let RegistryInfo { is_shared, is_followed, is_held, trouble, records_here, records_there, .. } = &info;
     let how = match (is_shared, is_followed, is_held) {
         (false, ..) => "it is the cluster's own, and shared with nobody",
         (true, true, _) => "it is shared, and followed",
-        (true, false, true) => "it is shared, and NOT FOLLOWED: it waits for `bmctl registry confirm`",
-        (true, false, false) => "it is shared, and AWAY: `bmctl status` says why",
+        (true, false, true) => "it is shared, and NOT FOLLOWED: it waits for an operator's word",
+        (true, false, false) => "it is shared, and AWAY",
     };
     say::line(how);
-    if is_shared {
-        say::line(&format!("changes made here that it has not got yet: {pending}"));
-        denied
-            .iter()
-            .for_each(|denied| say::line(&format!("it refuses some of them: {}", say::clean(denied))));
-        say::line(&format!("bans of the protection and radios heard that it was not told of: {dropped}"));
-        say::line(&format!("records of it that cannot be: {}", refused.len()));
-        refused.iter().for_each(|refused| say::line(&format!("  {}", say::clean(refused))));
+    if !is_shared {
+        return Ok(exit);
     }
+    trouble.iter().for_each(|trouble| say::line(&say::clean(trouble)));
+    say::line(&format!("records of the cluster's copy: {records_here}"));
+    if let (true, Some(there)) = (is_held, records_there) {
+        say::line(&format!("records of the registry: {there}"));
+        say::line(
+            "`bmctl registry confirm registry`: the copy becomes the same, and what only it has is LOST",
+        );
+        say::line(
+            "`bmctl registry confirm copy`: the registry becomes the same, and what only it has is LOST, for all clusters",
+        );
+        say::line("before either, `bmctl registry export FILE` keeps what the copy has");
+    }
+    let RegistryInfo { pending, denied, dropped, refused, .. } = info;
+    say::line(&format!("changes made here that it has not got yet: {pending}"));
+    denied.iter().for_each(|denied| say::line(&format!("it refuses some of them: {}", say::clean(denied))));
+    say::line(&format!("bans of the protection and radios heard that it was not told of: {dropped}"));
+    let more = if refused.len() >= 1000 { " at least" } else { "" };
+    say::line(&format!("records of it that cannot be:{more} {}", refused.len()));
+    refused.iter().for_each(|refused| say::line(&format!("  {}", say::clean(refused))));
     Ok(exit)
 }
 

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use control::Right;
-use registry::{Change, Error, MAX_AT_ONCE, Mark, Pending, Space, Store};
+use registry::{Change, Error, Held, Key, MAX_AT_ONCE, Mark, Pending, Space, Store};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
@@ -50,6 +50,10 @@ const FIRST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(5);
 /// How often what the registry has refused is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How long it is waited for the rest of a registry that is being emptied.
+const EMPTYING: Duration = Duration::from_secs(1);
+/// The longest text of a server that is shown, in characters.
+const MAX_WORDS: usize = 300;
 /// Records that are told at once: few enough that nobody waits long for their turn.
 const TOLD: usize = 500;
 
@@ -65,27 +69,39 @@ pub(crate) async fn begin(shared: &Shared, server: Server) {
 async fn keep(shared: Shared, server: Server) {
     let mut backoff = Backoff::new();
     loop {
-        let began = Instant::now();
-        let Err(error) = attend(&shared, &server).await;
+        let (error, lasted) = match server.connect().await {
+            Ok(tarantool) => {
+                let began = Instant::now();
+                let Err(error) = serve(&shared, &server, &tarantool).await;
+                tarantool.leave().await;
+                (error, began.elapsed())
+            }
+            Err(error) => (error, Duration::ZERO),
+        };
+        // A word is about the registry that was there when it was said.
+        shared.borrow_mut().following.let_go();
         trouble(&shared, &error.to_string());
         let chance = getrandom::u32().unwrap_or(u32::MAX);
-        sleep(backoff.next(began.elapsed(), chance)).await;
+        sleep(backoff.next(lasted, chance)).await;
     }
+}
+
+/// What a server has said, on one line and not too long.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WORDS).collect()
 }
 
 /// It is not followed now.
 fn trouble(shared: &Shared, reason: &str) {
     let mut services = shared.borrow_mut();
     let following = &mut services.following;
-    let meanwhile = if following.is_blind {
-        "nobody can log in before it has been read once"
-    } else {
-        "the cluster goes on with its copy"
-    };
-    if following.is_ready.replace(false) != Some(false) || following.trouble != reason {
+    let (reason, meanwhile) = (plain(reason), following.meanwhile());
+    // What is starting at the same moment is not there at the first attempt.
+    let is_first = following.is_ready.is_none() && !following.is_held && following.trouble.is_empty();
+    if !is_first && (following.is_ready.replace(false) != Some(false) || following.trouble != reason) {
         log::line(format_args!("services: registry: {reason}; {meanwhile}"));
-        reason.clone_into(&mut following.trouble);
     }
+    following.trouble.clone_from(&reason);
     if following.is_held {
         following.settle();
     }
@@ -102,24 +118,27 @@ fn ready(shared: &Shared) {
     }
     following.settle();
     let denied = following.denied.as_ref().map(|denied| format!("changes made here are not there: {denied}"));
+    if following.told_denied != denied {
+        if let Some(denied) = &denied {
+            log::line(format_args!("services: registry: {denied}"));
+        }
+        following.told_denied.clone_from(&denied);
+    }
     services.facts.set("registry", denied.as_deref().unwrap_or(READY));
 }
 
-/// One time from a connection to its end.
-async fn attend(shared: &Shared, server: &Server) -> Result<Infallible, Error> {
-    let tarantool = server.connect().await?;
-    let result = serve(shared, server, &tarantool).await;
-    tarantool.leave().await;
-    result
-}
-
+/// One connection, to its end.
 async fn serve(shared: &Shared, server: &Server, tarantool: &Tarantool) -> Result<Infallible, Error> {
     let info = admit(shared, tarantool).await?;
     // First, so that what is read then has it.
-    deliver(shared, tarantool).await?;
-    let mark = shared.borrow().registry.mark()?;
+    deliver(shared, tarantool, true).await?;
+    let (mark, has_read) = {
+        let services = shared.borrow();
+        (services.registry.mark()?, services.following.has_read)
+    };
     let mark = match mark {
-        Some(mark) if mark.cluster == info.mark.cluster && mark.epoch == info.mark.epoch => mark,
+        // Once a process everything is read: whatever was missed is found then.
+        Some(mark) if has_read && mark.cluster == info.mark.cluster && mark.epoch == info.mark.epoch => mark,
         _ => read_all(shared, tarantool, info.mark).await?,
     };
     // A call that waits stops no other.
@@ -136,32 +155,58 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
     loop {
         let info = tarantool.info().await?;
         let standing = copy::standing(&shared.borrow().registry, &info)?;
-        let confirmed = shared.borrow_mut().following.confirmed.take();
-        match (standing, confirmed) {
-            (Standing::Good, _) | (_, Some(Right::Registry)) => {
+        let reason = match standing {
+            Standing::Good => return Ok(info),
+            Standing::Restoring => {
                 shared.borrow_mut().following.is_held = false;
-                return Ok(info);
-            }
-            (_, Some(Right::Copy)) => {
-                shared.borrow_mut().following.is_held = false;
+                trouble(shared, "it is being made the same as this cluster's copy");
                 restore(shared, tarantool).await?;
-                return tarantool.info().await;
+                shared.borrow().registry.accept(&info.mark.cluster)?;
+                continue;
             }
-            (Standing::Held(reason), None) => {
-                shared.borrow_mut().following.is_held = true;
-                trouble(shared, &reason);
-                let confirmed = shared.borrow().following.confirming.clone();
-                let _ = timeout(LOOK, confirmed.notified()).await;
+            Standing::Held(reason) => reason,
+        };
+        let confirming = {
+            let following = &mut shared.borrow_mut().following;
+            following.is_held = true;
+            following.records_there = Some(info.count);
+            Rc::clone(&following.confirming)
+        };
+        let held = Held { cluster: info.mark.cluster.clone(), reason: reason.clone() };
+        if shared.borrow().registry.held()?.as_ref() != Some(&held) {
+            shared.borrow().registry.hold(&held)?;
+        }
+        trouble(shared, &reason);
+        let _ = timeout(LOOK, confirming.notified()).await;
+        let confirmed = shared.borrow_mut().following.confirmed.take();
+        let cluster = &info.mark.cluster;
+        match confirmed {
+            None => {}
+            Some(Right::Copy) => shared.borrow().registry.restore(cluster)?,
+            Some(Right::Registry) => {
+                shared.borrow().registry.accept(cluster)?;
+                shared.borrow_mut().following.is_held = false;
+                trouble(shared, "it is being read, as an operator has said");
+                // Not asked about again: that it is empty, say, is what was confirmed.
+                return tarantool.info().await;
             }
         }
     }
 }
 
-/// Makes the registry what our copy is.
+/// Makes the registry what our copy is. Done again from the beginning where it was cut short.
 async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
-    shared.borrow().registry.make_all_pending(&FOLLOWED)?;
     for space in FOLLOWED {
         let mut after = None;
+        loop {
+            let page = shared.borrow().registry.list(space, after.as_ref(), TOLD)?;
+            after = page.next;
+            let changes: Vec<Change> = page.records.into_iter().map(Change::put).collect();
+            tarantool.write(&changes).await?;
+            if after.is_none() {
+                break;
+            }
+        }
         loop {
             let page = tarantool.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let unknown = copy::unknown(&shared.borrow().registry, &page)?;
@@ -194,7 +239,9 @@ async fn read_all(shared: &Shared, store: &impl Store, mark: Mark) -> Result<Mar
             }
         }
     }
-    shared.borrow_mut().follow(&[], vec![], Some(&mark))?;
+    let mut services = shared.borrow_mut();
+    services.follow(&[], vec![], Some(&mark))?;
+    services.following.has_read = true;
     Ok(mark)
 }
 
@@ -208,6 +255,8 @@ async fn listen(
     loop {
         match listener.news(&mark).await? {
             News::Resync => {
+                // Spaces that are emptied one after the other are seen as one that is empty.
+                sleep(EMPTYING).await;
                 let Info { mark: anew, count } = tarantool.info().await?;
                 if count == 0 {
                     // Emptied while we looked on: that is asked about like one that was found empty.
@@ -227,29 +276,42 @@ async fn listen(
 
 /// Tells there what changes here.
 async fn keep_delivering(shared: &Shared, tarantool: &Tarantool) -> Result<Infallible, Error> {
-    let changed = shared.borrow().following.changed.clone();
+    let changed = Rc::clone(&shared.borrow().following.changed);
+    let mut tried = Instant::now();
     loop {
         let _ = timeout(AGAIN, changed.notified()).await;
-        deliver(shared, tarantool).await?;
+        let again = tried.elapsed() >= AGAIN;
+        if again {
+            tried = Instant::now();
+        }
+        deliver(shared, tarantool, again).await?;
         ready(shared);
     }
 }
 
-async fn deliver(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
+/// Tells what is pending, but what was refused before only where it is time for that again.
+async fn deliver(shared: &Shared, tarantool: &Tarantool, again: bool) -> Result<(), Error> {
+    if again {
+        shared.borrow_mut().following.denied_keys.clear();
+        shared.borrow_mut().following.denied = None;
+    }
+    let mut last = None;
     loop {
-        let pending = shared.borrow().registry.pending(TOLD)?;
-        if pending.is_empty() {
+        let mut pending = shared.borrow().registry.pending(last.as_ref(), TOLD)?;
+        last = pending.last().cloned();
+        if last.is_none() {
             break;
         }
+        pending.retain(|pending| !shared.borrow().following.is_denied(&pending.change));
         let changes: Vec<Change> = pending.iter().map(|pending| pending.change.clone()).collect();
         match tarantool.write(&changes).await {
             Ok(()) => shared.borrow().registry.delivered(&pending)?,
-            Err(Error::Denied(_)) => return deliver_one_by_one(shared, tarantool, pending).await,
+            Err(Error::Denied(_)) => deliver_one_by_one(shared, tarantool, pending).await?,
             Err(error) => return Err(error),
         }
     }
-    shared.borrow_mut().following.denied = None;
-    deliver_others(shared, tarantool).await
+    deliver_others(shared, tarantool).await?;
+    settle(shared, tarantool).await
 }
 
 /// What is refused stays pending, and stops no other.
@@ -258,19 +320,15 @@ async fn deliver_one_by_one(
     tarantool: &Tarantool,
     pending: Vec<Pending>,
 ) -> Result<(), Error> {
-    let mut denied = None;
     for pending in pending {
         match tarantool.write(std::slice::from_ref(&pending.change)).await {
             Ok(()) => shared.borrow().registry.delivered(std::slice::from_ref(&pending))?,
             Err(error @ Error::Denied(_)) => {
-                denied.get_or_insert_with(|| {
-                    format!("{} {}: {error}", pending.change.space, pending.change.key)
-                });
+                shared.borrow_mut().following.deny(&pending.change, &plain(&error.to_string()));
             }
             Err(error) => return Err(error),
         }
     }
-    shared.borrow_mut().following.denied = denied;
     Ok(())
 }
 
@@ -287,8 +345,56 @@ async fn deliver_others(shared: &Shared, tarantool: &Tarantool) -> Result<(), Er
             changes.extend(record.map(Change::put));
         }
         match tarantool.write_weakly(&changes).await {
-            Ok(()) | Err(Error::Denied(_)) => shared.borrow_mut().following.told(&keys),
+            Ok(()) => {}
+            Err(Error::Denied(_)) => {
+                for change in changes {
+                    match tarantool.write_weakly(&[change]).await {
+                        Ok(()) => {}
+                        Err(Error::Denied(_)) => shared.borrow_mut().following.dropped += 1,
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
             Err(error) => return Err(error),
+        }
+        shared.borrow_mut().following.told(&keys);
+    }
+}
+
+/// Looks at what the registry has where we did not take what it said: by now it has what we said, or what another said
+/// after us.
+async fn settle(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
+    let doubtful = shared.borrow().registry.doubtful(TOLD)?;
+    for (space, key) in doubtful {
+        let change = look_up(tarantool, space, &key).await?;
+        let mut services = shared.borrow_mut();
+        // Where it is to be told there again, it is doubtful again.
+        services.registry.settle(space, &key)?;
+        if let Some(change) = change {
+            services.follow(&[change], vec![], None)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the registry has under a key; `None` where that cannot be.
+async fn look_up(store: &impl Store, space: Space, key: &Key) -> Result<Option<Change>, Error> {
+    let mut after = match key {
+        Key::Id(0) | Key::Name(_) => None,
+        Key::Id(id) => Some(Key::Id(id - 1)),
+    };
+    loop {
+        let most = if after.is_some() { 1 } else { MAX_AT_ONCE };
+        let page = store.page(space, after.as_ref(), most).await?;
+        if let Some(record) = page.records.into_iter().find(|record| record.key == *key) {
+            return Ok(Some(Change::put(record)));
+        }
+        if page.refused.iter().any(|refused| refused.key.as_ref() == Some(key)) {
+            return Ok(None);
+        }
+        after = page.next.filter(|next| next < key);
+        if after.is_none() {
+            return Ok(Some(Change::remove(space, key.clone())));
         }
     }
 }

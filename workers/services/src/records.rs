@@ -123,8 +123,15 @@ impl Services {
             Key::Name(_) => None,
         }))?;
         let made = self.registry.change_to(&changes)?;
+        // Where the registry has one that cannot be, the same good one as before is news to it.
+        let mends =
+            changes.into_iter().filter(|change| self.following.has_refused(change) && !made.contains(change));
+        let mends: Vec<Change> = mends.collect();
+        if !mends.is_empty() {
+            self.registry.tell_again(&mends)?;
+        }
         self.changed(&made);
-        Ok(made.len())
+        Ok(made.len() + mends.len())
     }
 
     /// The nodes that are reached in a way of their own.

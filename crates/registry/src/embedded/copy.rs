@@ -1,6 +1,8 @@
 //! The store as a copy of another registry: what that has not got yet, and up to where it was followed.
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use std::ops::Bound;
+
+use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::{Embedded, table};
@@ -10,8 +12,14 @@ use crate::{Change, Error, Key, Record, Space};
 const PENDING: TableDefinition<'static, &[u8], u64> = TableDefinition::new("pending");
 /// The number of the last change that was noted.
 const COUNTER: TableDefinition<'static, &str, u64> = TableDefinition::new("pending_counter");
-/// The place of the mark.
+/// Keys, named the same, whose record there and here may differ: what the registry said of them was not taken.
+const DOUBTFUL: TableDefinition<'static, &[u8], ()> = TableDefinition::new("doubtful");
+/// The mark, and what is to be done about a registry: each under a name of its own.
 const MARK: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("mark");
+
+const FOLLOWED: &str = "";
+const HELD: &str = "held";
+const RESTORING: &str = "restoring";
 
 /// Up to where a registry has been followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +32,15 @@ pub struct Mark {
     pub epoch: String,
     /// The last change of that journal that is here.
     pub seq: u64,
+}
+
+/// A registry that is not followed before an operator says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which.
+    pub cluster: String,
+    /// Why not, in words.
+    pub reason: String,
 }
 
 /// A change that the registry has not got yet.
@@ -40,8 +57,10 @@ pub(super) fn begin(transaction: &WriteTransaction, follows: bool) -> Result<(),
     if !follows {
         transaction.delete_table(PENDING)?;
         transaction.delete_table(MARK)?;
+        transaction.delete_table(DOUBTFUL)?;
     }
     drop(transaction.open_table(PENDING)?);
+    drop(transaction.open_table(DOUBTFUL)?);
     drop(transaction.open_table(COUNTER)?);
     drop(transaction.open_table(MARK)?);
     Ok(())
@@ -74,33 +93,69 @@ impl Embedded {
     /// # Errors
     /// [`Error::Store`].
     pub fn pending_count(&self) -> Result<u64, Error> {
-        use redb::ReadableTableMetadata as _;
         let count =
             || -> Result<u64, redb::Error> { Ok(self.database.begin_read()?.open_table(PENDING)?.len()?) };
         count().map_err(|error| self.failed(error))
     }
 
-    /// Changes that the registry has not got yet, at most so many, by space and key.
+    /// Changes that the registry has not got yet, by space and key, at most so many after one of them. One whose record
+    /// here cannot be read is left out: whoever puts it right makes another.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn pending(&self, most: usize) -> Result<Vec<Pending>, Error> {
+    pub fn pending(&self, after: Option<&Pending>, most: usize) -> Result<Vec<Pending>, Error> {
+        let after = after.map(|pending| name(pending.change.space, &pending.change.key));
+        let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let read = || -> Result<Vec<Pending>, redb::Error> {
             let transaction = self.database.begin_read()?;
             let mut pending = Vec::new();
-            for entry in transaction.open_table(PENDING)?.iter()?.take(most) {
+            for entry in transaction.open_table(PENDING)?.range::<&[u8]>((start, Bound::Unbounded))? {
+                if pending.len() == most {
+                    break;
+                }
                 let (name, number) = entry?;
                 let (Some((space, key)), number) = (read_name(name.value()), number.value()) else {
                     continue;
                 };
                 let found = transaction.open_table(table(space))?.get(key.to_bytes().as_slice())?;
-                // One that cannot be read goes nowhere: whoever puts it right makes another change.
-                let record = found.and_then(|json| Record::of_stored(space, &key, json.value()).ok());
+                let record = found.map(|json| Record::of_stored(space, &key, json.value()));
+                let Ok(record) = record.transpose() else { continue };
                 pending.push(Pending { change: Change { space, key, record }, number });
             }
             Ok(pending)
         };
         read().map_err(|error| self.failed(error))
+    }
+
+    /// How many of those spaces' records lie here.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count(&self, spaces: &[Space]) -> Result<u64, Error> {
+        let count = || -> Result<u64, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            spaces.iter().try_fold(0, |sum, &space| Ok(sum + transaction.open_table(table(space))?.len()?))
+        };
+        count().map_err(|error| self.failed(error))
+    }
+
+    /// How many records lie here that are pending.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn count_pending_records(&self) -> Result<u64, Error> {
+        let count = || -> Result<u64, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let mut count = 0;
+            for entry in transaction.open_table(PENDING)?.iter()? {
+                let Some((space, key)) = read_name(entry?.0.value()) else { continue };
+                let is_there =
+                    transaction.open_table(table(space))?.get(key.to_bytes().as_slice())?.is_some();
+                count += u64::from(is_there);
+            }
+            Ok(count)
+        };
+        count().map_err(|error| self.failed(error))
     }
 
     /// The registry has these now. What was changed again meanwhile stays pending.
@@ -126,15 +181,101 @@ impl Embedded {
     /// # Errors
     /// [`Error::Store`].
     pub fn mark(&self) -> Result<Option<Mark>, Error> {
-        let read = || -> Result<Option<Mark>, redb::Error> {
+        self.said(FOLLOWED)
+    }
+
+    /// The registry that waits for an operator's word, if one does.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn held(&self) -> Result<Option<Held>, Error> {
+        self.said(HELD)
+    }
+
+    /// The registry that is being made the same as this copy, if one is.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn restoring(&self) -> Result<Option<String>, Error> {
+        self.said(RESTORING)
+    }
+
+    /// This registry is not followed before an operator says so, whatever becomes of it or of this process.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn hold(&self, held: &Held) -> Result<(), Error> {
+        self.transact(|transaction| say(transaction, HELD, held))
+    }
+
+    /// This registry is followed from its beginning: an operator has said so, or it has been made the same.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn accept(&self, cluster: &str) -> Result<(), Error> {
+        let mark = Mark { cluster: cluster.to_owned(), version: 0, epoch: String::new(), seq: 0 };
+        self.transact(|transaction| {
+            forget(transaction)?;
+            say(transaction, FOLLOWED, &mark)
+        })
+    }
+
+    /// This registry is to be made the same as this copy, until [`Self::accept`].
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn restore(&self, cluster: &str) -> Result<(), Error> {
+        self.transact(|transaction| {
+            forget(transaction)?;
+            say(transaction, RESTORING, &cluster)
+        })
+    }
+
+    fn said<T: serde::de::DeserializeOwned>(&self, what: &str) -> Result<Option<T>, Error> {
+        let read = || -> Result<Option<T>, redb::Error> {
             let table = self.database.begin_read()?.open_table(MARK)?;
-            Ok(table.get("")?.and_then(|json| serde_json::from_slice(json.value()).ok()))
+            Ok(table.get(what)?.and_then(|json| serde_json::from_slice(json.value()).ok()))
         };
         read().map_err(|error| self.failed(error))
     }
 
-    /// Takes what the registry says into the copy, but for what is pending here and what `spares` names. Returns what has
-    /// changed by that. `mark` is noted with it.
+    /// Records of which it is not known whether they are the same there, at most so many.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn doubtful(&self, most: usize) -> Result<Vec<(Space, Key)>, Error> {
+        let read = || -> Result<Vec<(Space, Key)>, redb::Error> {
+            let table = self.database.begin_read()?.open_table(DOUBTFUL)?;
+            let mut keys = Vec::new();
+            for entry in table.iter()?.take(most) {
+                keys.extend(read_name(entry?.0.value()));
+            }
+            Ok(keys)
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// What the registry has under this key is known now.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn settle(&self, space: Space, key: &Key) -> Result<(), Error> {
+        self.transact(|transaction| {
+            transaction.open_table(DOUBTFUL)?.remove(name(space, key).as_slice())?;
+            Ok(())
+        })
+    }
+
+    /// Has the registry told of these again, though nothing has changed here.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn tell_again(&self, changes: &[Change]) -> Result<(), Error> {
+        self.transact(|transaction| if self.follows { note(transaction, changes) } else { Ok(()) })
+    }
+
+    /// Takes what the registry says into the copy, but for what is pending here and what `spares` names: that is doubtful
+    /// from now on. Returns what has changed. `mark` is noted with it.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -144,17 +285,55 @@ impl Embedded {
         spares: impl Fn(Space, &Key) -> bool,
         mark: Option<&Mark>,
     ) -> Result<Vec<Change>, Error> {
+        let (made, doubtful) = self.compare(changes, spares)?;
+        if made.is_empty() && doubtful.is_empty() && mark.is_none() {
+            return Ok(made);
+        }
         self.transact(|transaction| {
-            let mut made = Vec::new();
+            super::make(transaction, &made)?;
+            let mut doubts = transaction.open_table(DOUBTFUL)?;
+            for change in doubtful {
+                doubts.insert(name(change.space, &change.key).as_slice(), ())?;
+            }
+            match mark {
+                Some(mark) => say(transaction, FOLLOWED, mark),
+                None => Ok(()),
+            }
+        })?;
+        Ok(made)
+    }
+
+    /// Of some changes those that differ from what is here: those to make, and those that are not to be made.
+    fn compare<'a>(
+        &self,
+        changes: &'a [Change],
+        spares: impl Fn(Space, &Key) -> bool,
+    ) -> Result<(Vec<Change>, Vec<&'a Change>), Error> {
+        let compare = || -> Result<_, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let pending = transaction.open_table(PENDING)?;
+            let (mut made, mut doubtful) = (Vec::new(), Vec::new());
             for change in changes {
-                if !spares(change.space, &change.key) && is_new(transaction, change)? {
+                let table = transaction.open_table(table(change.space))?;
+                let here = table.get(change.key.to_bytes().as_slice())?;
+                let is_same = match (&change.record, here) {
+                    (Some(record), Some(json)) => json.value() == record.json().as_bytes(),
+                    (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                };
+                if is_same {
+                    continue;
+                }
+                let name = name(change.space, &change.key);
+                if spares(change.space, &change.key) || pending.get(name.as_slice())?.is_some() {
+                    doubtful.push(change);
+                } else {
                     made.push(change.clone());
                 }
             }
-            super::make(transaction, &made)?;
-            put_mark(transaction, mark)?;
-            Ok(made)
-        })
+            Ok((made, doubtful))
+        };
+        compare().map_err(|error| self.failed(error))
     }
 
     /// Which records of a space lie here between two keys (without the first, with the last), and are not among `keys`,
@@ -169,7 +348,7 @@ impl Embedded {
         until: Option<&Key>,
         keys: &[Key],
     ) -> Result<Vec<Change>, Error> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
+        use Bound::{Excluded, Included, Unbounded};
         let (after, until) = (after.map(Key::to_bytes), until.map(Key::to_bytes));
         let range =
             (after.as_deref().map_or(Unbounded, Excluded), until.as_deref().map_or(Unbounded, Included));
@@ -184,46 +363,30 @@ impl Embedded {
         };
         read().map_err(|error| self.failed(error))
     }
-
-    /// Makes all that lies here pending, and forgets what was followed: the registry is to be as this copy.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn make_all_pending(&self, spaces: &[Space]) -> Result<(), Error> {
-        for &space in spaces {
-            let mut after = None;
-            loop {
-                let page = self.list(space, after.as_ref(), crate::MAX_AT_ONCE)?;
-                let changes: Vec<Change> = page.records.into_iter().map(Change::put).collect();
-                self.transact(|transaction| note(transaction, &changes))?;
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-fn put_mark(transaction: &WriteTransaction, mark: Option<&Mark>) -> Result<(), redb::Error> {
-    if let Some(json) = mark.and_then(|mark| serde_json::to_vec(mark).ok()) {
-        transaction.open_table(MARK)?.insert("", json.as_slice())?;
+fn say(transaction: &WriteTransaction, what: &str, said: &impl Serialize) -> Result<(), redb::Error> {
+    // None of them has a form that JSON lacks.
+    if let Ok(json) = serde_json::to_vec(said) {
+        transaction.open_table(MARK)?.insert(what, json.as_slice())?;
     }
     Ok(())
 }
 
-/// Whether a change is none of what is pending, and differs from what is here.
-fn is_new(transaction: &WriteTransaction, change: &Change) -> Result<bool, redb::Error> {
-    let name = name(change.space, &change.key);
-    if transaction.open_table(PENDING)?.get(name.as_slice())?.is_some() {
-        return Ok(false);
+/// What an operator was asked, and what he has said to it, is done with.
+fn forget(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(MARK)?;
+    for what in [HELD, RESTORING] {
+        table.remove(what)?;
     }
-    let table = transaction.open_table(table(change.space))?;
-    let here = table.get(change.key.to_bytes().as_slice())?;
-    Ok(match (&change.record, here) {
-        (Some(record), Some(json)) => json.value() != record.json().as_bytes(),
-        (None, None) => false,
-        (Some(_), None) | (None, Some(_)) => true,
-    })
+    Ok(())
+}
+
+/// What goes from here alone is not to be taken out there either, whatever was pending of it.
+pub(super) fn drop_pending(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), redb::Error> {
+    let mut pending = transaction.open_table(PENDING)?;
+    for change in changes.iter().filter(|change| change.record.is_none()) {
+        pending.remove(name(change.space, &change.key).as_slice())?;
+    }
+    Ok(())
 }

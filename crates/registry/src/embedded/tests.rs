@@ -225,13 +225,14 @@ fn what_is_pending_is_told_until_it_is_delivered() {
     let store = Embedded::open(dir.path(), true).unwrap();
     store.change(&[talkgroup(1, "a"), talkgroup(2, "a")]).unwrap();
     store.change_here(&[talkgroup(3, "a")]).unwrap();
-    let before = store.pending(9).unwrap();
+    let before = store.pending(None, 9).unwrap();
     let changes: Vec<Change> = before.iter().map(|pending| pending.change.clone()).collect();
     assert_eq!(changes, [talkgroup(1, "a"), talkgroup(2, "a")]);
-    assert_eq!(store.pending(1).unwrap().len(), 1);
+    assert_eq!(store.pending(None, 1).unwrap().len(), 1);
     store.change(&[gone(2)]).unwrap();
     store.delivered(&before).unwrap();
-    let left: Vec<Change> = store.pending(9).unwrap().into_iter().map(|pending| pending.change).collect();
+    let left: Vec<Change> =
+        store.pending(None, 9).unwrap().into_iter().map(|pending| pending.change).collect();
     assert_eq!(left, [gone(2)], "changed again since it was read");
     drop(store);
     let store = Embedded::open(dir.path(), true).unwrap();
@@ -272,6 +273,47 @@ fn the_copy_follows_but_for_what_is_pending() {
     assert_eq!(beyond(Some(1), Some(2), &[]), [gone(2)]);
     assert_eq!(beyond(Some(2), None, &[3]), []);
     assert_eq!(beyond(Some(3), None, &[]), []);
-    store.make_all_pending(&[Space::Talkgroups, Space::Devices]).unwrap();
-    assert_eq!(store.pending_count().unwrap(), 3);
+    // What they say of it is looked at again, once what is pending is there.
+    assert_eq!(store.doubtful(9).unwrap(), [2, 6].map(|id| (Space::Talkgroups, Key::Id(id))));
+    store.settle(Space::Talkgroups, &Key::Id(6)).unwrap();
+    assert_eq!(store.doubtful(9).unwrap().len(), 1);
+    let echo = store.follow(&[talkgroup(2, "ours")], |_, _| false, None).unwrap();
+    assert!(echo.is_empty() && store.doubtful(9).unwrap().len() == 1, "an echo says nothing new");
+}
+
+#[test]
+fn what_is_pending_is_read_on_and_what_cannot_be_read_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open(dir.path(), true).unwrap();
+    store.change(&[1, 2, 3, 4].map(|id| talkgroup(id, "x"))).unwrap();
+    put_raw(&store, Space::Talkgroups, 2, b"{}");
+    store.change(&[gone(4)]).unwrap();
+    let first = store.pending(None, 2).unwrap();
+    let keys = |pending: &[Pending]| pending.iter().map(|one| one.change.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&first), [talkgroup(1, "x"), talkgroup(3, "x")]);
+    assert_eq!(keys(&store.pending(first.last(), 2).unwrap()), [gone(4)]);
+    let counts = (store.pending_count().unwrap(), store.count_pending_records().unwrap());
+    assert_eq!((counts, store.count(&[Space::Talkgroups, Space::Bans]).unwrap()), ((4, 3), 3));
+    // A ban that was to be told is over: nobody is told to lift it.
+    store.change_here(&[gone(1)]).unwrap();
+    assert_eq!(keys(&store.pending(None, 9).unwrap()), [talkgroup(3, "x"), gone(4)]);
+    store.tell_again(&[talkgroup(3, "x"), talkgroup(5, "y")]).unwrap();
+    assert_eq!(store.pending_count().unwrap(), 4);
+}
+
+#[test]
+fn an_operators_word_outlives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Embedded::open(dir.path(), true).unwrap();
+    let held = Held { cluster: "c".to_owned(), reason: "it is EMPTY".to_owned() };
+    open().hold(&held).unwrap();
+    assert_eq!(open().held().unwrap(), Some(held.clone()));
+    open().restore("c").unwrap();
+    assert_eq!(open().held().unwrap(), None);
+    assert_eq!(open().restoring().unwrap().as_deref(), Some("c"));
+    open().hold(&held).unwrap();
+    open().accept("d").unwrap();
+    let store = open();
+    assert_eq!((store.held().unwrap(), store.restoring().unwrap()), (None, None));
+    assert_eq!(store.mark().unwrap().unwrap().cluster, "d");
 }

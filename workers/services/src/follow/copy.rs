@@ -1,7 +1,7 @@
 //! Our copy and the registry that it is of: is that still the one that was followed, and what differs? Neither asks
 //! anything of a server.
 
-use registry::{Change, Embedded, Error, Key, Page, Refused, Space};
+use registry::{Change, Embedded, Error, Held, Key, Page, Refused, Space};
 
 use super::FOLLOWED;
 use super::tarantool::Info;
@@ -12,49 +12,42 @@ pub(crate) enum Standing {
     Good,
     /// Not before an operator says so; why.
     Held(String),
+    /// He has said that it is to be the same as our copy, and it may not be yet.
+    Restoring,
 }
 
 /// Why an empty registry is not followed.
-pub(crate) const EMPTY: &str = "it is EMPTY and not followed: `bmctl registry confirm copy` writes what this cluster has \
-                                into it, `bmctl registry confirm registry` empties this cluster's copy";
+pub(crate) const EMPTY: &str = "it is EMPTY";
 
 /// Whether this registry is the one that was followed before, and as old at least. One that is followed for the first
-/// time must not take anything away.
+/// time must not take anything away. What was held once stays so, whatever is written there meanwhile.
 pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> {
-    if !has_copy(copy)? {
-        return Ok(Standing::Good);
+    let cluster = &info.mark.cluster;
+    if copy.restoring()?.as_ref() == Some(cluster) {
+        return Ok(Standing::Restoring);
     }
-    if info.count == 0 {
-        return Ok(Standing::Held(EMPTY.to_owned()));
-    }
+    let (here, there) = (copy.count(&FOLLOWED)?, info.count);
     let held = |what: &str| {
-        Ok(Standing::Held(format!(
-            "it is {what} and not followed: `bmctl registry confirm registry` follows it, `bmctl registry confirm copy` \
-             writes what this cluster has into it"
-        )))
+        Ok(Standing::Held(format!("{what}, and not followed: `bmctl registry status` says what can be done")))
     };
+    if let Some(Held { reason, .. }) = copy.held()?.filter(|held| held.cluster == *cluster) {
+        return held(reason.split(", and not followed").next().unwrap_or_default());
+    }
     match copy.mark()? {
-        None => held("one that this cluster has never followed, and the cluster has records of its own"),
-        Some(mark) if mark.cluster != info.mark.cluster => held("ANOTHER one than before"),
-        Some(mark) if mark.version > info.mark.version => held("OLDER than it was"),
+        // All that lies here is on its way there.
+        None if here <= copy.count_pending_records()? => Ok(Standing::Good),
+        Some(_) if here == 0 => Ok(Standing::Good),
+        _ if there == 0 => held(EMPTY),
+        None => held("this cluster has never followed it, and has records of its own"),
+        Some(mark) if mark.cluster != *cluster => held("it is ANOTHER one than before"),
+        Some(mark) if mark.version > info.mark.version => held("it is OLDER than it was"),
         Some(_) => Ok(Standing::Good),
     }
 }
 
-/// Whether anything lies here that the registry has, or ought to have.
-pub(crate) fn has_copy(copy: &Embedded) -> Result<bool, Error> {
-    let mut left = copy.pending_count()?;
-    for space in FOLLOWED {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1);
-        let page = copy.list(space, None, most)?;
-        let count = page.records.len() + page.refused.len();
-        match left.checked_sub(count as u64) {
-            Some(rest) => left = rest,
-            // More than is on its way there.
-            None => return Ok(true),
-        }
-    }
-    Ok(false)
+/// Whether nothing lies here but what is on its way to a registry that has never been read.
+pub(crate) fn is_blind(copy: &Embedded) -> Result<bool, Error> {
+    Ok(copy.mark()?.is_none() && copy.count(&FOLLOWED)? <= copy.count_pending_records()?)
 }
 
 /// What makes our copy of a part of a space, from after a key to the end of the page, the same as the page; and what in
@@ -102,7 +95,10 @@ mod tests {
     fn held(copy: &Embedded, cluster: &str, version: u64, count: u64) -> Option<String> {
         match standing(copy, &Info { mark: mark(cluster, version), count }).unwrap() {
             Standing::Good => None,
-            Standing::Held(why) => Some(why.split(" and not followed").next().unwrap_or_default().to_owned()),
+            Standing::Held(why) => {
+                Some(why.split(", and not followed").next().unwrap_or_default().to_owned())
+            }
+            Standing::Restoring => Some("restoring".to_owned()),
         }
     }
 
@@ -115,10 +111,15 @@ mod tests {
             (None, None),
             "there is nothing to lose"
         );
+        assert!(is_blind(&copy).unwrap());
         copy.change(&[talkgroup(1)]).unwrap();
         assert_eq!(held(&copy, "a", 5, 0), None, "what is here is on its way there");
         copy.change_here(&[talkgroup(2)]).unwrap();
-        let never = "it is one that this cluster has never followed, and the cluster has records of its own";
+        assert!(!is_blind(&copy).unwrap());
+        let never = "this cluster has never followed it, and has records of its own";
+        assert_eq!(held(&copy, "a", 5, 9).as_deref(), Some(never));
+        // What is to go there hides nothing that is here.
+        copy.change(&[3, 4, 5].map(|id| Change::remove(Space::Talkgroups, Key::Id(id)))).unwrap();
         assert_eq!(held(&copy, "a", 5, 9).as_deref(), Some(never));
         assert_eq!(held(&copy, "a", 5, 0).as_deref(), Some("it is EMPTY"));
         copy.follow(&[], |_, _| false, Some(&mark("a", 5))).unwrap();
@@ -126,6 +127,27 @@ mod tests {
         assert_eq!(held(&copy, "a", 4, 9).as_deref(), Some("it is OLDER than it was"));
         assert_eq!(held(&copy, "b", 9, 9).as_deref(), Some("it is ANOTHER one than before"));
         assert_eq!(held(&copy, "a", 9, 0).as_deref(), Some("it is EMPTY"));
+    }
+
+    #[test]
+    fn what_was_held_stays_so_until_an_operator_says_what_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = Embedded::open(dir.path(), true).unwrap();
+        copy.follow(&[talkgroup(1)], |_, _| false, Some(&mark("a", 5))).unwrap();
+        let info = Info { mark: mark("a", 4), count: 9 };
+        let Standing::Held(reason) = standing(&copy, &info).unwrap() else { panic!("followed") };
+        copy.hold(&Held { cluster: "a".to_owned(), reason }).unwrap();
+        assert_eq!(
+            held(&copy, "a", 99, 9).as_deref(),
+            Some("it is OLDER than it was"),
+            "written to meanwhile"
+        );
+        assert_eq!(held(&copy, "b", 99, 9).as_deref(), Some("it is ANOTHER one than before"));
+        copy.restore("a").unwrap();
+        assert_eq!(held(&copy, "a", 4, 9).as_deref(), Some("restoring"));
+        assert_eq!(held(&copy, "b", 99, 9).as_deref(), Some("it is ANOTHER one than before"));
+        copy.accept("a").unwrap();
+        assert_eq!(held(&copy, "a", 4, 9), None);
     }
 
     #[test]

@@ -35,8 +35,16 @@ pub(crate) struct Following {
     pub(crate) changed: Rc<Notify>,
     /// It is followed, or waits for an operator.
     pub(crate) settled: Rc<Notify>,
+    /// How many records it has, as far as that is known.
+    pub(super) records_there: Option<u64>,
+    /// All of it has been read since this process began.
+    pub(super) has_read: bool,
     /// The first of our changes that it refuses, and why.
     pub(crate) denied: Option<String>,
+    /// The same as it was told last.
+    pub(super) told_denied: Option<String>,
+    /// All that it has refused since they were tried last.
+    pub(super) denied_keys: BTreeSet<(Space, Key)>,
     /// Why records of it are not followed, by space and key.
     pub(crate) refused: BTreeMap<(Space, String), String>,
     others: VecDeque<(Space, Key)>,
@@ -48,7 +56,7 @@ pub(crate) struct Following {
 impl Following {
     /// Where a registry is configured, before it is known how it is.
     pub(crate) fn on(copy: &Embedded) -> Result<Self, Error> {
-        let is_blind = copy.mark()?.is_none() && !super::copy::has_copy(copy)?;
+        let is_blind = super::copy::is_blind(copy)?;
         Ok(Self { is_on: true, is_blind, ..Self::default() })
     }
 
@@ -56,6 +64,36 @@ impl Following {
     pub(crate) fn settle(&self) {
         // Whoever comes later finds it.
         self.settled.notify_one();
+    }
+
+    /// The connection has ended.
+    pub(super) fn let_go(&mut self) {
+        (self.is_held, self.confirmed, self.records_there) = (false, None, None);
+    }
+
+    /// What holds while it is not followed.
+    pub(super) const fn meanwhile(&self) -> &'static str {
+        if self.is_blind {
+            "nobody can log in before it has been read once"
+        } else {
+            "the cluster goes on with its copy"
+        }
+    }
+
+    /// It has refused a change.
+    pub(super) fn deny(&mut self, change: &Change, why: &str) {
+        let (space, key) = (change.space, &change.key);
+        self.denied.get_or_insert_with(|| format!("{space} {key}: {why}"));
+        self.denied_keys.insert((space, key.clone()));
+    }
+
+    pub(super) fn is_denied(&self, change: &Change) -> bool {
+        !self.denied_keys.is_empty() && self.denied_keys.contains(&(change.space, change.key.clone()))
+    }
+
+    /// Whether it has a record of this key that cannot be.
+    pub(crate) fn has_refused(&self, change: &Change) -> bool {
+        !self.refused.is_empty() && self.refused.contains_key(&(change.space, change.key.to_string()))
     }
 
     /// Something that the registry is told when there is time.
@@ -115,6 +153,9 @@ impl Services {
             is_shared: following.is_on,
             is_followed: following.is_ready == Some(true),
             is_held: following.is_held,
+            trouble: Some(following.trouble.clone()).filter(|_| following.is_ready != Some(true)),
+            records_here: self.registry.count(&super::FOLLOWED)?,
+            records_there: following.records_there,
             pending: self.registry.pending_count()?,
             denied: following.denied.clone(),
             dropped: following.dropped,
