@@ -102,8 +102,8 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     spawn_local(requests::serve(requests, Rc::clone(&shared), Arc::clone(&connections)));
     spawn_local(http::serve(http, Rc::clone(&shared)));
 
-    let registry = follow::Server::of(&setup.config.registry).map_err(Error::if_first(setup.again))?;
-    let broker = mqtt::Way::new(&setup.config.events).map_err(Error::if_first(setup.again))?;
+    let registry = usable(&shared, "registry", follow::Server::of(&setup.config.registry), setup.again)?;
+    let broker = usable(&shared, "events", mqtt::Way::new(&setup.config.events), setup.again)?;
     let ports = [registry.as_ref().map(follow::Server::ports), broker.as_ref().map(mqtt::Way::ports)];
     let has_uplinks = ports.iter().any(Option::is_some);
     let ports: Vec<u16> = ports.into_iter().flatten().flatten().collect();
@@ -134,11 +134,28 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is needed to reach a registry or broker, if there is one. A file that has gone since the cluster was started (`again`) is
+/// no reason to leave all else undone: the fact of that name says it.
+fn usable<T>(
+    shared: &Shared,
+    fact: &str,
+    made: Result<Option<T>, Error>,
+    again: bool,
+) -> Result<Option<T>, Error> {
+    let facts = &mut shared.borrow_mut().facts;
+    facts.set(fact, READY);
+    match made {
+        Err(error @ Error::NoUplink { .. }) if again => {
+            log::line(format_args!("services: {fact}: {error}"));
+            facts.set(fact, &format!("{error}; mend that, then `bmctl restart services`"));
+            Ok(None)
+        }
+        made => made,
+    }
+}
+
 /// Begins to follow a registry and to publish to a broker, where there are any, and waits a moment for how that goes.
 async fn begin_uplinks(shared: &Shared, registry: Option<follow::Server>, broker: Option<mqtt::Way>) {
-    for fact in ["registry", "events"] {
-        shared.borrow_mut().facts.set(fact, READY);
-    }
     let follow = async {
         if let Some(server) = registry {
             follow::begin(shared, server).await;

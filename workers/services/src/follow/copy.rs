@@ -26,7 +26,6 @@ pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> 
     if copy.restoring()?.as_ref() == Some(cluster) {
         return Ok(Standing::Restoring);
     }
-    let (here, there) = (copy.count(&FOLLOWED)?, info.count);
     let held = |what: &str| {
         Ok(Standing::Held(format!("{what}, and not followed: `bmctl registry status` says what can be done")))
     };
@@ -34,10 +33,8 @@ pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> 
         return held(reason.split(", and not followed").next().unwrap_or_default());
     }
     match copy.mark()? {
-        // All that lies here is on its way there.
-        None if here <= copy.count_pending_records()? => Ok(Standing::Good),
-        Some(_) if here == 0 => Ok(Standing::Good),
-        _ if there == 0 => held(EMPTY),
+        _ if has_nothing_of_its_own(copy)? => Ok(Standing::Good),
+        _ if info.count == 0 => held(EMPTY),
         None => held("this cluster has never followed it, and has records of its own"),
         Some(mark) if mark.cluster != *cluster => held("it is ANOTHER one than before"),
         Some(mark) if mark.version > info.mark.version => held("it is OLDER than it was"),
@@ -45,9 +42,16 @@ pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> 
     }
 }
 
-/// Whether nothing lies here but what is on its way to a registry that has never been read.
+/// Whether nothing of a registry has ever been read here.
 pub(crate) fn is_blind(copy: &Embedded) -> Result<bool, Error> {
-    Ok(copy.mark()?.is_none() && copy.count(&FOLLOWED)? <= copy.count_pending_records()?)
+    Ok(copy.mark()?.is_none() && has_nothing_of_its_own(copy)?)
+}
+
+/// Whether all that lies here is on its way to the registry: nothing can be lost by following one.
+fn has_nothing_of_its_own(copy: &Embedded) -> Result<bool, Error> {
+    let here = copy.count(&FOLLOWED)?;
+    // Removals are pending, too.
+    Ok(here <= copy.pending_count()? && here <= copy.count_pending_records()?)
 }
 
 /// What makes our copy of a part of a space, from after a key to the end of the page, the same as the page; and what in
