@@ -188,7 +188,9 @@ impl Policy {
         let others_serve = self.others_serve(now, process);
         let was_ready = self.was_ready;
         let Some(member) = self.members.get_mut(&process) else { return };
-        if !was_ready && (end == End::Config || member.is_overdue || member.restarts >= FIRST_DEATHS) {
+        // Without a managed registry or broker the cluster goes on, and so it can start.
+        let is_vital = !was_ready && !process.is_managed();
+        if is_vital && (end == End::Config || member.is_overdue || member.restarts >= FIRST_DEATHS) {
             self.actions.push_back(Action::Fail(process));
             return self.stop(now);
         }

@@ -372,6 +372,24 @@ fn stopping_ends_workers_then_services_then_the_supervisor() {
 }
 
 /// With a registry and a broker that the supervisor has started.
+#[test]
+fn a_managed_one_that_cannot_start_keeps_no_cluster_from_starting() {
+    let mut policy = Policy::new(1, ALL, &[Process::Registry]);
+    assert_eq!(actions(&mut policy).first(), Some(&start(Process::Registry)));
+    let mut now = Duration::ZERO;
+    for _ in 0..FIRST_DEATHS + 2 {
+        policy.handle(now, ended(Process::Registry, End::Died));
+        assert!(!actions(&mut policy).iter().any(|action| matches!(action, Action::Fail(_))));
+        now = policy.members[&Process::Registry].deadline.unwrap();
+        policy.handle_timeout(now);
+        assert_eq!(actions(&mut policy), [start(Process::Registry)]);
+    }
+    for process in [Process::Registry, Process::Services, W0] {
+        policy.handle(now, Event::Ready(process));
+    }
+    assert!(policy.was_ready());
+}
+
 fn ready_with_managed() -> Policy {
     let managed = [Process::Registry, Process::Broker];
     let mut policy = Policy::new(2, ALL, &managed);

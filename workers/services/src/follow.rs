@@ -132,13 +132,9 @@ async fn serve(shared: &Shared, server: &Server, tarantool: &Tarantool) -> Resul
     let info = admit(shared, tarantool).await?;
     // First, so that what is read then has it.
     deliver(shared, tarantool, true).await?;
-    let (mark, has_read) = {
-        let services = shared.borrow();
-        (services.registry.mark()?, services.following.has_read)
-    };
+    let mark = shared.borrow().registry.mark()?;
     let mark = match mark {
-        // Once a process everything is read: whatever was missed is found then.
-        Some(mark) if has_read && mark.cluster == info.mark.cluster && mark.epoch == info.mark.epoch => mark,
+        Some(mark) if mark.cluster == info.mark.cluster && mark.epoch == info.mark.epoch => mark,
         _ => read_all(shared, tarantool, info.mark).await?,
     };
     // A call that waits stops no other.
@@ -252,6 +248,10 @@ async fn listen(
     listener: &Tarantool,
     mut mark: Mark,
 ) -> Result<Infallible, Error> {
+    if !shared.borrow().following.has_read {
+        // Once a process, and not only from the mark on: whatever was missed is found.
+        mark = read_all(shared, tarantool, mark).await?;
+    }
     loop {
         match listener.news(&mark).await? {
             News::Resync => {
