@@ -30,6 +30,9 @@ end
 local PROTOCOL = 1
 -- Changes that a cluster can have missed before it has to read everything anew.
 local JOURNAL = 8192
+-- Who can wait for a change at once, and how long one call waits for it, seconds.
+local MAX_WAITING = 256
+local MAX_WAIT = 10
 -- The largest tuple that is handed out, bytes.
 local MAX_TUPLE = 32768
 -- The highest ID, and the longest name in bytes.
@@ -129,9 +132,12 @@ local function publish(space, key)
     news:broadcast()
 end
 
+-- A space was emptied in this life of the journal: who has followed the one before asks an operator first.
+local is_emptied = false
+
 -- What was not told one by one: everybody reads everything anew.
-local function start_anew()
-    epoch, seq, names = uuid.str(), 0, {}
+local function start_anew(emptied)
+    epoch, seq, names, is_emptied = uuid.str(), 0, {}, emptied
     news:broadcast()
 end
 
@@ -152,7 +158,7 @@ local function watch()
     local followed = {}
     for _, name in ipairs(FOLLOWED) do followed[box.space[name].id] = true end
     local function on_truncate(old, new)
-        if followed[(new or old)[1]] then box.on_commit(start_anew) end
+        if followed[(new or old)[1]] then box.on_commit(function() start_anew(true) end) end
     end
     box.space._truncate:on_replace(on_truncate, triggers._truncate)
     triggers._truncate = on_truncate
@@ -174,7 +180,9 @@ end
 -- Whether a cluster can name a record by this.
 local function is_key(key)
     if type(key) == 'string' then
-        return #key > 0 and #key <= MAX_NAME and utf8.len(key) ~= nil and not key:find('%c')
+        -- Control characters of ASCII, and those of Latin-1 in UTF-8.
+        local controls = key:find('%c') or key:find('\xC2[\x80-\x9F]')
+        return #key > 0 and #key <= MAX_NAME and utf8.len(key) ~= nil and not controls
     end
     return type(key) == 'number' and key <= MAX_ID
 end
@@ -195,6 +203,7 @@ local function info()
     for _, name in ipairs(FOLLOWED) do count = count + box.space[name]:len() end
     return {
         protocol = PROTOCOL, cluster = cluster(), version = box.info.signature, epoch = epoch, seq = seq, count = count,
+        emptied = is_emptied,
     }
 end
 
@@ -240,10 +249,19 @@ local function write(changes)
     return {version = box.info.signature}
 end
 
+local waiting = 0
+
 -- What has changed after number `since` of a life of the journal: waits for it, up to so many seconds. `resync`: that is
 -- not known any more, and everything is to be read anew.
 local function wait(life, since, seconds)
-    if life == epoch and since == seq then news:wait(seconds) end
+    if life == epoch and since == seq then
+        -- The server answers so many requests at once, and these are the only ones that stay.
+        if waiting >= MAX_WAITING then error(('%d clusters wait already'):format(waiting)) end
+        waiting = waiting + 1
+        local ok, why = pcall(news.wait, news, math.max(0, math.min(tonumber(seconds) or 0, MAX_WAIT)))
+        waiting = waiting - 1
+        if not ok then error(why, 0) end
+    end
     if life ~= epoch or since > seq or since < seq - JOURNAL then
         return {resync = true}
     end
@@ -327,7 +345,7 @@ return function(options)
         error('registry: this instance is read-only and has no schema yet: load the file first where it can be written')
     end
     watch()
-    start_anew()
+    start_anew(false)
     if cleaner then cleaner:cancel() end
     cleaner = fiber.new(drop_old_bans)
     cleaner:name('dmr_old_bans')

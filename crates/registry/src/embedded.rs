@@ -14,7 +14,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTran
 
 use crate::{Change, Error, Key, Page, Record, Refused, Space, Store};
 
-pub use copy::{Held, Mark, Pending};
+pub use copy::{Mark, Pending};
 pub use devices::Listing;
 
 /// Memory for pages, in bytes: far more than the devices of a large network need.

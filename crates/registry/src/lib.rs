@@ -17,7 +17,7 @@ mod rows;
 mod space;
 mod store;
 
-pub use embedded::{Embedded, Held, Listing, Mark, Pending};
+pub use embedded::{Embedded, Listing, Mark, Pending};
 pub use error::Error;
 pub use record::{Change, MAX_RECORD, Record, Row};
 pub use rows::{

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use control::Right;
-use registry::{Change, Error, Held, Key, MAX_AT_ONCE, Mark, Pending, Space, Store};
+use registry::{Change, Error, Key, MAX_AT_ONCE, Mark, Pending, Space, Store};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
@@ -52,6 +52,10 @@ const LOOK: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_secs(30);
 /// How long it is waited for the rest of a registry that is being emptied.
 const EMPTYING: Duration = Duration::from_secs(1);
+/// Before that no server says that nothing has changed.
+const EARLY: Duration = Duration::from_secs(1);
+/// More records than any space has.
+const MAX_RECORDS: usize = 5_000_000;
 /// The longest text of a server that is shown, in characters.
 const MAX_WORDS: usize = 300;
 /// Records that are told at once: few enough that nobody waits long for their turn.
@@ -151,16 +155,24 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
     loop {
         let info = tarantool.info().await?;
         let standing = copy::standing(&shared.borrow().registry, &info)?;
-        let reason = match standing {
+        let cluster = &info.mark.cluster;
+        let (what, reason) = match standing {
             Standing::Good => return Ok(info),
             Standing::Restoring => {
-                shared.borrow_mut().following.is_held = false;
+                // That can be taken back, while it lasts.
+                shared.borrow_mut().following.is_held = true;
                 trouble(shared, "it is being made the same as this cluster's copy");
-                restore(shared, tarantool).await?;
-                shared.borrow().registry.accept(&info.mark.cluster)?;
+                if restore(shared, tarantool).await? {
+                    shared.borrow_mut().following.is_held = false;
+                    shared.borrow().registry.accept(cluster)?;
+                    return tarantool.info().await;
+                }
+                if obey(shared, cluster)? {
+                    return tarantool.info().await;
+                }
                 continue;
             }
-            Standing::Held(reason) => reason,
+            Standing::Held { what, reason } => (what, reason),
         };
         let confirming = {
             let following = &mut shared.borrow_mut().following;
@@ -168,37 +180,50 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
             following.records_there = Some(info.count);
             Rc::clone(&following.confirming)
         };
-        let held = Held { cluster: info.mark.cluster.clone(), reason: reason.clone() };
-        if shared.borrow().registry.held()?.as_ref() != Some(&held) {
-            shared.borrow().registry.hold(&held)?;
+        let before = shared.borrow().registry.held(cluster)?;
+        if before.is_none() {
+            shared.borrow().registry.hold(cluster, &what)?;
         }
         trouble(shared, &reason);
         let _ = timeout(LOOK, confirming.notified()).await;
-        let confirmed = shared.borrow_mut().following.confirmed.take();
-        let cluster = &info.mark.cluster;
-        match confirmed {
-            None => {}
-            Some(Right::Copy) => shared.borrow().registry.restore(cluster)?,
-            Some(Right::Registry) => {
-                shared.borrow().registry.accept(cluster)?;
-                shared.borrow_mut().following.is_held = false;
-                trouble(shared, "it is being read, as an operator has said");
-                // Not asked about again: that it is empty, say, is what was confirmed.
-                return tarantool.info().await;
-            }
+        if obey(shared, cluster)? {
+            return tarantool.info().await;
         }
     }
 }
 
-/// Makes the registry what our copy is. Done again from the beginning where it was cut short.
-async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
+/// Does what an operator has said of a registry, if he has. True where it is to be followed: that it is empty, say, is not
+/// asked about again.
+fn obey(shared: &Shared, cluster: &str) -> Result<bool, Error> {
+    let confirmed = shared.borrow_mut().following.confirmed.take();
+    match confirmed {
+        None => Ok(false),
+        Some(Right::Copy) => {
+            shared.borrow().registry.restore(cluster)?;
+            Ok(false)
+        }
+        Some(Right::Registry) => {
+            shared.borrow().registry.accept(cluster)?;
+            shared.borrow_mut().following.is_held = false;
+            trouble(shared, "it is being read, as an operator has said");
+            Ok(true)
+        }
+    }
+}
+
+/// Makes the registry what our copy is. Done again from the beginning where it was cut short; false where an operator has
+/// said something else meanwhile.
+async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<bool, Error> {
     for space in FOLLOWED {
         let mut after = None;
         loop {
             let page = shared.borrow().registry.list(space, after.as_ref(), TOLD)?;
             after = page.next;
             let changes: Vec<Change> = page.records.into_iter().map(Change::put).collect();
-            tarantool.write(&changes).await?;
+            write(shared, tarantool, &changes).await?;
+            if shared.borrow().following.confirmed == Some(Right::Registry) {
+                return Ok(false);
+            }
             if after.is_none() {
                 break;
             }
@@ -206,13 +231,29 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
         loop {
             let page = tarantool.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let unknown = copy::unknown(&shared.borrow().registry, &page)?;
-            if !unknown.is_empty() {
-                tarantool.write(&unknown).await?;
-            }
+            write(shared, tarantool, &unknown).await?;
             after = page.next;
             if after.is_none() {
                 break;
             }
+        }
+    }
+    Ok(true)
+}
+
+/// Writes all of the changes that are not refused; those are named, and told again later.
+async fn write(shared: &Shared, tarantool: &Tarantool, changes: &[Change]) -> Result<(), Error> {
+    match tarantool.write(changes).await {
+        Err(Error::Denied(_)) => {}
+        other => return other,
+    }
+    for change in changes {
+        match tarantool.write(std::slice::from_ref(change)).await {
+            Err(error @ Error::Denied(_)) => {
+                shared.borrow_mut().following.deny(change, &plain(&error.to_string()));
+                shared.borrow().registry.tell_again(std::slice::from_ref(change))?;
+            }
+            other => other?,
         }
     }
     Ok(())
@@ -222,10 +263,16 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
 async fn read_all(shared: &Shared, store: &impl Store, mark: Mark) -> Result<Mark, Error> {
     shared.borrow_mut().following.refused.clear();
     for space in FOLLOWED {
-        let mut after = None;
+        let (mut after, mut count) = (None, 0);
         loop {
             let page = store.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let next = page.next.clone();
+            count += page.records.len() + page.refused.len();
+            if count > MAX_RECORDS {
+                return Err(Error::Away(format!(
+                    "{space} has more than {MAX_RECORDS} records; none has so many"
+                )));
+            }
             let (changes, refused) =
                 copy::differences(&shared.borrow().registry, space, after.as_ref(), page)?;
             shared.borrow_mut().follow(&changes, refused, None)?;
@@ -253,19 +300,28 @@ async fn listen(
         mark = read_all(shared, tarantool, mark).await?;
     }
     loop {
+        let began = Instant::now();
         match listener.news(&mark).await? {
             News::Resync => {
                 // Spaces that are emptied one after the other are seen as one that is empty.
                 sleep(EMPTYING).await;
-                let Info { mark: anew, count } = tarantool.info().await?;
-                if count == 0 {
+                let info = tarantool.info().await?;
+                let standing = copy::standing(&shared.borrow().registry, &info)?;
+                if standing != Standing::Good {
                     // Emptied while we looked on: that is asked about like one that was found empty.
-                    return Err(Error::Away(copy::EMPTY.to_owned()));
+                    return Err(Error::Away("it has changed as a whole".to_owned()));
                 }
-                mark = read_all(shared, tarantool, anew).await?;
+                mark = read_all(shared, tarantool, info.mark).await?;
             }
             News::Changes { mark: next, changes, refused } => {
+                if next.seq < mark.seq {
+                    return Err(Error::Away("its journal goes backwards".to_owned()));
+                }
+                if next.seq == mark.seq && began.elapsed() < EARLY {
+                    return Err(Error::Away("it answers before anything has changed".to_owned()));
+                }
                 if next.seq != mark.seq {
+                    shared.borrow_mut().following.heard += 1;
                     shared.borrow_mut().follow(&changes, refused, Some(&next))?;
                 }
                 mark = next;
@@ -334,7 +390,8 @@ async fn deliver_one_by_one(
 
 async fn deliver_others(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
     loop {
-        let keys = shared.borrow().following.others(TOLD);
+        // What changes meanwhile is told again.
+        let keys = shared.borrow_mut().following.take_others(TOLD);
         if keys.is_empty() {
             return Ok(());
         }
@@ -355,26 +412,42 @@ async fn deliver_others(shared: &Shared, tarantool: &Tarantool) -> Result<(), Er
                     }
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                for (space, key) in keys {
+                    shared.borrow_mut().following.share(space, [key]);
+                }
+                return Err(error);
+            }
         }
-        shared.borrow_mut().following.told(&keys);
     }
 }
 
 /// Looks at what the registry has where we did not take what it said: by now it has what we said, or what another said
 /// after us.
 async fn settle(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
-    let doubtful = shared.borrow().registry.doubtful(TOLD)?;
-    for (space, key) in doubtful {
-        let change = look_up(tarantool, space, &key).await?;
-        let mut services = shared.borrow_mut();
-        // Where it is to be told there again, it is doubtful again.
-        services.registry.settle(space, &key)?;
-        if let Some(change) = change {
-            services.follow(&[change], vec![], None)?;
+    let mut last = None;
+    loop {
+        let doubtful = shared.borrow().registry.doubtful(last.as_ref(), TOLD)?;
+        last = doubtful.last().cloned();
+        if last.is_none() {
+            return Ok(());
+        }
+        for (space, key) in doubtful {
+            let heard = shared.borrow().following.heard;
+            let change = look_up(tarantool, space, &key).await?;
+            let mut services = shared.borrow_mut();
+            if services.following.heard != heard {
+                // Something newer may have come by the other connection: it is looked at again.
+                services.following.changed.notify_one();
+                continue;
+            }
+            // Where it is to be told there again, it is doubtful again.
+            services.registry.settle(space, &key)?;
+            if let Some(change) = change {
+                services.follow(&[change], vec![], None)?;
+            }
         }
     }
-    Ok(())
 }
 
 /// What the registry has under a key; `None` where that cannot be.

@@ -34,14 +34,11 @@ pub struct Mark {
     pub seq: u64,
 }
 
-/// A registry that is not followed before an operator says so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Held {
-    /// Which.
-    pub cluster: String,
-    /// Why not, in words.
-    pub reason: String,
-}
+/// Registries that are held at once; beyond, the first of them is forgotten.
+const MAX_HELD: usize = 16;
+
+/// Registries that are not followed before an operator says so, and why, in words.
+type AllHeld = std::collections::BTreeMap<String, String>;
 
 /// A change that the registry has not got yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,19 +136,20 @@ impl Embedded {
         count().map_err(|error| self.failed(error))
     }
 
-    /// How many records lie here that are pending.
+    /// How many records of these spaces lie here that are pending.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn count_pending_records(&self) -> Result<u64, Error> {
+    pub fn count_pending_records(&self, spaces: &[Space]) -> Result<u64, Error> {
         let count = || -> Result<u64, redb::Error> {
             let transaction = self.database.begin_read()?;
             let mut count = 0;
             for entry in transaction.open_table(PENDING)?.iter()? {
                 let Some((space, key)) = read_name(entry?.0.value()) else { continue };
-                let is_there =
-                    transaction.open_table(table(space))?.get(key.to_bytes().as_slice())?.is_some();
-                count += u64::from(is_there);
+                if spaces.contains(&space) {
+                    let table = transaction.open_table(table(space))?;
+                    count += u64::from(table.get(key.to_bytes().as_slice())?.is_some());
+                }
             }
             Ok(count)
         };
@@ -184,12 +182,12 @@ impl Embedded {
         self.said(FOLLOWED)
     }
 
-    /// The registry that waits for an operator's word, if one does.
+    /// Why this registry waits for an operator's word, if it does.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn held(&self) -> Result<Option<Held>, Error> {
-        self.said(HELD)
+    pub fn held(&self, cluster: &str) -> Result<Option<String>, Error> {
+        Ok(self.said::<AllHeld>(HELD)?.and_then(|mut all| all.remove(cluster)))
     }
 
     /// The registry that is being made the same as this copy, if one is.
@@ -200,12 +198,21 @@ impl Embedded {
         self.said(RESTORING)
     }
 
-    /// This registry is not followed before an operator says so, whatever becomes of it or of this process.
+    /// This registry is not followed before an operator says so, whatever becomes of it or of this process. What he
+    /// has said of others before holds no longer.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn hold(&self, held: &Held) -> Result<(), Error> {
-        self.transact(|transaction| say(transaction, HELD, held))
+    pub fn hold(&self, cluster: &str, reason: &str) -> Result<(), Error> {
+        let mut all = self.said::<AllHeld>(HELD)?.unwrap_or_default();
+        if all.len() >= MAX_HELD && !all.contains_key(cluster) {
+            all.pop_first();
+        }
+        all.insert(cluster.to_owned(), reason.to_owned());
+        self.transact(|transaction| {
+            transaction.open_table(MARK)?.remove(RESTORING)?;
+            say(transaction, HELD, &all)
+        })
     }
 
     /// This registry is followed from its beginning: an operator has said so, or it has been made the same.
@@ -239,16 +246,26 @@ impl Embedded {
         read().map_err(|error| self.failed(error))
     }
 
-    /// Records of which it is not known whether they are the same there, at most so many.
+    /// Records of which it is not known whether they are the same there, at most so many after one of them. What is pending
+    /// is left out: it is told first.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn doubtful(&self, most: usize) -> Result<Vec<(Space, Key)>, Error> {
+    pub fn doubtful(&self, after: Option<&(Space, Key)>, most: usize) -> Result<Vec<(Space, Key)>, Error> {
+        let after = after.map(|(space, key)| name(*space, key));
+        let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let read = || -> Result<Vec<(Space, Key)>, redb::Error> {
-            let table = self.database.begin_read()?.open_table(DOUBTFUL)?;
+            let transaction = self.database.begin_read()?;
+            let pending = transaction.open_table(PENDING)?;
             let mut keys = Vec::new();
-            for entry in table.iter()?.take(most) {
-                keys.extend(read_name(entry?.0.value()));
+            for entry in transaction.open_table(DOUBTFUL)?.range::<&[u8]>((start, Bound::Unbounded))? {
+                let (name, _) = entry?;
+                if keys.len() == most {
+                    break;
+                }
+                if pending.get(name.value())?.is_none() {
+                    keys.extend(read_name(name.value()));
+                }
             }
             Ok(keys)
         };
@@ -296,7 +313,11 @@ impl Embedded {
                 doubts.insert(name(change.space, &change.key).as_slice(), ())?;
             }
             match mark {
-                Some(mark) => say(transaction, FOLLOWED, mark),
+                Some(mark) => {
+                    // Another one than that which was to be made the same.
+                    transaction.open_table(MARK)?.remove(RESTORING)?;
+                    say(transaction, FOLLOWED, mark)
+                }
                 None => Ok(()),
             }
         })?;

@@ -262,6 +262,7 @@ fn what_cannot_be_is_refused_one_by_one() {
             "box.space.Bans:replace{9, -5}",
             "box.space.StoredValues:replace{string.rep('k', 10000), 1}",
             "box.space.StoredValues:replace{'a\\nb', 1}",
+            "box.space.StoredValues:replace{'c\\xC2\\x80', 1}",
             "box.space.StoredValues:replace{'good', 1}",
         ] {
             by_hand(&instance, line);
@@ -293,6 +294,7 @@ fn what_cannot_be_is_refused_one_by_one() {
                 ("ban of 9: until_ms: not of the form", 1),
                 ("stored value \"kkkk", 1),
                 ("stored value \"a\\nb", 1),
+                ("stored value \"c", 1),
             ] {
                 assert_eq!(has(part), count, "{part}: {reasons:#?}");
             }

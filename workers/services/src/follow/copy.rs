@@ -1,7 +1,7 @@
 //! Our copy and the registry that it is of: is that still the one that was followed, and what differs? Neither asks
 //! anything of a server.
 
-use registry::{Change, Embedded, Error, Held, Key, Page, Refused, Space};
+use registry::{Change, Embedded, Error, Key, Page, Refused, Space};
 
 use super::FOLLOWED;
 use super::tarantool::Info;
@@ -10,14 +10,19 @@ use super::tarantool::Info;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Good,
-    /// Not before an operator says so; why.
-    Held(String),
+    /// Not before an operator says so.
+    Held {
+        /// What is wrong with it.
+        what: String,
+        /// The same with what to do.
+        reason: String,
+    },
     /// He has said that it is to be the same as our copy, and it may not be yet.
     Restoring,
 }
 
 /// Why an empty registry is not followed.
-pub(crate) const EMPTY: &str = "it is EMPTY";
+const EMPTY: &str = "it is EMPTY, or a space of it was emptied";
 
 /// Whether this registry is the one that was followed before, and as old at least. One that is followed for the first
 /// time must not take anything away. What was held once stays so, whatever is written there meanwhile.
@@ -27,14 +32,18 @@ pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> 
         return Ok(Standing::Restoring);
     }
     let held = |what: &str| {
-        Ok(Standing::Held(format!("{what}, and not followed: `bmctl registry status` says what can be done")))
+        let reason = format!("{what}, and not followed: `bmctl registry status` says what can be done");
+        Ok(Standing::Held { what: what.to_owned(), reason })
     };
-    if let Some(Held { reason, .. }) = copy.held()?.filter(|held| held.cluster == *cluster) {
-        return held(reason.split(", and not followed").next().unwrap_or_default());
+    if let Some(what) = copy.held(cluster)? {
+        return held(&what);
     }
-    match copy.mark()? {
+    let mark = copy.mark()?;
+    // A life that was followed from its beginning is known to be so.
+    let is_emptied = info.is_emptied && mark.as_ref().is_none_or(|mark| mark.epoch != info.mark.epoch);
+    match mark {
         _ if has_nothing_of_its_own(copy)? => Ok(Standing::Good),
-        _ if info.count == 0 => held(EMPTY),
+        _ if info.count == 0 || is_emptied => held(EMPTY),
         None => held("this cluster has never followed it, and has records of its own"),
         Some(mark) if mark.cluster != *cluster => held("it is ANOTHER one than before"),
         Some(mark) if mark.version > info.mark.version => held("it is OLDER than it was"),
@@ -51,7 +60,7 @@ pub(crate) fn is_blind(copy: &Embedded) -> Result<bool, Error> {
 fn has_nothing_of_its_own(copy: &Embedded) -> Result<bool, Error> {
     let here = copy.count(&FOLLOWED)?;
     // Removals are pending, too.
-    Ok(here <= copy.pending_count()? && here <= copy.count_pending_records()?)
+    Ok(here <= copy.pending_count()? && here <= copy.count_pending_records(&FOLLOWED)?)
 }
 
 /// What makes our copy of a part of a space, from after a key to the end of the page, the same as the page; and what in
@@ -96,12 +105,14 @@ mod tests {
         Mark { cluster: cluster.to_owned(), version, epoch: "e".to_owned(), seq: 1 }
     }
 
+    fn info(cluster: &str, version: u64, count: u64) -> Info {
+        Info { mark: mark(cluster, version), count, is_emptied: false }
+    }
+
     fn held(copy: &Embedded, cluster: &str, version: u64, count: u64) -> Option<String> {
-        match standing(copy, &Info { mark: mark(cluster, version), count }).unwrap() {
+        match standing(copy, &info(cluster, version, count)).unwrap() {
             Standing::Good => None,
-            Standing::Held(why) => {
-                Some(why.split(", and not followed").next().unwrap_or_default().to_owned())
-            }
+            Standing::Held { what, .. } => Some(what),
             Standing::Restoring => Some("restoring".to_owned()),
         }
     }
@@ -125,12 +136,22 @@ mod tests {
         // What is to go there hides nothing that is here.
         copy.change(&[3, 4, 5].map(|id| Change::remove(Space::Talkgroups, Key::Id(id)))).unwrap();
         assert_eq!(held(&copy, "a", 5, 9).as_deref(), Some(never));
-        assert_eq!(held(&copy, "a", 5, 0).as_deref(), Some("it is EMPTY"));
+        assert_eq!(held(&copy, "a", 5, 0).as_deref(), Some(EMPTY));
         copy.follow(&[], |_, _| false, Some(&mark("a", 5))).unwrap();
         assert_eq!((held(&copy, "a", 5, 9), held(&copy, "a", 6, 1)), (None, None));
         assert_eq!(held(&copy, "a", 4, 9).as_deref(), Some("it is OLDER than it was"));
         assert_eq!(held(&copy, "b", 9, 9).as_deref(), Some("it is ANOTHER one than before"));
-        assert_eq!(held(&copy, "a", 9, 0).as_deref(), Some("it is EMPTY"));
+        assert_eq!(held(&copy, "a", 9, 0).as_deref(), Some(EMPTY));
+        let mut emptied = Info { is_emptied: true, ..info("a", 9, 9) };
+        assert_eq!(standing(&copy, &emptied).unwrap(), Standing::Good, "that is known");
+        emptied.mark.epoch = "another".to_owned();
+        assert!(matches!(standing(&copy, &emptied).unwrap(), Standing::Held { .. }));
+        // Radios heard are nobody's copy.
+        let heard = serde_json::json!({"radio": 7, "destination": 91, "group": true, "context": 1, "slot": 2,
+            "session": "x", "started_ms": 1, "seconds": 1.0});
+        let serde_json::Value::Object(heard) = heard else { unreachable!() };
+        copy.change(&[Change::put(Record::of_object(Space::LastHeard, heard).unwrap())]).unwrap();
+        assert_eq!(held(&copy, "a", 9, 0).as_deref(), Some(EMPTY));
     }
 
     #[test]
@@ -138,9 +159,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let copy = Embedded::open(dir.path(), true).unwrap();
         copy.follow(&[talkgroup(1)], |_, _| false, Some(&mark("a", 5))).unwrap();
-        let info = Info { mark: mark("a", 4), count: 9 };
-        let Standing::Held(reason) = standing(&copy, &info).unwrap() else { panic!("followed") };
-        copy.hold(&Held { cluster: "a".to_owned(), reason }).unwrap();
+        let Standing::Held { what, .. } = standing(&copy, &info("a", 4, 9)).unwrap() else {
+            panic!("followed")
+        };
+        copy.hold("a", &what).unwrap();
         assert_eq!(
             held(&copy, "a", 99, 9).as_deref(),
             Some("it is OLDER than it was"),

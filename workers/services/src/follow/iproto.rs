@@ -9,8 +9,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The length of a greeting.
 const GREETING: usize = 128;
-/// The longest frame, bytes: several times what the functions of `deploy/tarantool` hand out.
-const MAX_FRAME: usize = 8 * 1024 * 1024;
+/// The longest frame, bytes: more than the functions of `deploy/tarantool` hand out.
+const MAX_FRAME: usize = 2 * 1024 * 1024;
+/// The most values of a frame: each takes far more memory than it has bytes.
+const MAX_VALUES: u64 = 200_000;
 /// The request that names the client's features.
 const ID: u64 = 73;
 /// Keys of a header.
@@ -91,15 +93,66 @@ fn no_features(sync: u64) -> Vec<u8> {
     frame
 }
 
+/// Passes answers on, each once it is whole and sound.
 async fn pass_on(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
     loop {
-        let (prefix, length) = length(from).await?;
-        to.write_all(&prefix).await?;
-        let passed = tokio::io::copy(&mut from.take(length as u64), to).await?;
-        if passed < length as u64 {
-            return Err(ErrorKind::UnexpectedEof.into());
+        let (prefix, body) = frame(from).await?;
+        if !is_sound(&body) {
+            let why = "an answer whose lengths cannot be, or of too many values";
+            return Err(io::Error::new(ErrorKind::InvalidData, why));
         }
+        to.write_all(&prefix).await?;
+        to.write_all(&body).await?;
     }
+}
+
+/// Whether each value of MessagePack is as long as it says, and there are not too many of them: the client takes memory for
+/// what is announced.
+fn is_sound(mut bytes: &[u8]) -> bool {
+    let (mut left, mut seen) = (0_u64, 0_u64);
+    while let Some((&marker, rest)) = bytes.split_first() {
+        seen += 1;
+        if seen + left > MAX_VALUES {
+            return false;
+        }
+        left = left.saturating_sub(1);
+        // How many bytes tell a length, how many are there beside, and how many values follow for each of the length.
+        let (digits, beside, values) = match marker {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => (0, 0, 0),
+            0x80..=0x8f => (0, u64::from(marker & 0x0f) * 2, 1),
+            0x90..=0x9f => (0, u64::from(marker & 0x0f), 1),
+            0xa0..=0xbf => (0, u64::from(marker & 0x1f), 0),
+            0xc4 | 0xd9 => (1, 0, 0),
+            0xc5 | 0xda => (2, 0, 0),
+            0xc6 | 0xdb => (4, 0, 0),
+            0xc7 => (1, 1, 0),
+            0xc8 => (2, 1, 0),
+            0xc9 => (4, 1, 0),
+            0xcc | 0xd0 => (0, 1, 0),
+            0xcd | 0xd1 => (0, 2, 0),
+            0xca | 0xce | 0xd2 => (0, 4, 0),
+            0xcb | 0xcf | 0xd3 => (0, 8, 0),
+            0xd4..=0xd8 => (0, 1 + (1 << (marker - 0xd4)), 0),
+            0xdc => (2, 0, 1),
+            0xdd => (4, 0, 1),
+            0xde => (2, 0, 2),
+            0xdf => (4, 0, 2),
+            0xc1 => return false,
+        };
+        let Some((told, rest)) = rest.split_at_checked(digits) else { return false };
+        let length = told.iter().fold(0, |sum: u64, &byte| sum << 8 | u64::from(byte));
+        let (children, length) = match (values, digits) {
+            (0, _) => (0, length + beside),
+            (_, 0) => (beside, 0),
+            (each, _) => (length * each, 0),
+        };
+        left += children;
+        let Some(rest) = usize::try_from(length).ok().and_then(|length| rest.get(length..)) else {
+            return false;
+        };
+        bytes = rest;
+    }
+    left == 0
 }
 
 async fn frame(from: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vec<u8>, Vec<u8>)> {
@@ -166,6 +219,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_announced_is_there() {
+        let value = |value: &Value| {
+            let mut bytes = Vec::new();
+            rmpv::encode::write_value(&mut bytes, value).unwrap();
+            bytes
+        };
+        let mixed = Value::Map(vec![
+            (1.into(), Value::Array(vec![Value::Nil, true.into(), (-1).into(), u64::MAX.into(), 1.5.into()])),
+            ("x".repeat(300).into(), Value::Binary(vec![0; 70_000])),
+            (Value::F32(1.0), Value::Array((0..70_000).map(Value::from).collect())),
+            (i64::MIN.into(), Value::Ext(1, vec![0; 16])),
+            ("y".into(), Value::Ext(1, vec![0; 300])),
+        ]);
+        let bytes = value(&mixed);
+        assert!(is_sound(&bytes) && is_sound(&[&bytes[..], &bytes].concat()) && is_sound(&[]));
+        for end in [1, 2, 9, 300, 70_000, bytes.len() - 1] {
+            assert!(!is_sound(&bytes[..end]), "cut off after {end}");
+        }
+        let nils = |count: u32| [&[0xdd][..], &count.to_be_bytes(), &vec![0xc0; count as usize]].concat();
+        assert!(is_sound(&nils(100_000)) && !is_sound(&nils(300_000)));
+        assert!(!is_sound(&[0xdf, 0xff, 0xff, 0xff, 0xff]) && !is_sound(&[0xc1]));
+    }
+
     #[tokio::test]
     async fn an_old_server_is_not_asked_for_its_features() {
         let (mut client, mut ours) = duplex(1024);
@@ -208,6 +285,8 @@ mod tests {
             vec![b'x'; GREETING],
             [greeting("3.0.0"), vec![0xc0]].concat(),
             [greeting("3.0.0"), vec![0xce, 0x7f, 0xff, 0xff, 0xff]].concat(),
+            // A text of 4 GiB in a frame of six bytes.
+            [greeting("3.0.0"), vec![6, 0x80, 0xdb, 0xff, 0xff, 0xff, 0xff]].concat(),
         ] {
             let (mut ours, _client) = duplex(1024);
             let (far, mut server) = duplex(1024);

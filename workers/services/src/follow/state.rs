@@ -37,6 +37,8 @@ pub(crate) struct Following {
     pub(crate) settled: Rc<Notify>,
     /// How many records it has, as far as that is known.
     pub(super) records_there: Option<u64>,
+    /// How often news of it have been taken in.
+    pub(super) heard: u64,
     /// All of it has been read since this process began.
     pub(super) has_read: bool,
     /// The first of our changes that it refuses, and why.
@@ -116,18 +118,13 @@ impl Following {
         self.changed.notify_one();
     }
 
-    /// What is told next, at most so many.
-    pub(super) fn others(&self, most: usize) -> Vec<(Space, Key)> {
-        self.others.iter().take(most).cloned().collect()
-    }
-
-    /// These have been told.
-    pub(super) fn told(&mut self, told: &[(Space, Key)]) {
-        for key in told {
+    /// What is told next, at most so many; it is taken out.
+    pub(super) fn take_others(&mut self, most: usize) -> Vec<(Space, Key)> {
+        let next: Vec<_> = self.others.drain(..most.min(self.others.len())).collect();
+        for key in &next {
             self.queued.remove(key);
         }
-        let queued = &self.queued;
-        self.others.retain(|key| queued.contains(key));
+        next
     }
 
     /// What lies there and cannot be is named once for each reason.
@@ -220,13 +217,12 @@ mod tests {
         assert_eq!(following.dropped, 0, "they are on their way already");
         following.share(Space::LastHeard, keys(10_000..10_003));
         assert_eq!((following.dropped, following.others.len(), following.queued.len()), (3, 10_000, 10_000));
-        let first = following.others(2);
+        let first = following.take_others(2);
         assert_eq!(first, [(Space::LastHeard, Key::Id(3)), (Space::LastHeard, Key::Id(4))]);
-        following.told(&first);
-        assert_eq!(following.others(1), [(Space::LastHeard, Key::Id(5))]);
+        assert_eq!(following.take_others(1), [(Space::LastHeard, Key::Id(5))]);
         let mut off = Following::default();
         off.share(Space::LastHeard, keys(0..5));
-        assert!(off.others(9).is_empty(), "nobody is there to be told");
+        assert!(off.take_others(9).is_empty(), "nobody is there to be told");
     }
 
     #[test]

@@ -25,6 +25,10 @@ const WAIT: Duration = Duration::from_secs(3);
 const LEAVING: Duration = Duration::from_secs(1);
 /// How long a connection whose server has gone is kept for it: longer than anybody waits before he asks again.
 const KEPT: Duration = Duration::from_secs(60);
+/// So many rows of a page that nothing can name are told of (MAX_REFUSED of `deploy/tarantool/registry.lua`).
+const MAX_NAMELESS: usize = 20;
+/// The longest name of a registry or of a life of its journal, in bytes.
+const MAX_UUID: usize = 64;
 /// Of `deploy/tarantool/registry.lua`.
 const PROTOCOL: u64 = 1;
 /// The client makes a queue of so many requests; with less than 100 it fails.
@@ -54,6 +58,8 @@ pub(crate) struct Info {
     pub(crate) mark: Mark,
     /// Records of all spaces that are followed.
     pub(crate) count: u64,
+    /// A space was emptied in one piece, in this life of the server.
+    pub(crate) is_emptied: bool,
 }
 
 /// What has changed.
@@ -188,7 +194,8 @@ impl Tarantool {
             epoch: text(&answer, "epoch")?,
             seq: number(&answer, "seq")?,
         };
-        Ok(Info { mark, count: number(&answer, "count")? })
+        let is_emptied = get(&answer, "emptied").and_then(Value::as_bool) == Some(true);
+        Ok(Info { mark, count: number(&answer, "count")?, is_emptied })
     }
 
     /// Waits for what comes after a mark, some seconds at most: then it is nothing.
@@ -252,6 +259,11 @@ impl Store for Tarantool {
             }
             previous = Some(key);
         }
+        if !rows.is_empty() && previous.as_ref() == after && page.refused.len() > MAX_NAMELESS {
+            return Err(Error::Away(format!(
+                "{space} has rows that nothing can name: is registry.lua of this version?"
+            )));
+        }
         // A page that its size has cut short is not the last one.
         page.next = previous.filter(|previous| after != Some(previous));
         Ok(page)
@@ -271,7 +283,8 @@ fn number(answer: &Value, name: &str) -> Result<u64, Error> {
 }
 
 fn text(answer: &Value, name: &str) -> Result<String, Error> {
-    get(answer, name).and_then(Value::as_str).map(str::to_owned).ok_or_else(nonsense)
+    let text = get(answer, name).and_then(Value::as_str).filter(|text| text.len() <= MAX_UUID);
+    text.map(str::to_owned).ok_or_else(nonsense)
 }
 
 fn nonsense() -> Error {
