@@ -1,6 +1,6 @@
 //! What scripts keep under a name.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{Key, Row, Space};
@@ -13,7 +13,8 @@ const MAX_DEPTH: usize = 12;
 pub struct StoredValue {
     /// Its name.
     pub name: String,
-    /// Anything but `null`.
+    /// Anything but `null`. A whole number has no fraction, not even `.0`: some stores know only one form of it.
+    #[serde(deserialize_with = "in_one_form")]
     pub value: Value,
 }
 
@@ -37,6 +38,27 @@ impl Row for StoredValue {
     }
 }
 
+fn in_one_form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let mut value = Value::deserialize(deserializer)?;
+    make_whole(&mut value);
+    Ok(value)
+}
+
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or_default();
+            // Beyond, neighbours are more than one apart.
+            if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 {
+                *value = Value::from(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_whole),
+        Value::Object(object) => object.values_mut().for_each(make_whole),
+        _ => {}
+    }
+}
+
 fn is_deeper(value: &Value, depth: usize) -> bool {
     let deeper = |value: &Value| depth.checked_sub(1).is_none_or(|depth| is_deeper(value, depth));
     match value {
@@ -49,6 +71,13 @@ fn is_deeper(value: &Value, depth: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_have_one_form() {
+        let read = |text: &str| serde_json::from_str::<StoredValue>(text).unwrap().value.to_string();
+        let text = r#"{"name":"x","value":{"a":[1.0,-2.0,0.5,1e300,7,-0.0]}}"#;
+        assert_eq!(read(text), r#"{"a":[1,-2,0.5,1e+300,7,0]}"#);
+    }
 
     #[test]
     fn values_are_not_nested_too_deep() {
