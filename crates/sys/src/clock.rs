@@ -14,6 +14,7 @@ pub struct Clocks {
 impl Clocks {
     /// Reads both.
     #[must_use]
+    #[inline]
     pub fn now() -> Self {
         Self { mono_us: read(ClockId::CLOCK_MONOTONIC), wall_us: read(ClockId::CLOCK_REALTIME) }
     }

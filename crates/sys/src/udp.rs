@@ -165,6 +165,7 @@ impl ReceiveBatch {
     /// The datagram at `index`, below what [`Self::receive`] returned; `None` where its sender's address is
     /// of no IP family.
     #[must_use]
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Received<'_>> {
         let header = self.headers.get(index)?;
         let from = from_storage(&self.names[index])?;
@@ -254,11 +255,13 @@ impl SendBatch {
 
     /// There is no room for one more.
     #[must_use]
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.len == self.headers.len()
     }
 
     /// Adds a datagram, from source address `local` where given; false where there is no room for it.
+    #[inline]
     pub fn push(&mut self, to: SocketAddr, local: Option<IpAddr>, bytes: &[u8]) -> bool {
         if self.is_full() || bytes.len() > self.size {
             return false;
