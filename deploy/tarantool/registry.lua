@@ -48,7 +48,7 @@ local function field(name, kind, required)
     return {name = name, type = kind, is_nullable = not required}
 end
 
--- Fields have the places that README.md and docs/registry.md name.
+-- Fields have the places that docs/registry.md names.
 local FORMATS = {
     Nodes = {
         field('id', 'unsigned', true), field('name', 'string'), field('address', 'string', true),

@@ -156,7 +156,7 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
         let info = tarantool.info().await?;
         let standing = copy::standing(&shared.borrow().registry, &info)?;
         let cluster = &info.mark.cluster;
-        let (what, reason) = match standing {
+        let what = match standing {
             Standing::Good => return Ok(info),
             Standing::Restoring => {
                 // That can be taken back, while it lasts.
@@ -172,7 +172,7 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
                 }
                 continue;
             }
-            Standing::Held { what, reason } => (what, reason),
+            Standing::Held(what) => what,
         };
         let confirming = {
             let following = &mut shared.borrow_mut().following;
@@ -184,7 +184,7 @@ async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
         if before.is_none() {
             shared.borrow().registry.hold(cluster, &what)?;
         }
-        trouble(shared, &reason);
+        trouble(shared, &format!("{what}, and not followed: `bmctl registry status` says what can be done"));
         let _ = timeout(LOOK, confirming.notified()).await;
         if obey(shared, cluster)? {
             return tarantool.info().await;
@@ -220,7 +220,7 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<bool, Error> 
             let page = shared.borrow().registry.list(space, after.as_ref(), TOLD)?;
             after = page.next;
             let changes: Vec<Change> = page.records.into_iter().map(Change::put).collect();
-            write(shared, tarantool, &changes).await?;
+            write_or_note(shared, tarantool, changes).await?;
             if shared.borrow().following.confirmed == Some(Right::Registry) {
                 return Ok(false);
             }
@@ -231,7 +231,7 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<bool, Error> 
         loop {
             let page = tarantool.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let unknown = copy::unknown(&shared.borrow().registry, &page)?;
-            write(shared, tarantool, &unknown).await?;
+            write_or_note(shared, tarantool, unknown).await?;
             after = page.next;
             if after.is_none() {
                 break;
@@ -241,22 +241,33 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<bool, Error> 
     Ok(true)
 }
 
-/// Writes all of the changes that are not refused; those are named, and told again later.
-async fn write(shared: &Shared, tarantool: &Tarantool, changes: &[Change]) -> Result<(), Error> {
+/// Writes all of the changes that are not refused; those are named. Says of each whether the registry has it.
+async fn write(shared: &Shared, tarantool: &Tarantool, changes: &[Change]) -> Result<Vec<bool>, Error> {
     match tarantool.write(changes).await {
+        Ok(()) => return Ok(vec![true; changes.len()]),
         Err(Error::Denied(_)) => {}
-        other => return other,
+        Err(error) => return Err(error),
     }
+    let mut has = Vec::with_capacity(changes.len());
     for change in changes {
-        match tarantool.write(std::slice::from_ref(change)).await {
+        has.push(match tarantool.write(std::slice::from_ref(change)).await {
+            Ok(()) => true,
             Err(error @ Error::Denied(_)) => {
                 shared.borrow_mut().following.deny(change, &plain(&error.to_string()));
-                shared.borrow().registry.tell_again(std::slice::from_ref(change))?;
+                false
             }
-            other => other?,
-        }
+            Err(error) => return Err(error),
+        });
     }
-    Ok(())
+    Ok(has)
+}
+
+/// The same; what is refused is told again later.
+async fn write_or_note(shared: &Shared, tarantool: &Tarantool, changes: Vec<Change>) -> Result<(), Error> {
+    let has = write(shared, tarantool, &changes).await?;
+    let refused: Vec<Change> =
+        changes.into_iter().zip(has).filter(|(_, has)| !has).map(|(change, _)| change).collect();
+    if refused.is_empty() { Ok(()) } else { shared.borrow().registry.tell_again(&refused) }
 }
 
 /// Reads all records, and makes our copy the same. Returns up to where it has been followed by that.
@@ -359,33 +370,18 @@ async fn deliver(shared: &Shared, tarantool: &Tarantool, again: bool) -> Result<
             break;
         }
         pending.retain(|pending| !shared.borrow().following.is_denied(&pending.change));
-        let changes: Vec<Change> = pending.iter().map(|pending| pending.change.clone()).collect();
-        match tarantool.write(&changes).await {
-            Ok(()) => shared.borrow().registry.delivered(&pending)?,
-            Err(Error::Denied(_)) => deliver_one_by_one(shared, tarantool, pending).await?,
-            Err(error) => return Err(error),
+        if pending.is_empty() {
+            continue;
         }
+        let changes: Vec<Change> = pending.iter().map(|pending| pending.change.clone()).collect();
+        // What is refused stays pending, and stops no other.
+        let has = write(shared, tarantool, &changes).await?;
+        let told: Vec<Pending> =
+            pending.into_iter().zip(has).filter(|(_, has)| *has).map(|(told, _)| told).collect();
+        shared.borrow().registry.delivered(&told)?;
     }
     deliver_others(shared, tarantool).await?;
     settle(shared, tarantool).await
-}
-
-/// What is refused stays pending, and stops no other.
-async fn deliver_one_by_one(
-    shared: &Shared,
-    tarantool: &Tarantool,
-    pending: Vec<Pending>,
-) -> Result<(), Error> {
-    for pending in pending {
-        match tarantool.write(std::slice::from_ref(&pending.change)).await {
-            Ok(()) => shared.borrow().registry.delivered(std::slice::from_ref(&pending))?,
-            Err(error @ Error::Denied(_)) => {
-                shared.borrow_mut().following.deny(&pending.change, &plain(&error.to_string()));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 async fn deliver_others(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {

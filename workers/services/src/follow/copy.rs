@@ -10,13 +10,8 @@ use super::tarantool::Info;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Good,
-    /// Not before an operator says so.
-    Held {
-        /// What is wrong with it.
-        what: String,
-        /// The same with what to do.
-        reason: String,
-    },
+    /// Not before an operator says so; what is wrong with it.
+    Held(String),
     /// He has said that it is to be the same as our copy, and it may not be yet.
     Restoring,
 }
@@ -31,10 +26,7 @@ pub(crate) fn standing(copy: &Embedded, info: &Info) -> Result<Standing, Error> 
     if copy.restoring()?.as_ref() == Some(cluster) {
         return Ok(Standing::Restoring);
     }
-    let held = |what: &str| {
-        let reason = format!("{what}, and not followed: `bmctl registry status` says what can be done");
-        Ok(Standing::Held { what: what.to_owned(), reason })
-    };
+    let held = |what: &str| Ok(Standing::Held(what.to_owned()));
     if let Some(what) = copy.held(cluster)? {
         return held(&what);
     }
@@ -112,7 +104,7 @@ mod tests {
     fn held(copy: &Embedded, cluster: &str, version: u64, count: u64) -> Option<String> {
         match standing(copy, &info(cluster, version, count)).unwrap() {
             Standing::Good => None,
-            Standing::Held { what, .. } => Some(what),
+            Standing::Held(what) => Some(what),
             Standing::Restoring => Some("restoring".to_owned()),
         }
     }
@@ -145,7 +137,7 @@ mod tests {
         let mut emptied = Info { is_emptied: true, ..info("a", 9, 9) };
         assert_eq!(standing(&copy, &emptied).unwrap(), Standing::Good, "that is known");
         emptied.mark.epoch = "another".to_owned();
-        assert!(matches!(standing(&copy, &emptied).unwrap(), Standing::Held { .. }));
+        assert!(matches!(standing(&copy, &emptied).unwrap(), Standing::Held(_)));
         // Radios heard are nobody's copy.
         let heard = serde_json::json!({"radio": 7, "destination": 91, "group": true, "context": 1, "slot": 2,
             "session": "x", "started_ms": 1, "seconds": 1.0});
@@ -159,9 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let copy = Embedded::open(dir.path(), true).unwrap();
         copy.follow(&[talkgroup(1)], |_, _| false, Some(&mark("a", 5))).unwrap();
-        let Standing::Held { what, .. } = standing(&copy, &info("a", 4, 9)).unwrap() else {
-            panic!("followed")
-        };
+        let Standing::Held(what) = standing(&copy, &info("a", 4, 9)).unwrap() else { panic!("followed") };
         copy.hold("a", &what).unwrap();
         assert_eq!(
             held(&copy, "a", 99, 9).as_deref(),

@@ -25,8 +25,6 @@ const WAIT: Duration = Duration::from_secs(3);
 const LEAVING: Duration = Duration::from_secs(1);
 /// How long a connection whose server has gone is kept for it: longer than anybody waits before he asks again.
 const KEPT: Duration = Duration::from_secs(60);
-/// So many rows of a page that nothing can name are told of (MAX_REFUSED of `deploy/tarantool/registry.lua`).
-const MAX_NAMELESS: usize = 20;
 /// The longest name of a registry or of a life of its journal, in bytes.
 const MAX_UUID: usize = 64;
 /// Of `deploy/tarantool/registry.lua`.
@@ -115,18 +113,17 @@ impl Server {
             builder.auth(user, password.expose());
         }
         let mut gone = ended.clone();
-        let built = tokio::select! {
+        let error = tokio::select! {
             biased;
-            built = timeout(PATIENCE, builder.build(self.relay.address())) => built,
-            reason = end_of(&mut gone) => return Err(away(reason)),
-        };
-        let error = match built {
-            Ok(Ok(connection)) => return Ok(Tarantool { connection, link, ended }),
-            Ok(Err(error)) => match explain(error) {
-                Error::Away(reason) => away(gone.borrow().clone().unwrap_or(reason)),
-                other => other,
+            built = timeout(PATIENCE, builder.build(self.relay.address())) => match built {
+                Ok(Ok(connection)) => return Ok(Tarantool { connection, link, ended }),
+                Ok(Err(error)) => match explain(error) {
+                    Error::Away(reason) => away(ended.borrow().clone().unwrap_or(reason)),
+                    other => other,
+                },
+                Err(_) => away(too_slow(PATIENCE)),
             },
-            Err(_) => away(too_slow(PATIENCE)),
+            reason = end_of(&mut gone) => away(reason),
         };
         // The client, too, lets go of it, before it can take the end for one to make good.
         let _ = timeout(LEAVING, link.ended()).await;
@@ -245,7 +242,14 @@ impl Store for Tarantool {
         let rows = answer.as_array().ok_or_else(nonsense)?;
         let (mut page, mut previous) = (Page::default(), after.cloned());
         for row in rows {
-            let (key, change) = tuple::change_from(space, row.as_array().ok_or_else(nonsense)?);
+            let row = row.as_array().ok_or_else(nonsense)?;
+            let (key, change) = tuple::change_from(space, row);
+            if key.is_none() && row.get(1).is_some_and(Value::is_array) {
+                // It counts for the server, and the next page could not be asked for.
+                return Err(Error::Away(format!(
+                    "{space} has a row that only the server can name: is registry.lua of this version loaded there?"
+                )));
+            }
             match change {
                 Ok(Change { record: Some(record), .. }) => page.records.push(record),
                 Ok(_) => return Err(nonsense()),
@@ -258,11 +262,6 @@ impl Store for Tarantool {
                 )));
             }
             previous = Some(key);
-        }
-        if !rows.is_empty() && previous.as_ref() == after && page.refused.len() > MAX_NAMELESS {
-            return Err(Error::Away(format!(
-                "{space} has rows that nothing can name: is registry.lua of this version?"
-            )));
         }
         // A page that its size has cut short is not the last one.
         page.next = previous.filter(|previous| after != Some(previous));
