@@ -32,11 +32,13 @@ impl Filter<'_> {
 #[derive(Debug)]
 pub struct FilterWriter {
     counts: Box<[u16]>,
+    /// All bits are set, whatever the counts say.
+    has_all: bool,
 }
 
 impl Default for FilterWriter {
     fn default() -> Self {
-        Self { counts: vec![0; FILTER_WORDS * 64].into() }
+        Self { counts: vec![0; FILTER_WORDS * 64].into(), has_all: false }
     }
 }
 
@@ -46,7 +48,7 @@ impl FilterWriter {
         let bit = bit(talkgroup);
         let count = &mut self.counts[usize::from(bit)];
         *count += 1;
-        *count == 1 && {
+        *count == 1 && !self.has_all && {
             words[usize::from(bit >> 6)].fetch_or(1 << (bit & 63), Ordering::Relaxed);
             true
         }
@@ -57,9 +59,21 @@ impl FilterWriter {
         let bit = bit(talkgroup);
         let count = &mut self.counts[usize::from(bit)];
         *count = count.saturating_sub(1);
-        *count == 0 && {
+        *count == 0 && !self.has_all && {
             words[usize::from(bit >> 6)].fetch_and(!(1 << (bit & 63)), Ordering::Relaxed);
             true
+        }
+    }
+
+    /// All talkgroups are in from now on, or only those that were added.
+    pub(crate) fn set_all(&mut self, words: &[AtomicU64], has_all: bool) {
+        self.has_all = has_all;
+        for (word, counts) in words.iter().zip(self.counts.chunks_exact(64)) {
+            let own = (0..)
+                .zip(counts)
+                .filter(|(_, count)| **count > 0)
+                .fold(0, |own, (bit, _)| own | 1_u64 << bit);
+            word.store(if has_all { u64::MAX } else { own }, Ordering::Relaxed);
         }
     }
 }
@@ -81,6 +95,11 @@ mod tests {
         (2..5000).for_each(|tg| {
             writer.remove(&words, tg);
         });
+        writer.set_all(&words, true);
+        writer.add(&words, 7);
+        assert!((1..9999).all(|tg| filter.may_want(tg)));
+        writer.remove(&words, 7);
+        writer.set_all(&words, false);
         assert!(filter.may_want(1));
         assert_eq!(words.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum::<u32>(), 1);
     }

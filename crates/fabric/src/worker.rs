@@ -84,6 +84,13 @@ impl WorkerWriter {
         changed
     }
 
+    /// Notes that calls to any talkgroup may be wanted here (`wanted`), or only those that [`Self::set_interest`] has noted.
+    /// Siblings have to look at the filter again.
+    pub fn set_interest_in_everything(&mut self, wanted: bool) {
+        self.filter.set_all(self.map.body(FILTER, FILTER_WORDS), wanted);
+        self.map.body(INTEREST_VERSION, 1)[0].fetch_add(1, Ordering::Release);
+    }
+
     /// Where this worker heard whom.
     #[must_use]
     pub fn locations(&self) -> Locations<'_> {

@@ -4,58 +4,66 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceSettings, Frame, Now, Profile, Slot, Time};
+use crate::{DeviceSettings, Frame, Now, PeerSettings, Profile, Slot, Time};
 
-/// The longest datagram that a stack may send, in bytes.
-pub const MAX_DATAGRAM: usize = 64;
+/// The longest datagram that a stack may send, in bytes: what a path of 1,500 bytes takes whole over IPv4.
+pub const MAX_DATAGRAM: usize = 1472;
 
-/// A datagram to send.
-#[derive(Clone, Copy, Debug)]
-pub struct Datagram {
+/// Datagrams up to here take no memory of their own.
+const SHORT: usize = 64;
+
+/// Where a datagram goes, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope {
     /// Which of the stack's listen addresses it leaves from.
     pub listener: u8,
     /// Source address, where the listener is bound to a wildcard: answers leave from the address called.
     pub local: Option<IpAddr>,
     /// Where it goes.
     pub to: SocketAddr,
-    bytes: [u8; MAX_DATAGRAM],
-    len: u8,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// Where it goes.
+    pub envelope: Envelope,
+    bytes: Bytes,
+}
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    Short([u8; SHORT], u8),
+    Long(Box<[u8]>),
 }
 
 impl Datagram {
-    /// An answer to `to` with the concatenation of `parts`, which must not be longer than [`MAX_DATAGRAM`]:
-    /// what is over is cut off.
+    /// One with the concatenation of `parts`, which must not be longer than [`MAX_DATAGRAM`]: what is over is cut off.
     #[must_use]
-    pub fn new(listener: u8, local: Option<IpAddr>, to: SocketAddr, parts: &[&[u8]]) -> Self {
-        let mut bytes = [0; MAX_DATAGRAM];
-        let mut len = 0;
-        for part in parts {
-            let n = part.len().min(MAX_DATAGRAM - len);
-            bytes[len..len + n].copy_from_slice(&part[..n]);
-            len += n;
+    pub fn new(envelope: Envelope, parts: &[&[u8]]) -> Self {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        debug_assert!(len <= MAX_DATAGRAM, "a datagram of {len} bytes is cut short");
+        if len > SHORT {
+            let mut bytes = parts.concat();
+            bytes.truncate(MAX_DATAGRAM);
+            return Self { envelope, bytes: Bytes::Long(bytes.into()) };
         }
-        debug_assert_eq!(len, parts.iter().map(|part| part.len()).sum::<usize>(), "datagram cut short");
-        #[expect(clippy::cast_possible_truncation, reason = "len <= MAX_DATAGRAM = 64")]
-        Self { listener, local, to, bytes, len: len as u8 }
-    }
-
-    /// The first `len` bytes of `bytes` to `to`; all of them where there are not so many.
-    #[must_use]
-    pub fn of(
-        listener: u8,
-        local: Option<IpAddr>,
-        to: SocketAddr,
-        bytes: [u8; MAX_DATAGRAM],
-        len: usize,
-    ) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_DATAGRAM = 64")]
-        Self { listener, local, to, bytes, len: len.min(MAX_DATAGRAM) as u8 }
+        let (mut bytes, mut at) = ([0; SHORT], 0);
+        for part in parts {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "len <= SHORT = 64")]
+        Self { envelope, bytes: Bytes::Short(bytes, len as u8) }
     }
 
     /// What is sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        match &self.bytes {
+            Bytes::Short(bytes, len) => &bytes[..usize::from(*len)],
+            Bytes::Long(bytes) => bytes,
+        }
     }
 }
 
@@ -212,6 +220,20 @@ pub enum Input<'a> {
         /// What it says now.
         settings: DeviceSettings,
     },
+    /// What a context is sending is not carried, for good: where its protocol has a word for that, it need not send more of it.
+    Unwanted {
+        /// Its record.
+        context: u16,
+        /// On which slot.
+        slot: Slot,
+    },
+    /// What is set for another network has changed, or is told for the first time.
+    Peer {
+        /// Its ID.
+        id: u32,
+        /// What is set; `None` where there is no such network any more.
+        settings: Option<Box<PeerSettings>>,
+    },
     /// A context as an earlier owner of the shard wrote it down.
     Restore {
         /// Its record.
@@ -266,6 +288,20 @@ pub enum Output {
     Notice(Box<Notice>),
 }
 
+/// What [`Stack::deliver`] sends, as a datagram of its own: for where a copy more is of no matter.
+pub fn delivered(
+    stack: &mut dyn Stack,
+    now: Now,
+    context: u16,
+    slot: Slot,
+    stream: u32,
+    frame: &Frame,
+) -> Option<Datagram> {
+    let mut out = [0; MAX_DATAGRAM];
+    let (envelope, len) = stack.deliver(now, context, slot, stream, frame, &mut out)?;
+    Some(Datagram::new(envelope, &[&out[..len]]))
+}
+
 /// The driver of one protocol for one shard: sans-IO.
 ///
 /// After each call of a `handle_` method the caller takes outputs until there are none.
@@ -277,9 +313,18 @@ pub trait Stack {
     fn handle_timeout(&mut self, now: Now);
 
     /// What carries a burst to a context: to its record, on the slot on which it hears it, with the ID that marks the
-    /// bursts of one call. `None` where the context is not there. Nothing else comes of it, and it comes at once: this is
-    /// called for every receiver of every burst.
-    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram>;
+    /// bursts of one call. The datagram is written to the beginning of `out`; returned is where it goes and how long it is.
+    /// `None` where nothing goes out: the context is not there, or does not want it. Nothing else comes of it, and it comes
+    /// at once: this is called for every receiver of every burst.
+    fn deliver(
+        &mut self,
+        now: Now,
+        context: u16,
+        slot: Slot,
+        stream: u32,
+        frame: &Frame,
+        out: &mut [u8; MAX_DATAGRAM],
+    ) -> Option<(Envelope, usize)>;
 
     /// [`Stack::deliver`] is about to be called for this context: whatever it will need is fetched, and nothing changed.
     /// Between two bursts of a call memory gets cold, and many contexts are fetched faster one right after the other than

@@ -10,13 +10,18 @@
 mod access;
 mod frame;
 mod io;
+mod peer;
 mod profile;
 mod time;
 
 pub use access::{Access, CallAccess};
 pub use frame::{CallType, Frame, Slot};
 pub use io::{
-    Answer, Ask, Datagram, Gone, Input, Login, MAX_DATAGRAM, Notice, Output, Refusal, Stack, Verdict,
+    Answer, Ask, Datagram, Envelope, Gone, Input, Login, MAX_DATAGRAM, Notice, Output, Refusal, Stack,
+    Verdict, delivered,
 };
-pub use profile::{ContextKey, DeviceSettings, LinkType, MAX_BLOCKED, MAX_TALKGROUPS, Profile, Slots};
+pub use peer::{Key, MAX_ENTRIES, MAX_KEY, PeerSettings, Talkgroups};
+pub use profile::{
+    ContextKey, DeviceSettings, Line, LinkType, MAX_BLOCKED, MAX_TALKGROUPS, Profile, Slots, Trunk,
+};
 pub use time::{Now, Time};

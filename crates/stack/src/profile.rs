@@ -65,6 +65,42 @@ impl Slots {
     }
 }
 
+/// How many calls a context carries at once, and which way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Line {
+    /// One on each slot, in or out: a radio channel.
+    #[default]
+    Channel,
+    /// Any number, out only: what another network is sent.
+    Trunk(Trunk),
+    /// One, in only: a call that has come over the trunk with the same ID. What comes in over a leg goes out over that trunk
+    /// in no case.
+    Leg,
+}
+
+/// Which calls to talkgroups go out over a trunk. Private calls do where the radio was last heard behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trunk {
+    /// Ranges of talkgroups, first and last.
+    pub talkgroups: Vec<(u32, u32)>,
+    /// Talkgroups that have another number there: the number here and the number there.
+    pub renamed: Vec<(u32, u32)>,
+}
+
+impl Trunk {
+    /// Whether calls to this talkgroup go out over it.
+    #[must_use]
+    pub fn carries(&self, talkgroup: u32) -> bool {
+        self.talkgroups.iter().any(|&(first, last)| (first..=last).contains(&talkgroup))
+    }
+
+    /// The number that the talkgroup has there, where it is another one.
+    #[must_use]
+    pub fn renamed(&self, talkgroup: u32) -> Option<u32> {
+        self.renamed.iter().find(|&&(here, _)| here == talkgroup).map(|&(_, there)| there)
+    }
+}
+
 /// A context as the switch knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
@@ -72,6 +108,8 @@ pub struct Profile {
     pub id: u32,
     /// What is at its far end.
     pub link: LinkType,
+    /// How many calls it carries at once.
+    pub line: Line,
     /// The slots it serves.
     pub slots: Slots,
     /// Static talkgroups of TS1 and TS2, each at most [`MAX_TALKGROUPS`].
@@ -93,6 +131,7 @@ impl Profile {
         Self {
             id,
             link: LinkType::Repeater,
+            line: Line::Channel,
             slots,
             statics,
             blocked: Vec::new(),

@@ -110,6 +110,7 @@ impl Switch {
             session.voice.take(frame);
         }
         let index = self.open_incoming(now, key, slot, session)?;
+        self.supersede_leg(now, key, index);
         self.place(now, index);
         Some(index)
     }

@@ -97,6 +97,7 @@ impl Switch {
         self.yield_talk(index);
         if is_local {
             self.out(Output::Refused { report, why });
+            self.tell_unwanted(index, why);
         }
     }
 
@@ -114,6 +115,7 @@ impl Switch {
         self.yield_talk(index);
         self.parrot.forget(index);
         self.out(Output::Refused { report, why });
+        self.tell_unwanted(index, why);
     }
 
     /// A session is not the talker of its group any more, if it was.

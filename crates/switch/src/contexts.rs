@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dmr::{Air, Sync};
 use rustc_hash::FxHashMap;
-use stack::{ContextKey, Profile, Slot, Slots, Time};
+use stack::{ContextKey, Line, Profile, Slot, Slots, Time};
 
 use crate::record::Dynamic;
 use crate::slots::SlotState;
@@ -25,9 +25,16 @@ impl Context {
         Self { profile, dynamics: Default::default(), slots: Default::default(), subscribed: Vec::new() }
     }
 
+    pub(crate) fn is_trunk(&self) -> bool {
+        matches!(self.profile.line, Line::Trunk(_))
+    }
+
     /// What it should be subscribed to.
     pub(crate) fn wanted(&self) -> Vec<(u32, Slot)> {
         let mut wanted = Vec::new();
+        if self.profile.line != Line::Channel {
+            return wanted;
+        }
         let special = |talkgroup: &u32| matches!(*talkgroup, LOCAL | UNLINK | PARROT);
         let is_heard = |talkgroup: &u32| !special(talkgroup) && !self.profile.blocked.contains(talkgroup);
         for slot in Slot::ALL {
@@ -144,7 +151,7 @@ impl Contexts {
         self.entry(key).map(|entry| &mut entry.hang[slot.index()])
     }
 
-    /// The context with this ID; while a new login takes the place of an old one, the new one.
+    /// The context with this ID, for a network its trunk; while a new login takes the place of an old one, the new one.
     pub(crate) fn of(&self, id: u32) -> Option<ContextKey> {
         self.by_id.get(&id).copied()
     }
@@ -156,7 +163,10 @@ impl Contexts {
     }
 
     pub(crate) fn insert(&mut self, key: ContextKey, context: Context) {
-        self.by_id.insert(context.profile.id, key);
+        // A leg is found by its trunk.
+        if context.profile.line != Line::Leg {
+            self.by_id.insert(context.profile.id, key);
+        }
         let (shard, index) = (usize::from(key.shard), usize::from(key.index));
         if self.shards.len() <= shard {
             self.shards.resize_with(shard + 1, Vec::new);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use stack::{Now, Time};
+use stack::{LinkType, Now, Time};
 
 use crate::call::{Call, Target};
 use crate::io::{Output, Refused};
@@ -115,6 +115,11 @@ impl Switch {
         let call = session.call;
         let context = self.contexts.get(session.origin.context()?)?;
         let to_talkgroup = call.target() == Target::Talkgroup;
+        // What is special here is another network's own affair there.
+        let is_special = !to_talkgroup && call.target() != Target::Radio;
+        if is_special && context.profile.link == LinkType::Network {
+            return Some(Refused::Denied);
+        }
         if self.guard.is_banned(call.source, now) {
             return Some(Refused::Banned);
         }
@@ -149,10 +154,11 @@ impl Switch {
 
     fn originals(&self, now: Now, session: &Session) -> impl Iterator<Item = SessionId> {
         let may_be_copied = matches!(session.call.target(), Target::Talkgroup | Target::Radio);
-        let (id, call, context) = (session.id, session.call, session.origin.context());
+        let (id, call, context) = (session.id, session.call, session.context);
         let running = self.sessions.iter().map(|(_, other)| other).filter(move |other| {
             let is_heard = other.standing != Standing::Refused && !other.is_echo;
-            let is_elsewhere = other.origin.context() != context;
+            // Other legs of a trunk are the same place.
+            let is_elsewhere = other.context != context;
             // One that has been silent for longer may have ended where it came in.
             let is_there = now.mono.since(other.falls_silent()) < ECHO;
             is_heard && is_there && is_elsewhere && other.call.is_same(call) && other.id < id

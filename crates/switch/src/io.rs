@@ -288,6 +288,18 @@ pub enum Output {
         /// Whether.
         wanted: bool,
     },
+    /// From now on calls to any talkgroup may be wanted here (`wanted`), or only those of [`Output::Interest`].
+    Everything {
+        /// Whether.
+        wanted: bool,
+    },
+    /// What comes in over this leg is not carried, for good: its network need not send more of it.
+    Unwanted {
+        /// The leg.
+        context: ContextKey,
+        /// Its slot.
+        slot: Slot,
+    },
     /// A context with this ID is here: a private call to the ID goes to it while no radio with it was heard.
     Home {
         /// Its ID.

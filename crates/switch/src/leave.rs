@@ -30,6 +30,7 @@ impl Switch {
                 self.disown(now, index);
             }
         }
+        self.leave_trunk(key);
         let is_there = |session: &Session| session.callee.is_some_and(|(callee, _)| callee == key);
         let called = self.sessions.iter().filter(|(_, session)| is_there(session)).map(|(index, _)| index);
         for index in called.collect::<Vec<_>>() {

@@ -28,6 +28,7 @@ mod slots;
 mod subscriptions;
 mod switch;
 mod timers;
+mod trunks;
 mod voice;
 mod wire;
 

@@ -97,6 +97,9 @@ impl Switch {
     /// The calls that a context sends or hears on these slots end.
     pub(crate) fn drop_call(&mut self, now: Now, id: u32, slot: Option<Slot>) {
         let Some(key) = self.contexts.of(id) else { return };
+        if self.contexts.get(key).is_some_and(|context| context.is_trunk()) {
+            return self.drop_legs(now, id);
+        }
         let slot = self.contexts.mapped(key, slot);
         for slot in Slot::ALL.into_iter().filter(|&other| slot.is_none_or(|slot| slot == other)) {
             let Some(context) = self.contexts.get(key) else { return };

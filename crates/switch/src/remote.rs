@@ -92,7 +92,9 @@ impl Switch {
     fn may_be_for_us(&self, forward: &Forward) -> bool {
         let call = Call::of(&forward.frame);
         match call.target() {
-            Target::Talkgroup => self.groups.is_wanted(call.destination),
+            Target::Talkgroup => {
+                self.groups.is_wanted(call.destination) || self.trunks.want(call.destination)
+            }
             Target::Radio => true,
             Target::Parrot | Target::Unlink | Target::Local => false,
         }

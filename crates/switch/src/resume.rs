@@ -60,6 +60,7 @@ impl Switch {
             Some((index, Origin::Remote)) => {
                 self.unhear(index, key);
                 let Some(id) = self.contexts.get(key).map(|context| context.profile.id) else { return };
+                self.keep_off_own_trunk(index, id);
                 self.sessions.adopt(index, origin);
                 if let Some(session) = self.sessions.get_mut(index) {
                     (session.peer, session.last) = (None, now.mono);

@@ -11,7 +11,7 @@ use crate::io::{Dropped, Output, Refused};
 use crate::session::{Member, Route, Session, Standing};
 use crate::slots::{Grant, Kept};
 use crate::timers::Timer;
-use crate::{Forward, HEADER, Switch, TERMINATOR};
+use crate::{Forward, HEADER, Switch, TERMINATOR, trunks};
 
 impl Switch {
     /// Makes the routes of a session that is carried from now on: all subscribers of its talkgroup, or the radio
@@ -19,12 +19,18 @@ impl Switch {
     pub(crate) fn make_routes(&mut self, now: Now, index: u16) {
         let Some(session) = self.sessions.get(index) else { return };
         let (group, callee, is_voice) = (session.group, session.callee, session.call.is_voice());
+        let talkgroup = session.call.destination;
         if let Some(group) = group {
             for place in 0..self.groups.get(group).members.len() {
                 let member = self.groups.get(group).members[place];
                 let grant = self.join(now, index, member);
                 if !is_voice && matches!(grant, Some(Grant::Busy | Grant::Kept(_))) {
                     self.out(Output::Dropped(Dropped::DataBusy));
+                }
+            }
+            for place in 0..self.trunks.len() {
+                if let Some((key, true)) = self.trunks.at(place, talkgroup) {
+                    let _ = self.join_trunk(index, key);
                 }
             }
         } else if let Some(callee) = callee {
@@ -44,7 +50,11 @@ impl Switch {
     /// A session goes out on a slot too, if that takes it. `None` where it is not for it: its own context, or one
     /// that hears it already.
     pub(crate) fn join(&mut self, now: Now, index: u16, (key, slot): Member) -> Option<Grant> {
-        let awaited_by = self.contexts.get(key)?.slots[slot.index()].awaited_by;
+        let context = self.contexts.get(key)?;
+        if context.is_trunk() {
+            return self.join_trunk(index, key);
+        }
+        let awaited_by = context.slots[slot.index()].awaited_by;
         let is_awaited = awaited_by.is_some_and(|other| {
             let waits = |session: &Session| session.callee == Some((key, slot)) && session.routes.is_empty();
             other != index && self.sessions.get(other).is_some_and(waits)
@@ -65,7 +75,7 @@ impl Switch {
         match grant {
             Grant::Free => {
                 state.outgoing = Some(index);
-                session.routes.push(Route { to: (key, slot), air, is_open: !is_voice });
+                session.routes.push(Route { to: (key, slot), air, is_open: !is_voice, renamed: None });
                 let awaited_by = state.awaited_by.take();
                 if is_voice {
                     self.out(Output::Changed(key));
@@ -152,7 +162,7 @@ impl Switch {
                 }
                 route.is_open = true;
             }
-            let frame = match tuned {
+            let mut frame = match tuned {
                 Some((air, frame)) if air == route.air => frame,
                 _ => {
                     let mut frame = *frame;
@@ -160,6 +170,9 @@ impl Switch {
                     tuned.insert((route.air, frame)).1
                 }
             };
+            if let Some(talkgroup) = route.renamed {
+                trunks::rename(&session.voice.lc, talkgroup, &mut frame);
+            }
             self.outputs.push_back(Output::Deliver { context, slot, stream, frame });
         }
     }
@@ -198,6 +211,9 @@ impl Switch {
         let mut routes = std::mem::take(&mut session.routes);
         for Route { to: (key, slot), .. } in routes.drain(..) {
             let Some(context) = self.contexts.get_mut(key) else { continue };
+            if context.is_trunk() {
+                continue;
+            }
             let state = &mut context.slots[slot.index()];
             state.outgoing = None;
             if keep {
@@ -219,7 +235,7 @@ impl Switch {
         let Some(session) = self.sessions.get_mut(index) else { return };
         let air = context.air();
         context.slots[slot.index()].outgoing = Some(index);
-        session.routes.push(Route { to: (key, slot), air, is_open });
+        session.routes.push(Route { to: (key, slot), air, is_open, renamed: None });
         self.out(Output::Changed(key));
     }
 
@@ -288,8 +304,11 @@ fn terminator(session: &Session) -> Frame {
     lc_burst(&session.voice.lc, DataType::TERMINATOR, &like)
 }
 
-fn made_up_terminator(session: &Session, route: &Route) -> Output {
+pub(crate) fn made_up_terminator(session: &Session, route: &Route) -> Output {
     let mut frame = terminator(session);
+    if let Some(talkgroup) = route.renamed {
+        trunks::rename(&session.voice.lc, talkgroup, &mut frame);
+    }
     route.air.apply(frame.kind, false, &mut frame.burst);
     let (context, slot) = route.to;
     Output::Deliver { context, slot, stream: session.id.stream(), frame }

@@ -83,6 +83,8 @@ pub(crate) struct Route {
     pub(crate) air: Air,
     /// It was given a header, so it hears what follows.
     pub(crate) is_open: bool,
+    /// The number that the talkgroup has there, where it is another one.
+    pub(crate) renamed: Option<u32>,
 }
 
 /// Whether a session is carried.

@@ -1,6 +1,6 @@
 //! Contexts come, change and go, and with them their subscriptions.
 
-use stack::{ContextKey, Now, Profile, Slot};
+use stack::{ContextKey, Line, LinkType, Now, Profile, Slot};
 
 use crate::Switch;
 use crate::contexts::Context;
@@ -14,11 +14,15 @@ const MAX_RADIO: u32 = 0xFF_FFFF;
 impl Switch {
     pub(crate) fn up(&mut self, now: Now, key: ContextKey, profile: Profile) {
         // Another device at the same place, or one with other slots: nothing of before is its own.
-        let is_other =
-            |context: &Context| (context.profile.id, context.profile.slots) != (profile.id, profile.slots);
+        let is_other = |context: &Context| {
+            let (old, new) = (&context.profile, &profile);
+            let of_kind = |profile: &Profile| std::mem::discriminant(&profile.line);
+            (old.id, old.slots, of_kind(old)) != (new.id, new.slots, of_kind(new))
+        };
         if self.contexts.get(key).is_some_and(is_other) {
             self.down(now, key);
         }
+        let line = profile.line.clone();
         match self.contexts.get_mut(key) {
             Some(context) => {
                 context.profile = profile;
@@ -27,13 +31,15 @@ impl Switch {
             None => {
                 let context = Context::new(profile);
                 let (id, slot) = (context.profile.id, context.home());
+                let is_radio = context.profile.link != LinkType::Network && id <= MAX_RADIO;
                 self.contexts.insert(key, context);
-                if id <= MAX_RADIO {
+                if is_radio {
                     self.out(Output::Home { id, slot });
                 }
             }
         }
         self.resubscribe(now, key);
+        self.set_trunk(now, key, Some(&line));
         self.stop_blocked(now, key);
     }
 
@@ -73,6 +79,9 @@ impl Switch {
             if let Some(index) = context.slots[slot.index()].incoming {
                 self.end(now, index, Ended::ContextGone);
             }
+        }
+        for index in self.leave_trunk(key) {
+            self.refuse_unheard(now, index, Refused::NoRoute);
         }
         self.lose_callee(now, key);
         let Some(context) = self.contexts.remove(key) else { return };
@@ -142,7 +151,9 @@ impl Switch {
     /// A talkgroup was keyed: it is subscribed to from now on, if it is not static.
     pub(crate) fn keyed(&mut self, now: Now, key: ContextKey, slot: Slot, talkgroup: u32) {
         let Some(context) = self.contexts.get_mut(key) else { return };
-        if context.key(talkgroup, slot, now.mono, self.settings.dynamic_time) {
+        if context.profile.line == Line::Channel
+            && context.key(talkgroup, slot, now.mono, self.settings.dynamic_time)
+        {
             self.out(Output::Changed(key));
             self.arm_expiry(key);
             self.resubscribe(now, key);

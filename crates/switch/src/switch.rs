@@ -15,6 +15,7 @@ use crate::record::write_record;
 use crate::session::{Origin, SessionId};
 use crate::sessions::Sessions;
 use crate::timers::{Timer, Timers};
+use crate::trunks::Trunks;
 
 /// Call control of one worker.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Switch {
     pub(crate) settings: Settings,
     pub(crate) contexts: Contexts,
     pub(crate) groups: Groups,
+    pub(crate) trunks: Trunks,
     pub(crate) sessions: Sessions,
     /// Sessions of siblings, by the sibling's number and the session's number there.
     pub(crate) remote: Vec<Vec<u16>>,
@@ -42,6 +44,7 @@ impl Switch {
             settings,
             contexts: Contexts::default(),
             groups: Groups::default(),
+            trunks: Trunks::default(),
             sessions: Sessions::default(),
             remote: Vec::new(),
             parrot: Parrot::default(),

@@ -16,4 +16,5 @@ mod siblings;
 mod simulation;
 mod slots;
 mod subscriptions;
+mod trunks;
 mod voice;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runtime::StackFactory;
-use stack::{Datagram, Frame, Input, Now, Output, Slot, Stack, Time};
+use stack::{Envelope, Frame, Input, MAX_DATAGRAM, Now, Output, Slot, Stack, Time};
 
 /// The context whose record kills whoever reads it.
 static POISON: OnceLock<u32> = OnceLock::new();
@@ -41,8 +41,16 @@ impl Stack for Faulty {
         self.0.handle_timeout(now);
     }
 
-    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram> {
-        self.0.deliver(context, slot, stream, frame)
+    fn deliver(
+        &mut self,
+        now: Now,
+        context: u16,
+        slot: Slot,
+        stream: u32,
+        frame: &Frame,
+        out: &mut [u8; MAX_DATAGRAM],
+    ) -> Option<(Envelope, usize)> {
+        self.0.deliver(now, context, slot, stream, frame, out)
     }
 
     fn warm(&self, context: u16) {
@@ -116,6 +124,6 @@ fn main() -> ExitCode {
         std::thread::spawn(print_when_told);
     }
     let mmdvm =
-        StackFactory { name: "mmdvm", make: |options| Box::new(Faulty((worker::mmdvm().make)(options))) };
+        StackFactory { make: |options| Box::new(Faulty((worker::mmdvm().make)(options))), ..worker::mmdvm() };
     runtime::run(&[mmdvm])
 }

@@ -2,7 +2,7 @@
 
 use channel::Report;
 use fabric::{CELL_LEN, Cell, Counter, Location, Work};
-use stack::{ContextKey, Datagram, Now, Output};
+use stack::{ContextKey, Envelope, MAX_DATAGRAM, Now, Output};
 use switch::Place;
 
 use crate::counters;
@@ -39,7 +39,7 @@ impl Worker {
         match output {
             Output::Send(datagram) => {
                 let outlet = shard.outlet;
-                self.post(outlet, &datagram);
+                self.post(outlet, &datagram.envelope, datagram.bytes());
             }
             Output::Frame { context, slot, stream, frame } => {
                 self.stats.add(Counter::Frames, 1);
@@ -79,9 +79,13 @@ impl Worker {
                 let Some(place) = self.place(context.shard) else { return };
                 self.delivered += 1;
                 let Shard { stack, outlet, .. } = &mut self.shards[usize::from(place)];
-                if let Some(datagram) = stack.deliver(context.index, slot, stream, &frame) {
-                    let outlet = *outlet;
-                    self.post(outlet, &datagram);
+                let sent = stack.deliver(now, context.index, slot, stream, &frame, &mut self.scratch);
+                if let Some((envelope, len)) = sent {
+                    let (outlet, len) = (*outlet, len.min(MAX_DATAGRAM));
+                    if !self.outlets.push(outlet, &envelope, &self.scratch[..len]) {
+                        self.make_room();
+                        self.outlets.push(outlet, &envelope, &self.scratch[..len]);
+                    }
                 }
             }
             Output::Forward(forward) => {
@@ -106,6 +110,17 @@ impl Worker {
                 self.released.unwanted.push(talkgroup);
             }
             Output::Interest { talkgroup, wanted } => self.siblings.set_interest(talkgroup, wanted),
+            Output::Everything { wanted: false } if self.released.is_pending => {
+                self.released.wanted_everything = true;
+            }
+            Output::Everything { wanted } => self.siblings.want_everything(wanted),
+            Output::Unwanted { context, slot } => {
+                if let Some(place) = self.place(context.shard) {
+                    let input = stack::Input::Unwanted { context: context.index, slot };
+                    self.shards[usize::from(place)].stack.handle_input(now, input);
+                    self.touched.push(place);
+                }
+            }
             Output::Heard { radio, context, slot } => {
                 let heard_ms = now.wall_us / 1000;
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
@@ -154,14 +169,17 @@ impl Worker {
     }
 
     /// Puts a datagram into the batch of the listen address that it leaves from.
-    fn post(&mut self, outlet: usize, datagram: &Datagram) {
-        let outlet = outlet + usize::from(datagram.listener);
-        if !self.outlets.push(outlet, datagram) {
-            // Siblings are woken first: they can work while our own datagrams go out.
-            self.siblings.flush(&self.stats, &self.bell);
-            self.outlets.flush(&self.stats);
-            self.outlets.push(outlet, datagram);
+    fn post(&mut self, outlet: usize, envelope: &Envelope, bytes: &[u8]) {
+        if !self.outlets.push(outlet, envelope, bytes) {
+            self.make_room();
+            self.outlets.push(outlet, envelope, bytes);
         }
+    }
+
+    fn make_room(&mut self) {
+        // Siblings are woken first: they can work while our own datagrams go out.
+        self.siblings.flush(&self.stats, &self.bell);
+        self.outlets.flush(&self.stats);
     }
 
     fn save_switch(&mut self, context: ContextKey) {

@@ -30,6 +30,8 @@ pub(crate) struct Released {
     pub(crate) is_pending: bool,
     /// Talkgroups that nobody here wants any more.
     pub(crate) unwanted: Vec<u32>,
+    /// Nobody here wants all of them any more.
+    pub(crate) wanted_everything: bool,
     /// IDs of contexts that are not here any more.
     pub(crate) away: Vec<u32>,
 }
@@ -85,6 +87,9 @@ impl Worker {
         self.siblings.moved(self.siblings.slot(), to);
         for talkgroup in released.unwanted {
             self.siblings.set_interest(talkgroup, false);
+        }
+        if released.wanted_everything {
+            self.siblings.want_everything(false);
         }
         released.away.into_iter().for_each(|id| self.siblings.away(id));
         self.siblings.send_all_to_nobody();

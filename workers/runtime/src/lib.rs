@@ -46,6 +46,8 @@ pub struct StackOptions {
 pub struct StackFactory {
     /// Its name in the configuration.
     pub name: &'static str,
+    /// Its longest datagram, in bytes: at most [`stack::MAX_DATAGRAM`].
+    pub longest: usize,
     /// Makes one for a shard.
     pub make: fn(&StackOptions) -> Box<dyn Stack>,
 }

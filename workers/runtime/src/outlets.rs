@@ -7,16 +7,20 @@ use std::net::UdpSocket;
 use std::os::fd::AsFd;
 
 use fabric::{Counter, Stats};
-use stack::{Datagram, MAX_DATAGRAM};
+use stack::{Envelope, MAX_DATAGRAM};
 use sys::SendBatch;
 
 /// Datagrams that go out by one system call. More save nothing (the call itself is a small part of what they cost), and
 /// keep the first receivers waiting until the last one's datagram is made.
 const BATCH: usize = 32;
+/// Each begins a cache line of its own.
+const LINE: usize = 64;
 
 struct Outlet {
     socket: UdpSocket,
     batch: SendBatch,
+    /// Datagrams longer than their stack has said that they can be.
+    too_long: usize,
 }
 
 /// All of a worker.
@@ -26,31 +30,35 @@ pub(crate) struct Outlets {
 }
 
 impl Outlets {
-    /// Adds one that sends through `socket`, and returns its number.
-    pub(crate) fn add(&mut self, socket: UdpSocket) -> usize {
-        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, MAX_DATAGRAM) });
+    /// Adds one that sends datagrams of at most `longest` bytes through `socket`, and returns its number.
+    pub(crate) fn add(&mut self, socket: UdpSocket, longest: usize) -> usize {
+        let size = longest.min(MAX_DATAGRAM).next_multiple_of(LINE);
+        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, size), too_long: 0 });
         self.all.len() - 1
     }
 
-    /// Puts a datagram into the batch of outlet `number`; false where that is full.
-    pub(crate) fn push(&mut self, number: usize, datagram: &Datagram) -> bool {
-        let Some(outlet) = self.all.get_mut(number) else { return true };
+    /// Puts a datagram into the batch of the outlet for its listen address, of those of a stack that begin at `first`; false
+    /// where that is full.
+    pub(crate) fn push(&mut self, first: usize, envelope: &Envelope, bytes: &[u8]) -> bool {
+        let Some(outlet) = self.all.get_mut(first + usize::from(envelope.listener)) else { return true };
         !outlet.batch.is_full() && {
-            outlet.batch.push(datagram.to, datagram.local, datagram.bytes());
+            outlet.too_long += usize::from(!outlet.batch.push(envelope.to, envelope.local, bytes));
             true
         }
     }
 
     /// Sends all that waits.
     pub(crate) fn flush(&mut self, stats: &Stats) {
-        self.all.iter_mut().filter(|outlet| !outlet.batch.is_empty()).for_each(|outlet| send(stats, outlet));
+        let is_used = |outlet: &&mut Outlet| !outlet.batch.is_empty() || outlet.too_long > 0;
+        self.all.iter_mut().filter(is_used).for_each(|outlet| send(stats, outlet));
     }
 }
 
 fn send(stats: &Stats, outlet: &mut Outlet) {
     let counts = outlet.batch.flush(outlet.socket.as_fd());
     stats.add(Counter::DatagramsOut, counts.sent as u64);
-    if counts.failed > 0 {
-        stats.add(Counter::SendFailed, counts.failed as u64);
+    let failed = counts.failed + std::mem::take(&mut outlet.too_long);
+    if failed > 0 {
+        stats.add(Counter::SendFailed, failed as u64);
     }
 }

@@ -126,7 +126,7 @@ impl Worker {
                 let mut first = None;
                 for socket in &sockets {
                     let socket = socket.try_clone().map_err(Error::system("copying a socket"))?;
-                    let number = self.outlets.add(socket);
+                    let number = self.outlets.add(socket, factory.longest);
                     first.get_or_insert(number);
                 }
                 let first = first.ok_or_else(|| wrong("no sockets"))?;

@@ -245,6 +245,12 @@ impl Siblings {
         }
     }
 
+    /// Calls to any talkgroup may be wanted here, or only those that somebody wants.
+    pub(crate) fn want_everything(&mut self, wanted: bool) {
+        self.writer.set_interest_in_everything(wanted);
+        self.announce();
+    }
+
     /// A radio was heard here.
     pub(crate) fn heard(&mut self, radio: u32, location: Location) {
         self.writer.set_location(radio, location);

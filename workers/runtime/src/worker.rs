@@ -8,7 +8,7 @@ use channel::{Child, Socket};
 use fabric::{Bell, CELL_LEN, Cell, Counter, Stats, Wake, Work, WorkerReader};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use stack::{ContextKey, Input, Now, Time};
+use stack::{ContextKey, Input, MAX_DATAGRAM, Now, Time};
 use switch::{Forward, Switch};
 use sys::{Clocks, ReceiveBatch, RunQueue};
 
@@ -26,8 +26,8 @@ use crate::spin::Spin;
 /// Datagrams taken from one socket before others have their turn. A repeater's bursts come one at a time, and each place
 /// costs something even where nothing comes.
 const BATCH: usize = 8;
-/// The longest datagram that any stack understands is shorter.
-const MAX_RECEIVED: usize = 512;
+/// The longest datagram that is taken in; what is longer a stack is given as one of no bytes.
+const MAX_RECEIVED: usize = MAX_DATAGRAM;
 /// How often a worker looks at everything, whatever the bells say.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 /// One that was away for so long was held up: it comes round with every tick.
@@ -85,6 +85,8 @@ pub(crate) struct Worker {
     work: Option<Work>,
     /// Bursts delivered in this round.
     pub(crate) delivered: u64,
+    /// Where stacks write what carries a burst.
+    pub(crate) scratch: Box<[u8; MAX_DATAGRAM]>,
     /// Memory has had time to get cold since the last round.
     pub(crate) is_cold: bool,
     last_round: Time,
@@ -139,6 +141,7 @@ impl Worker {
             behind: None,
             work: None,
             delivered: 0,
+            scratch: Box::new([0; MAX_DATAGRAM]),
             is_cold: true,
             last_round: Time::default(),
             run_queue: RunQueue::open(),

@@ -10,6 +10,7 @@ use runtime::StackFactory;
 pub fn mmdvm() -> StackFactory {
     StackFactory {
         name: "mmdvm",
+        longest: mmdvm::MAX_LEN,
         make: |options| {
             Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
                 salt_key: options.salt_key,

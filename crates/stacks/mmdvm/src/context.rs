@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use serde::{Deserialize, Serialize};
-use stack::{DeviceSettings, LinkType, Profile, Time};
+use stack::{DeviceSettings, Line, LinkType, Profile, Time};
 
 use crate::options::Options;
 use crate::path::{Dialect, Path};
@@ -79,6 +79,7 @@ impl Context {
         Some(Profile {
             id: self.id,
             link: LinkType::Repeater,
+            line: Line::Channel,
             slots: config.slots,
             statics: self.statics.lists(config.slots).0,
             blocked: self.rules.blocked().to_vec(),

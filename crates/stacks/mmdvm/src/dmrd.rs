@@ -1,10 +1,10 @@
 //! `DMRD`, the datagram of a burst: binary in both dialects.
 
 use dmr::{BURST_LEN, BurstKind, DataType};
-use stack::{CallType, Datagram, Frame, MAX_DATAGRAM, Slot};
+use stack::{CallType, Frame, MAX_DATAGRAM, Slot};
 
 use crate::Error;
-use crate::path::{Dialect, Path};
+use crate::path::Dialect;
 
 /// A `DMRD` of legal length.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,20 @@ impl<'a> Dmrd<'a> {
     }
 }
 
-/// `DMRD` to a device: of 55 bytes, since DMRGateway takes no other, and of 53 in the text dialect, whose
-/// specification and clients know no more.
-pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame) -> Datagram {
+/// The longest datagram to a device, in bytes.
+pub const MAX_LEN: usize = 55;
+
+/// Writes a `DMRD` to a device, and returns its length: 55 bytes, since DMRGateway takes no other, and 53 in the text
+/// dialect, whose specification and clients know no more.
+#[inline]
+pub(crate) fn write(
+    out: &mut [u8; MAX_DATAGRAM],
+    dialect: Dialect,
+    id: u32,
+    slot: Slot,
+    stream: u32,
+    frame: &Frame,
+) -> usize {
     let mut flags = match frame.kind {
         BurstKind::Voice(0) => 0x10,
         BurstKind::Voice(place) => place & 0x0F,
@@ -92,16 +103,14 @@ pub(crate) fn dmrd(path: &Path, id: u32, slot: Slot, stream: u32, frame: &Frame)
     if frame.call == CallType::Private {
         flags |= 0x40;
     }
-    let mut bytes = [0; MAX_DATAGRAM];
-    bytes[..4].copy_from_slice(b"DMRD");
-    bytes[4] = frame.sequence;
-    bytes[5..8].copy_from_slice(&frame.source.to_be_bytes()[1..]);
-    bytes[8..11].copy_from_slice(&frame.destination.to_be_bytes()[1..]);
-    bytes[11..15].copy_from_slice(&id.to_be_bytes());
-    bytes[15] = flags;
-    bytes[16..20].copy_from_slice(&stream.to_be_bytes());
-    bytes[20..53].copy_from_slice(&frame.burst);
-    bytes[53..55].copy_from_slice(&[frame.ber, frame.rssi]);
-    let len = if path.dialect == Dialect::Text { 53 } else { 55 };
-    Datagram::of(path.listener, path.local, path.remote, bytes, len)
+    out[..4].copy_from_slice(b"DMRD");
+    out[4] = frame.sequence;
+    out[5..8].copy_from_slice(&frame.source.to_be_bytes()[1..]);
+    out[8..11].copy_from_slice(&frame.destination.to_be_bytes()[1..]);
+    out[11..15].copy_from_slice(&id.to_be_bytes());
+    out[15] = flags;
+    out[16..20].copy_from_slice(&stream.to_be_bytes());
+    out[20..53].copy_from_slice(&frame.burst);
+    out[53..55].copy_from_slice(&[frame.ber, frame.rssi]);
+    if dialect == Dialect::Text { 53 } else { 55 }
 }

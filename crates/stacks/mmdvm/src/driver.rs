@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use stack::{
-    Access, Answer, Ask, CallAccess, Datagram, DeviceSettings, Frame, Gone, Input, Login, Notice, Now,
-    Output, Profile, Refusal, Slot, Stack, Time, Verdict,
+    Access, Answer, Ask, CallAccess, DeviceSettings, Envelope, Frame, Gone, Input, Login, MAX_DATAGRAM,
+    Notice, Now, Output, Profile, Refusal, Slot, Stack, Time, Verdict,
 };
 
 use crate::admission::Admission;
@@ -74,6 +74,8 @@ impl Stack for Mmdvm {
                     self.up(index, profile);
                 }
             }
+            // The protocol has no word for the one, and there is no other network here.
+            Input::Unwanted { .. } | Input::Peer { .. } => {}
             Input::Restore { context, bytes } => self.restore(now, context, bytes),
             Input::Shutdown => {
                 let all: Vec<u16> = self.table.iter().map(|(index, _)| index).collect();
@@ -93,10 +95,19 @@ impl Stack for Mmdvm {
         self.check_at = self.table.iter().map(|(_, context)| context.heard + TIMEOUT).min();
     }
 
-    fn deliver(&mut self, context: u16, slot: Slot, stream: u32, frame: &Frame) -> Option<Datagram> {
+    fn deliver(
+        &mut self,
+        _now: Now,
+        context: u16,
+        slot: Slot,
+        stream: u32,
+        frame: &Frame,
+        out: &mut [u8; MAX_DATAGRAM],
+    ) -> Option<(Envelope, usize)> {
         // The switch may not yet have heard that a context is gone.
         let context = self.table.get(context).filter(|context| context.is_running())?;
-        Some(dmrd::dmrd(&context.path, context.id, slot, stream, frame))
+        let len = dmrd::write(out, context.path.dialect, context.id, slot, stream, frame);
+        Some((context.path.envelope(), len))
     }
 
     fn warm(&self, context: u16) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dmr::{BURST_LEN, BurstKind, DataType};
 use stack::{
     Access, Answer, Ask, CallAccess, CallType, DeviceSettings, Frame, Gone, Input, Login, Now, Output, Slot,
-    Stack, Verdict,
+    Stack, Verdict, delivered,
 };
 
 use crate::pending::MAX_PENDING;
@@ -150,7 +150,7 @@ impl Run {
             rssi: 0,
             burst: [0; BURST_LEN],
         };
-        let datagram = self.mmdvm.deliver(context, Slot::Two, 3, &frame);
+        let datagram = delivered(&mut self.mmdvm, self.now, context, Slot::Two, 3, &frame);
         assert_eq!(
             datagram.is_some(),
             self.mmdvm.table.get(context).is_some_and(|context| context.is_running())

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use stack::Datagram;
+use stack::{Datagram, Envelope};
 
 /// Which form of the protocol a device speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub(crate) struct Path {
 impl Path {
     /// A datagram to the device: the concatenation of `parts`.
     pub(crate) fn datagram(&self, parts: &[&[u8]]) -> Datagram {
-        Datagram::new(self.listener, self.local, self.remote, parts)
+        Datagram::new(self.envelope(), parts)
+    }
+
+    pub(crate) fn envelope(&self) -> Envelope {
+        Envelope { listener: self.listener, local: self.local, to: self.remote }
     }
 }

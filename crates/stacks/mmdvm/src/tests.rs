@@ -138,7 +138,7 @@ fn word(output: &Output) -> String {
         Output::Send(sent) => {
             let tags = ["RPTACK", "MSTACK", "MSTNAK", "MSTPONG", "RPTPONG", "MSTCL", "DMRD"];
             let tag = tags.into_iter().find(|tag| sent.bytes().starts_with(tag.as_bytes())).unwrap();
-            format!("{tag} to {}", sent.to.port())
+            format!("{tag} to {}", sent.envelope.to.port())
         }
         Output::Frame { context, slot, .. } => format!("frame {context} TS{}", slot.number()),
         Output::Changed(context) => format!("changed {context}"),

@@ -6,7 +6,7 @@ use std::iter::Repeat;
 use std::time::Duration;
 
 use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, Sync, VoiceCall};
-use stack::{CallType, ContextKey, Frame, Now, Profile, Slot, Slots, Time};
+use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slots, Time, Trunk};
 
 use crate::{Forward, Input, Output, Place, Switch};
 
@@ -101,6 +101,32 @@ impl Bench {
         }
         let id = 250_000 + u32::from(self.context(name).index);
         let profile = Profile::repeater(id, slots, statics.map(<[u32]>::to_vec));
+        self.input(Input::Up { context: self.context(name), profile });
+    }
+
+    /// Another network with this ID, which is sent these talkgroups, some under another number; again for other ones.
+    pub(super) fn trunk(
+        &mut self,
+        name: &'static str,
+        id: u32,
+        talkgroups: &[(u32, u32)],
+        renamed: &[(u32, u32)],
+    ) {
+        let trunk = Trunk { talkgroups: talkgroups.to_vec(), renamed: renamed.to_vec() };
+        self.network(name, id, Line::Trunk(trunk));
+    }
+
+    /// A call that comes from the network with this ID.
+    pub(super) fn leg(&mut self, name: &'static str, id: u32) {
+        self.network(name, id, Line::Leg);
+    }
+
+    fn network(&mut self, name: &'static str, id: u32, line: Line) {
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+        let profile = Profile::repeater(id, Slots::Only(Slot::One), Default::default());
+        let profile = Profile { link: LinkType::Network, line, ..profile };
         self.input(Input::Up { context: self.context(name), profile });
     }
 
@@ -239,6 +265,11 @@ impl Bench {
                 Output::Heard { radio, context, slot } => {
                     self.places.insert(radio, Place::Here { context, slot });
                     format!("heard {radio} on TS{}", slot.number())
+                }
+                Output::Everything { wanted: true } => "wants everything".to_owned(),
+                Output::Everything { wanted: false } => "wants everything no more".to_owned(),
+                Output::Unwanted { context, .. } => {
+                    format!("unwanted from {}", self.names[usize::from(context.index)])
                 }
                 Output::Dropped(dropped) => format!("dropped: {dropped:?}"),
                 Output::Carried { report } => format!("carried {}", report.destination),

@@ -1,6 +1,6 @@
 //! What is true of a switch after each step, whatever happened before.
 
-use stack::{Slot, Time};
+use stack::{Line, Slot, Time};
 
 use crate::call::Target;
 use crate::session::{Origin, Route, Session, Standing};
@@ -39,7 +39,9 @@ impl Switch {
     /// who waits for a hang time has a timer.
     pub(crate) fn check_no_slot_is_passed_by(&mut self, now: Time) {
         let mut waits = Vec::new();
-        for (key, context, _) in self.contexts.all().0 {
+        for (key, context, _) in
+            self.contexts.all().0.into_iter().filter(|(_, context, _)| !context.is_trunk())
+        {
             for slot in Slot::ALL {
                 let state = &context.slots[slot.index()];
                 let talkers = context.subscribed.iter().filter(|&&(_, on)| on == slot);
@@ -79,6 +81,15 @@ impl Switch {
             assert_ne!(Some(key), own, "the talker hears itself");
             assert!(session.routes[..i].iter().all(|other| other.to.0 != key), "{key:?} hears it twice");
             let context = self.contexts.get(key).expect("a route to nobody");
+            if let Line::Trunk(trunk) = &context.profile.line {
+                assert_ne!(
+                    session.context, context.profile.id,
+                    "a call goes back over the trunk that it came from"
+                );
+                let (talkgroup, has_group) = (session.call.destination, session.group.is_some());
+                assert!(!has_group || trunk.carries(talkgroup), "{talkgroup} does not go out there");
+                continue;
+            }
             assert_eq!(context.slots[slot.index()].outgoing, Some(index), "a route without its slot");
             assert_eq!(air, context.air(), "another's colour code");
             let member = (session.call.destination, slot);

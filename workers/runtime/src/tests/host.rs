@@ -19,6 +19,7 @@ use crate::{StackFactory, setup};
 
 const STACK: StackFactory = StackFactory {
     name: "mmdvm",
+    longest: mmdvm::MAX_LEN,
     make: |options| {
         Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
             salt_key: options.salt_key,

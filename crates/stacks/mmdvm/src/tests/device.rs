@@ -1,6 +1,6 @@
 //! A device that is logged in: bursts both ways, options, life signs, hand-over, goodbye.
 
-use stack::{Slot, Slots};
+use stack::{Envelope, Slot, Slots, delivered};
 
 use super::*;
 
@@ -77,9 +77,9 @@ fn a_delivered_burst_has_55_bytes_and_the_receivers_id() {
     let mut bench = Bench::new(4);
     bench.run(ID, addr(1));
     let stream = 0x0102_0304;
-    let datagram = bench.mmdvm.deliver(0, Slot::Two, stream, &frame()).unwrap();
+    let datagram = delivered(&mut bench.mmdvm, Now::default(), 0, Slot::Two, stream, &frame()).unwrap();
     assert_eq!(datagram.bytes(), dmrd(ID, 0x90));
-    assert_eq!((datagram.listener, datagram.local, datagram.to), (1, None, addr(1)));
+    assert_eq!(datagram.envelope, Envelope { listener: 1, local: None, to: addr(1) });
 
     let kinds = [
         (BurstKind::Voice(5), CallType::Group, Slot::One, 0x05),
@@ -88,12 +88,12 @@ fn a_delivered_burst_has_55_bytes_and_the_receivers_id() {
     ];
     for (kind, call, slot, flags) in kinds {
         let frame = Frame { kind, call, ..frame() };
-        let datagram = bench.mmdvm.deliver(0, slot, stream, &frame).unwrap();
+        let datagram = delivered(&mut bench.mmdvm, Now::default(), 0, slot, stream, &frame).unwrap();
         assert_eq!(datagram.bytes(), dmrd(ID, flags));
     }
     bench.login(ID + 1, addr(2), &[vec![], vec![]]);
     for context in [1, 2, 99] {
-        assert!(bench.mmdvm.deliver(context, Slot::Two, stream, &frame()).is_none());
+        assert!(delivered(&mut bench.mmdvm, Now::default(), context, Slot::Two, stream, &frame()).is_none());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The text dialect: the whole life of a device that speaks it, and both dialects beside each other.
 
-use stack::{Refusal, Slot, Slots};
+use stack::{Refusal, Slot, Slots, delivered};
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn a_whole_life() {
     };
     assert_eq!(*got, Frame { ber: 0, rssi: 0, ..frame() });
     let stream = 0x0102_0304;
-    let datagram = bench.mmdvm.deliver(0, Slot::Two, stream, &frame()).unwrap();
+    let datagram = delivered(&mut bench.mmdvm, Now::default(), 0, Slot::Two, stream, &frame()).unwrap();
     assert_eq!(datagram.bytes(), &dmrd(ID, 0x90)[..53]);
 
     let outputs = bench.send(addr(1), &text("RPTCL", ID, ""));
@@ -263,7 +263,10 @@ fn another_owner_goes_on_in_its_dialect() {
     };
     assert_eq!(profiles(&back), [expected]);
     assert_eq!(sent(&new.send(addr(1), &text("MSTPING", ID, ""))), [answer("RPTPONG", ID)]);
-    assert_eq!(new.mmdvm.deliver(0, Slot::One, 1, &frame()).unwrap().bytes().len(), 53);
+    assert_eq!(
+        delivered(&mut new.mmdvm, Now::default(), 0, Slot::One, 1, &frame()).unwrap().bytes().len(),
+        53
+    );
     assert_eq!(sent(&new.input(Input::Shutdown)), [answer("MSTCL", ID)]);
 }
 

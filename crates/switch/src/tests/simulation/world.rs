@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, ServiceOptions, Sync};
-use stack::{CallType, ContextKey, Frame, LinkType, Now, Profile, Slot, Slots, Time};
+use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slots, Time, Trunk};
 
 use super::TALKGROUPS;
 use super::ears::Ears;
 use crate::{Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
+
+/// Places of a network and of the calls that come from it.
+const TRUNK: u16 = 1;
+const LEGS: [u16; 2] = [2, 3];
 
 /// Marsaglia's xorshift64.
 pub(super) struct Random(u64);
@@ -77,6 +81,8 @@ pub(super) struct Worker {
     pub(super) switch: Switch,
     /// Talkgroups that it said it wants.
     pub(super) wanted: BTreeSet<u32>,
+    /// It said that it may want any.
+    pub(super) wants_all: bool,
     /// Sessions that it said run.
     pub(super) running: BTreeMap<u16, SessionId>,
     last: Option<SessionId>,
@@ -116,6 +122,7 @@ impl World {
             node,
             switch: Switch::new(node, settings.clone()),
             wanted: BTreeSet::new(),
+            wants_all: false,
             running: BTreeMap::new(),
             last: None,
             inbox: VecDeque::new(),
@@ -155,7 +162,23 @@ impl World {
     }
 
     pub(super) fn id(&self, context: ContextKey) -> u32 {
-        1 + u32::from(context.index) * 3 + u32::from(context.shard)
+        let index = if LEGS.contains(&context.index) { TRUNK } else { context.index };
+        1 + u32::from(index) * 3 + u32::from(context.shard)
+    }
+
+    /// In each shard one context is another network, and some are calls that come from there.
+    fn any_line(&mut self, context: ContextKey) -> Line {
+        match context.index {
+            TRUNK => Line::Trunk(Trunk {
+                talkgroups: self
+                    .random
+                    .pick(&[&[(1, 0xFF_FFFF)][..], &[(2, 4), (91, 92)], &[(93, 93)], &[]])
+                    .to_vec(),
+                renamed: if self.random.one_in(2) { vec![(91, 92), (3, 1003)] } else { Vec::new() },
+            }),
+            index if LEGS.contains(&index) => Line::Leg,
+            _ => Line::Channel,
+        }
     }
 
     fn any_talkgroups(&mut self) -> Vec<u32> {
@@ -163,6 +186,11 @@ impl World {
     }
 
     fn any_profile(&mut self, context: ContextKey) -> Profile {
+        let line = self.any_line(context);
+        if line != Line::Channel {
+            let profile = Profile::repeater(self.id(context), Slots::Only(Slot::One), Default::default());
+            return Profile { link: LinkType::Network, line, ..profile };
+        }
         let slots = [Slots::Both, Slots::Both, Slots::Both, Slots::Simplex, Slots::Only(Slot::One)];
         let slots = self.random.pick(&slots);
         let statics = [self.any_talkgroups(), self.any_talkgroups()];
@@ -240,7 +268,11 @@ impl World {
 
     /// A burst of a call as its repeater sends it.
     pub(super) fn say(&mut self, talk: &Talk) {
-        let Some(&(worker, _)) = self.contexts.get(&talk.context) else { return };
+        let Some((worker, profile)) = self.contexts.get(&talk.context) else { return };
+        if matches!(profile.line, Line::Trunk(_)) {
+            return;
+        }
+        let worker = *worker;
         let mut frame = talk.frame;
         let lc = match frame.call {
             CallType::Group => FullLc::group(frame.source, frame.destination),
@@ -314,6 +346,9 @@ impl World {
                     let is_parrot = frame.source == crate::PARROT;
                     let ends = frame.kind == crate::TERMINATOR;
                     assert!(Some(context) != source || is_parrot || ends, "the talker hears itself");
+                    if matches!(profile.line, Line::Trunk(_)) {
+                        continue;
+                    }
                     let is_taken_over = self.now.mono.since(this.took_over) < Duration::from_secs(8);
                     self.ears.hear(profile, (context, slot), stream, &frame, is_taken_over);
                 }
@@ -359,7 +394,11 @@ impl World {
                     let record = record(&this.switch, context);
                     self.written.insert(context, record);
                 }
+                Output::Everything { wanted } => {
+                    assert_ne!(std::mem::replace(&mut this.wants_all, wanted), wanted, "said twice");
+                }
                 Output::Refused { .. }
+                | Output::Unwanted { .. }
                 | Output::Carried { .. }
                 | Output::Alias { .. }
                 | Output::Blocked { .. }
