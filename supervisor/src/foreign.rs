@@ -16,8 +16,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use sys::Spawn;
 
-use crate::children::Programs;
 use crate::estate::{Handed, MemoryEstate, SegmentFds, take};
+use crate::programs::Programs;
 
 /// A program that has not written down what shards hold by then is not waited for.
 const PATIENCE: Duration = Duration::from_millis(800);

@@ -115,7 +115,9 @@ fn main() -> ExitCode {
     if fault("printer").exists() {
         std::thread::spawn(print_when_told);
     }
-    let mmdvm =
-        StackFactory { name: "mmdvm", make: |options| Box::new(Faulty((worker::mmdvm().make)(options))) };
+    let mmdvm = StackFactory {
+        name: "mmdvm",
+        make: |options| Ok(Box::new(Faulty((worker::mmdvm().make)(options)?))),
+    };
     runtime::run(&[mmdvm])
 }

@@ -11,12 +11,12 @@ pub fn mmdvm() -> StackFactory {
     StackFactory {
         name: "mmdvm",
         make: |options| {
-            Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
+            Ok(Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
                 salt_key: options.salt_key,
                 capacity: options.capacity,
                 devices: options.devices.clone(),
                 call_signs: options.call_signs.clone(),
-            }))
+            })))
         },
     }
 }
