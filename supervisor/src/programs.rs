@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use config::Config;
 
 use crate::estate::{Handed, take};
+use crate::foreign::try_worker;
 
 /// Those of one generation.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ impl Programs {
     pub(crate) fn of_stack(&self, stack: &str) -> Result<BorrowedFd<'_>> {
         let program = self.stacks.get(stack);
         Ok(program.with_context(|| format!("the program of stacks.{stack} is gone"))?.as_fd())
+    }
+
+    /// Whether those of third parties are workers that understand the memory of this build.
+    ///
+    /// # Errors
+    /// Which one is not, and why.
+    pub(crate) fn try_third_party(&self) -> Result<()> {
+        self.stacks.iter().try_for_each(|(stack, program)| {
+            try_worker(program.as_fd(), "its program").with_context(|| format!("stacks.{stack}.program"))
+        })
     }
 
     pub(crate) fn bequeath<'a>(&'a self, handed: &mut Handed<'a>) -> ProgramFds {

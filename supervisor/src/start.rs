@@ -45,7 +45,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let (pid, plural) = (std::process::id(), if count == 1 { "" } else { "s" });
     let own = config.stacks.own();
     let own =
-        if own.is_empty() { String::new() } else { format!(", and one for {} alone", own.join(", for ")) };
+        if own.is_empty() { String::new() } else { format!(", and one more for each of {}", own.join(", ")) };
     say::tell(&format!("bmctl {} (pid {pid}): {count} worker{plural}{own}", env!("CARGO_PKG_VERSION")));
     say::tell(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
     let (mut stacks, mut placed, mut shards) = (Vec::new(), Vec::new(), Vec::new());
@@ -109,8 +109,12 @@ pub(crate) fn take_over(paths: &Paths, estate: RawFd, is_rehearsal: bool) -> Res
     let estate = Estate::read(estate)?;
     let mut supervisor = Supervisor::inherit(paths, estate, signals)?;
     if is_rehearsal {
+        let tried = supervisor.try_programs();
+        if let Err(error) = &tried {
+            say::failure(error);
+        }
         // Nothing of this is ours: whatever would be cleaned up is still in use.
-        std::process::exit(0);
+        std::process::exit(i32::from(tried.is_err()));
     }
     supervisor.go_on_upgrading();
     run(supervisor)

@@ -223,6 +223,13 @@ impl Supervisor {
         })
     }
 
+    /// Whether the programs that this one would go on with can serve: one that is built for another ABI is to be known before
+    /// there is no way back.
+    pub(crate) fn try_programs(&self) -> Result<()> {
+        let (_, generation) = self.nursery.newest().context("there is no generation")?;
+        Programs::open(&self.program, &generation.config)?.try_third_party()
+    }
+
     /// Replaces all processes by those of this program, where it has just taken over from another.
     pub(crate) fn go_on_upgrading(&mut self) {
         if self.forerunner.is_none() {

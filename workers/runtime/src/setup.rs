@@ -182,3 +182,19 @@ impl Worker {
         Ok(Shard { number: shard.number, stack, sockets, state: StateWriter::open(state.as_fd())?, outlet })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_of_another_abi_is_told_so() {
+        let (ours, theirs) = Socket::pair().unwrap();
+        ours.send(&Parent::Build { abi: fabric::ABI + 1 }, &[]).unwrap();
+        let error = receive(theirs, &[]).err().unwrap();
+        assert!(error.is_lasting());
+        let Some((Child::Failed { reason }, _)) = ours.receive().unwrap() else { panic!() };
+        let expected = format!("this program is built for ABI {} of the runtime library", fabric::ABI);
+        assert!(reason.starts_with(&expected) && reason == error.to_string(), "{reason}");
+    }
+}
