@@ -50,7 +50,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     say::tell(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
     let (mut stacks, mut placed, mut shards) = (Vec::new(), Vec::new(), Vec::new());
     for stack in config.stacks.all() {
-        let listeners = sockets::bind(stack.name, &stack.listen, stack.shards, file.is_none())?;
+        let listeners = sockets::bind(stack.name, stack.listen, stack.shards, file.is_none())?;
         let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
         let (name, number) = (stack.name.to_owned(), stack.shards);
         let plural = if number == 1 { "" } else { "s" };

@@ -65,9 +65,9 @@ impl Policy {
             self.add_own(now, stack, slot, self.generation);
         }
         let (mut come, mut go) = (Vec::new(), Vec::new());
-        for stack in 0..to.len() {
+        for (stack, to) in to.iter().enumerate() {
             let Some(slot) = self.own[stack] else { continue };
-            match (self.stacks[stack], to[stack]) {
+            match (self.stacks[stack], to) {
                 (Placement::Own, Placement::Own) if self.shards_of(slot).is_empty() => come.push(slot),
                 (Placement::Own, Placement::Own) => {}
                 (_, Placement::Own) => {

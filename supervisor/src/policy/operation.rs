@@ -73,17 +73,17 @@ impl Policy {
             ));
         }
         let (mut queue, before, mut moves) = (VecDeque::new(), self.generation, None);
-        match &order {
-            &Order::Restart(process) => {
+        match order {
+            Order::Restart(process) => {
                 let member = self.members.get_mut(&process).filter(|member| !member.is_retired);
                 let member = member.ok_or_else(|| no_such(process))?;
                 member.is_wanted = true;
                 member.pardon();
                 queue.push_back((process, member.generation));
             }
-            &Order::Drain(slot) => self.drain(slot)?,
-            &Order::Scale(count) => self.scale(now, count),
-            &Order::Roll { generation, ref placements } => {
+            Order::Drain(slot) => self.drain(slot)?,
+            Order::Scale(count) => self.scale(now, count),
+            Order::Roll { generation, ref placements } => {
                 self.generation = generation;
                 if !self.foreign.is_empty() {
                     // Nothing can be started any more that understands the memory of before.
