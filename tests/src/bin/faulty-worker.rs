@@ -123,7 +123,9 @@ fn main() -> ExitCode {
     if fault("printer").exists() {
         std::thread::spawn(print_when_told);
     }
-    let mmdvm =
-        StackFactory { make: |options| Box::new(Faulty((worker::mmdvm().make)(options))), ..worker::mmdvm() };
+    let mmdvm = StackFactory {
+        make: |options| Ok(Box::new(Faulty((worker::mmdvm().make)(options)?))),
+        ..worker::mmdvm()
+    };
     runtime::run(&[mmdvm])
 }
