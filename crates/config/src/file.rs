@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use crate::error::{Error, line_of};
+use crate::openbridge::read_openbridge;
 use crate::rules::{read_access, read_calls, read_protection};
 use crate::store::{EVENTS, REGISTRY, read_store};
 use crate::table::{Table, Value};
 use crate::{Cluster, Config, MAX_LISTEN, MAX_SHARDS, MAX_WORKERS, Metrics, Mmdvm, Placement};
-use crate::{Secret, Stacks, Workers};
+use crate::{Nodes, Secret, Stacks, Workers};
 
 pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     let root = DeTable::parse(text).map_err(|error| Error::Syntax {
@@ -21,15 +22,16 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     root.only(&["cluster", "registry", "events", "metrics", "calls", "protection", "access", "stacks"])?;
     let Config { cluster, registry, events, metrics, calls, protection, access, stacks } =
         Config::file_default();
+    let cluster = root.read("cluster", cluster, read_cluster)?;
     Ok(Config {
-        cluster: root.read("cluster", cluster, read_cluster)?,
         registry: root.read("registry", registry, |value, default| read_store(&REGISTRY, value, default))?,
         events: root.read("events", events, |value, default| read_store(&EVENTS, value, default))?,
         metrics: root.read("metrics", metrics, read_metrics)?,
         calls: root.read("calls", calls, read_calls)?,
         protection: root.read("protection", protection, read_protection)?,
         access: root.read("access", access, read_access)?,
-        stacks: root.read("stacks", stacks, read_stacks)?,
+        stacks: root.read("stacks", stacks, |value, default| read_stacks(value, default, &cluster.nodes))?,
+        cluster,
     })
 }
 
@@ -71,9 +73,12 @@ fn read_metrics(value: &Value<'_>, default: Metrics) -> Result<Metrics, Error> {
     Ok(Metrics { listen })
 }
 
-fn read_stacks(value: &Value<'_>, default: Stacks) -> Result<Stacks, Error> {
-    let table = value.table(&["mmdvm"])?;
-    Ok(Stacks { mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)? })
+fn read_stacks(value: &Value<'_>, default: Stacks, nodes: &Nodes) -> Result<Stacks, Error> {
+    let table = value.table(&["mmdvm", "openbridge"])?;
+    Ok(Stacks {
+        mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)?,
+        openbridge: table.read("openbridge", None, |value, _| read_openbridge(value, nodes).map(Some))?,
+    })
 }
 
 fn read_mmdvm(value: &Value<'_>, default: Mmdvm) -> Result<Mmdvm, Error> {
@@ -95,7 +100,7 @@ fn read_mmdvm(value: &Value<'_>, default: Mmdvm) -> Result<Mmdvm, Error> {
     })
 }
 
-fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
+pub(crate) fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
     match value.get().as_str() {
         Some("all") => return Ok(Placement::All),
         Some("own") => return Ok(Placement::Own),
@@ -107,7 +112,7 @@ fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
         .ok_or_else(|| value.wrong(format!("write \"all\", \"own\" or a number from 1 to {MAX_WORKERS}")))
 }
 
-fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
+pub(crate) fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
     const EXAMPLE: &str = "0.0.0.0:62031";
     let Some(items) = value.items() else {
         return Ok(vec![value.address(EXAMPLE)?]);
@@ -130,7 +135,6 @@ fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Nodes;
 
     const FULL: &str = r#"
 [cluster]
@@ -185,7 +189,7 @@ shards = 16
             "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, calls, \
              protection, access, stacks"
         );
-        assert_eq!(error("[stacks.p25]"), "line 1: stacks.p25: unknown key; valid keys: mmdvm");
+        assert_eq!(error("[stacks.p25]"), "line 1: stacks.p25: unknown key; valid keys: mmdvm, openbridge");
         assert!(error("\"a\\nb\" = 1").starts_with("line 1: \"a\\nb\": unknown key"));
     }
 

@@ -12,10 +12,12 @@
 mod error;
 mod file;
 mod nodes;
+mod openbridge;
 mod rules;
 mod secret;
 mod store;
 mod table;
+pub mod talkgroups;
 mod url;
 mod workers;
 
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::Error;
 pub use nodes::{MAX_NODE, Nodes};
+pub use openbridge::{MAX_PEERS, OpenBridge, Peer, PeerAddress, read_key};
 pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
 pub use store::Store;
@@ -90,6 +93,9 @@ pub struct Metrics {
 pub struct Stacks {
     /// `[stacks.mmdvm]`.
     pub mmdvm: Mmdvm,
+    /// `[stacks.openbridge]`; `None` where the file has no such table.
+    #[serde(default)]
+    pub openbridge: Option<OpenBridge>,
 }
 
 /// `[stacks.mmdvm]`: repeaters and hotspots that speak the Homebrew protocol, in either dialect.
@@ -142,7 +148,7 @@ impl Config {
             calls: Calls::default(),
             protection: Protection::default(),
             access: AccessLists::default(),
-            stacks: Stacks { mmdvm: Mmdvm::without_password() },
+            stacks: Stacks { mmdvm: Mmdvm::without_password(), openbridge: None },
         }
     }
 
@@ -166,6 +172,7 @@ impl Config {
         let mut config = Self::parse(text)?;
         store::fetch_password(&store::REGISTRY, &mut config.registry, &env)?;
         store::fetch_password(&store::EVENTS, &mut config.events, &env)?;
+        config.stacks.openbridge.as_mut().map_or(Ok(()), openbridge::fetch_keys)?;
         Ok(config)
     }
 
