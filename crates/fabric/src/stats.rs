@@ -35,6 +35,12 @@ pub enum Counter {
     RefusedFrame,
     /// Logins for which there was no room.
     RefusedFull,
+    /// Datagrams that have come before.
+    RefusedReplayed,
+    /// Datagrams on a timeslot that their protocol does not have.
+    RefusedSlot,
+    /// Datagrams that have come over too many networks.
+    RefusedTooFar,
     /// Shards now.
     Shards,
     /// Contexts now.
@@ -92,7 +98,7 @@ const LAST_WORDS: usize = COUNTERS;
 const TEXT_WORDS: usize = 128;
 /// Two words for each sibling.
 const PLACES: usize = LAST_WORDS + 1 + TEXT_WORDS;
-const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 4, words: PLACES + 128 * 2 };
+const LAYOUT: Layout = Layout { name: "bmctl-stats", kind: 5, version: 5, words: PLACES + 128 * 2 };
 const _: () = assert!(Counter::Lag as usize + LAG_BUCKETS_US.len() < COUNTERS);
 
 /// What a process is working on: whoever finds it on the page of a dead one knows over what it died.

@@ -67,7 +67,7 @@ const COUNTERS: [(Name, Counter); 13] = [
 
 /// Numbers of the page that go up and down.
 const GAUGES: [(Name, Counter); 2] = [
-    (Name { name: "bm_contexts", help: "Contexts now: repeaters that are logged in." }, Counter::Contexts),
+    (Name { name: "bm_contexts", help: "Contexts now: repeaters that are logged in, and other networks." }, Counter::Contexts),
     (Name { name: "bm_sessions", help: "Sessions now that began here." }, Counter::Sessions),
 ];
 
@@ -75,7 +75,7 @@ const REFUSED: Name =
     Name { name: "bm_datagrams_refused_total", help: "Datagrams that were refused, by reason." };
 
 /// Values of the label `reason`.
-const REASONS: [(&str, Counter); 7] = [
+const REASONS: [(&str, Counter); 10] = [
     ("malformed", Counter::RefusedMalformed),
     ("not_logged_in", Counter::RefusedNotLoggedIn),
     ("wrong_password", Counter::RefusedPassword),
@@ -83,6 +83,9 @@ const REASONS: [(&str, Counter); 7] = [
     ("denied", Counter::RefusedDenied),
     ("bad_frame", Counter::RefusedFrame),
     ("full", Counter::RefusedFull),
+    ("replayed", Counter::RefusedReplayed),
+    ("wrong_slot", Counter::RefusedSlot),
+    ("too_far", Counter::RefusedTooFar),
 ];
 
 const CALLS_REFUSED: Name =

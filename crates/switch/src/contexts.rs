@@ -179,13 +179,14 @@ impl Contexts {
             }
             shard.resize_with(index + 1, Entry::default);
         }
-        self.count += usize::from(shard[index].context.is_none());
+        let counts = context.profile.line != Line::Leg;
+        self.count += usize::from(counts && shard[index].context.is_none());
         shard[index].context = Some(Box::new(context));
     }
 
     pub(crate) fn remove(&mut self, key: ContextKey) -> Option<Box<Context>> {
         let context = self.entry(key)?.context.take()?;
-        self.count -= 1;
+        self.count -= usize::from(context.profile.line != Line::Leg);
         if self.of(context.profile.id) == Some(key) {
             self.by_id.remove(&context.profile.id);
         }

@@ -139,7 +139,7 @@ impl Switch {
         self.contexts.of(id).is_some()
     }
 
-    /// How many contexts there are.
+    /// How many contexts there are, without those of single calls.
     #[must_use]
     pub fn contexts(&self) -> usize {
         self.contexts.len()

@@ -35,5 +35,8 @@ pub(crate) fn of(refusal: Refusal) -> Counter {
         Refusal::Denied => Counter::RefusedDenied,
         Refusal::BadFrame => Counter::RefusedFrame,
         Refusal::Full => Counter::RefusedFull,
+        Refusal::Replayed => Counter::RefusedReplayed,
+        Refusal::WrongSlot => Counter::RefusedSlot,
+        Refusal::TooFar => Counter::RefusedTooFar,
     }
 }

@@ -1,10 +1,9 @@
 //! `DMRD`, the datagram of a burst: binary in both dialects.
 
 use dmr::{BURST_LEN, BurstKind, DataType};
-use stack::{CallType, Frame, MAX_DATAGRAM, Slot};
+use stack::{CallType, Frame, Slot};
 
 use crate::Error;
-use crate::path::Dialect;
 
 /// A `DMRD` of legal length.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +14,11 @@ pub struct Dmrd<'a> {
 }
 
 impl<'a> Dmrd<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Error> {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where it is neither 53 nor 55 bytes long. The tag is not looked at.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
         let wrong = || Error::Length { tag: "DMRD", len: bytes.len(), valid: "53 or 55" };
         let (head, tail) = bytes.split_first_chunk::<53>().ok_or_else(wrong)?;
         match *tail {
@@ -78,20 +81,12 @@ impl<'a> Dmrd<'a> {
     }
 }
 
-/// The longest datagram to a device, in bytes.
+/// Bytes of the longest `DMRD`.
 pub const MAX_LEN: usize = 55;
 
-/// Writes a `DMRD` to a device, and returns its length: 55 bytes, since DMRGateway takes no other, and 53 in the text
-/// dialect, whose specification and clients know no more.
+/// Writes a `DMRD` of [`MAX_LEN`] bytes; without the last two, BER and RSSI, it is the short form of 53.
 #[inline]
-pub(crate) fn write(
-    out: &mut [u8; MAX_DATAGRAM],
-    dialect: Dialect,
-    id: u32,
-    slot: Slot,
-    stream: u32,
-    frame: &Frame,
-) -> usize {
+pub fn write(out: &mut [u8; MAX_LEN], id: u32, slot: Slot, stream: u32, frame: &Frame) {
     let mut flags = match frame.kind {
         BurstKind::Voice(0) => 0x10,
         BurstKind::Voice(place) => place & 0x0F,
@@ -111,6 +106,5 @@ pub(crate) fn write(
     out[15] = flags;
     out[16..20].copy_from_slice(&stream.to_be_bytes());
     out[20..53].copy_from_slice(&frame.burst);
-    out[53..55].copy_from_slice(&[frame.ber, frame.rssi]);
-    if dialect == Dialect::Text { 53 } else { 55 }
+    out[53..].copy_from_slice(&[frame.ber, frame.rssi]);
 }

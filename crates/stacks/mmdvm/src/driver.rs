@@ -106,7 +106,9 @@ impl Stack for Mmdvm {
     ) -> Option<(Envelope, usize)> {
         // The switch may not yet have heard that a context is gone.
         let context = self.table.get(context).filter(|context| context.is_running())?;
-        let len = dmrd::write(out, context.path.dialect, context.id, slot, stream, frame);
+        dmrd::write(out.first_chunk_mut()?, context.id, slot, stream, frame);
+        // DMRGateway takes no other than the long form; the text dialect's specification and clients know only the short one.
+        let len = if context.path.dialect == Dialect::Text { 53 } else { dmrd::MAX_LEN };
         Some((context.path.envelope(), len))
     }
 

@@ -35,7 +35,7 @@ mod text;
 
 pub use config::{Config, Fields, Position};
 pub use described::{Described, read_record};
-pub use dmrd::{Dmrd, MAX_LEN};
+pub use dmrd::{Dmrd, MAX_LEN, write as write_dmrd};
 pub use driver::{Mmdvm, Settings, TIMEOUT};
 pub use error::Error;
 #[doc(hidden)]
