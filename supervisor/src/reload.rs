@@ -74,10 +74,28 @@ fn is_options(path: &str) -> bool {
 
 fn show(path: &str, value: &Value) -> String {
     let seconds = value.get("secs").and_then(Value::as_u64);
+    let mut value = value.clone();
+    hide(&mut value);
     match seconds {
         Some(seconds) => seconds.to_string(),
         None if value.is_null() && path.ends_with("_timeout") => "0".to_owned(),
         None => value.to_string(),
+    }
+}
+
+/// Takes the secrets out.
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if matches!(&**name, "key" | "password") && value.is_string() {
+                    *value = "***".into();
+                }
+                hide(value);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        _ => {}
     }
 }
 
@@ -103,6 +121,20 @@ mod tests {
         assert!(told.contains(&"stacks.mmdvm.password: another one".to_owned()), "{told:?}");
         assert!(told.iter().any(|change| change.starts_with("access.radios.deny: ")), "{told:?}");
         assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn keys_of_peers_are_not_told() {
+        let peer = |key: &str| {
+            let peer = format!("[[stacks.openbridge.peers]]\nid = 7\naddress = \"a:1\"\nkey = \"{key}\"");
+            parse(&peer)
+        };
+        for (old, new) in
+            [(parse(""), peer("hidden")), (peer("hidden"), peer("hidden2")), (peer("hidden"), parse(""))]
+        {
+            let told = changes(&old, &new).unwrap().join(" | ");
+            assert!(told.starts_with("stacks.openbridge") && !told.contains("hidden"), "{told}");
+        }
     }
 
     #[test]

@@ -20,15 +20,16 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     root.only(&["cluster", "registry", "events", "metrics", "calls", "protection", "access", "stacks"])?;
     let Config { cluster, registry, events, metrics, calls, protection, access, stacks } =
         Config::file_default();
+    let cluster = root.read("cluster", cluster, read_cluster)?;
     let config = Config {
-        cluster: root.read("cluster", cluster, read_cluster)?,
         registry: root.read("registry", registry, |value, default| read_store(&REGISTRY, value, default))?,
         events: root.read("events", events, |value, default| read_store(&EVENTS, value, default))?,
         metrics: root.read("metrics", metrics, read_metrics)?,
         calls: root.read("calls", calls, read_calls)?,
         protection: root.read("protection", protection, read_protection)?,
         access: root.read("access", access, read_access)?,
-        stacks: root.read("stacks", stacks, read_stacks)?,
+        stacks: root.read("stacks", stacks, |value, default| read_stacks(value, default, &cluster.nodes))?,
+        cluster,
     };
     let workers = match config.cluster.workers {
         Workers::Number(number) => number,

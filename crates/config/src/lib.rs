@@ -12,12 +12,14 @@
 mod error;
 mod file;
 mod nodes;
+mod openbridge;
 mod read_stacks;
 mod rules;
 mod secret;
 mod stacks;
 mod store;
 mod table;
+pub mod talkgroups;
 mod url;
 mod workers;
 
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::Error;
 pub use nodes::{MAX_NODE, Nodes};
+pub use openbridge::{MAX_PEERS, OpenBridge, Peer, PeerAddress, read_key};
 pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
 pub use stacks::{MAX_OPTIONS, Options, Stack, Stacks, ThirdParty};
@@ -139,7 +142,11 @@ impl Config {
             calls: Calls::default(),
             protection: Protection::default(),
             access: AccessLists::default(),
-            stacks: Stacks { mmdvm: Mmdvm::without_password(), third_party: BTreeMap::new() },
+            stacks: Stacks {
+                mmdvm: Mmdvm::without_password(),
+                openbridge: None,
+                third_party: BTreeMap::new(),
+            },
         }
     }
 
@@ -163,6 +170,7 @@ impl Config {
         let mut config = Self::parse(text)?;
         store::fetch_password(&store::REGISTRY, &mut config.registry, &env)?;
         store::fetch_password(&store::EVENTS, &mut config.events, &env)?;
+        config.stacks.openbridge.as_mut().map_or(Ok(()), openbridge::fetch_keys)?;
         Ok(config)
     }
 

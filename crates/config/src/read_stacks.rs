@@ -8,11 +8,12 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::error::Error;
+use crate::openbridge::read_openbridge;
 use crate::stacks::OURS;
 use crate::table::Value;
 use crate::{
-    MAX_LISTEN, MAX_OPTIONS, MAX_SHARDS, MAX_WORKERS, Mmdvm, Options, Placement, Secret, Stacks, ThirdParty,
-    Workers,
+    MAX_LISTEN, MAX_OPTIONS, MAX_SHARDS, MAX_WORKERS, Mmdvm, Nodes, Options, Placement, Secret, Stacks,
+    ThirdParty, Workers,
 };
 
 /// The longest name of a stack.
@@ -21,13 +22,17 @@ const MAX_NAME: usize = 32;
 /// Where a stack may listen.
 const EXAMPLE: &str = "0.0.0.0:62031";
 
-pub(crate) fn read_stacks(value: &Value<'_>, default: Stacks) -> Result<Stacks, Error> {
+pub(crate) fn read_stacks(value: &Value<'_>, default: Stacks, nodes: &Nodes) -> Result<Stacks, Error> {
     let table = value.any_table()?;
     let mut third_party = BTreeMap::new();
     for (name, value) in table.all().into_iter().filter(|(name, _)| !OURS.contains(name)) {
         third_party.insert(name.to_owned(), read_third_party(name, &value)?);
     }
-    let stacks = Stacks { mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)?, third_party };
+    let stacks = Stacks {
+        mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)?,
+        openbridge: table.read("openbridge", None, |value, _| read_openbridge(value, nodes).map(Some))?,
+        third_party,
+    };
     if let Some((name, other, address)) = stacks.clash()
         && let Some(value) = table.get(&name)
     {
@@ -132,7 +137,7 @@ fn read_shards(value: &Value<'_>) -> Result<u16, Error> {
         .ok_or_else(|| value.wrong("write 1, 2, 4, 8, 16, 32 or 64"))
 }
 
-fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
+pub(crate) fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
     match value.get().as_str() {
         Some("all") => return Ok(Placement::All),
         Some("own") => return Ok(Placement::Own),
@@ -143,8 +148,7 @@ fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
         .map(Placement::Number)
         .ok_or_else(|| value.wrong(format!("write \"all\", \"own\" or a number from 1 to {MAX_WORKERS}")))
 }
-
-fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
+pub(crate) fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
     let Some(items) = value.items() else {
         return Ok(vec![value.address(EXAMPLE)?]);
     };

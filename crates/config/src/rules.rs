@@ -156,23 +156,25 @@ fn lists<T>(
 }
 
 /// An ID as a number or a string, or a range of them as a string.
-fn read_range(item: &Value<'_>, most: u32) -> Result<(u32, u32), Error> {
-    let id = |text: &str| {
-        // `parse` alone would take "+5".
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|id| digits && (1..=most).contains(id))
-    };
+pub(crate) fn read_range(item: &Value<'_>, most: u32) -> Result<(u32, u32), Error> {
     let valid = format!("write IDs from 1 to {most}, e.g. 262 or \"2620000-2629999\"");
     if let Some(number) = item.integer() {
         let number = u32::try_from(number).ok().filter(|number| (1..=most).contains(number));
         return number.map(|number| (number, number)).ok_or_else(|| item.wrong(valid));
     }
     let text = item.string("IDs, e.g. 262 or \"2620000-2629999\"")?;
+    range(text, most).ok_or_else(|| item.wrong(format!("{}: {valid}", quote(text))))
+}
+
+/// The range that a text is, or the one ID.
+pub(crate) fn range(text: &str, most: u32) -> Option<(u32, u32)> {
+    let id = |text: &str| {
+        // `parse` alone would take "+5".
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|id| digits && (1..=most).contains(id))
+    };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    match (id(first.trim()), id(last.trim())) {
-        (Some(first), Some(last)) if first <= last => Ok((first, last)),
-        _ => Err(item.wrong(format!("{}: {valid}", quote(text)))),
-    }
+    id(first.trim()).zip(id(last.trim())).filter(|(first, last)| first <= last)
 }
 
 /// A call sign, or the beginning of one with `*` behind it.

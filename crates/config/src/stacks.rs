@@ -8,19 +8,22 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Mmdvm, Placement};
+use crate::{Mmdvm, OpenBridge, Placement};
 
 /// The most bytes that the options of a stack have as JSON.
 pub const MAX_OPTIONS: usize = 16 * 1024;
 
 /// Names of our own stacks, in the order of [`Stacks::all`].
-pub(crate) const OURS: [&str; 1] = ["mmdvm"];
+pub(crate) const OURS: [&str; 2] = ["mmdvm", "openbridge"];
 
 /// `[stacks]`: one table a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stacks {
     /// `[stacks.mmdvm]`.
     pub mmdvm: Mmdvm,
+    /// `[stacks.openbridge]`; `None` where the file has no such table.
+    #[serde(default)]
+    pub openbridge: Option<OpenBridge>,
     /// `[stacks.NAME]` with a `program`, by name.
     #[serde(flatten)]
     pub third_party: BTreeMap<String, ThirdParty>,
@@ -72,10 +75,19 @@ impl Stacks {
     /// All stacks, in an order that does not change while a cluster runs: ours, then those of third parties by name.
     #[must_use]
     pub fn all(&self) -> Vec<Stack<'_>> {
-        let [name] = OURS;
+        let [name, bridge] = OURS;
         let Mmdvm { listen, workers, shards, .. } = &self.mmdvm;
         let options = Options::default();
         let mmdvm = Stack { name, listen, workers: *workers, shards: *shards, program: None, options };
+        // What is learned of a network has one place.
+        let openbridge = self.openbridge.iter().map(|openbridge| Stack {
+            name: bridge,
+            listen: &openbridge.listen,
+            workers: openbridge.workers,
+            shards: 1,
+            program: None,
+            options: Options(serde_json::json!({ "id": openbridge.id })),
+        });
         let third_party = self.third_party.iter().map(|(name, stack)| Stack {
             name,
             listen: &stack.listen,
@@ -84,7 +96,7 @@ impl Stacks {
             program: Some(&stack.program),
             options: stack.options.clone(),
         });
-        std::iter::once(mmdvm).chain(third_party).collect()
+        std::iter::once(mmdvm).chain(openbridge).chain(third_party).collect()
     }
 
     /// Those that have a worker of their own, as keys of the file: `stacks.mmdvm`.

@@ -107,7 +107,7 @@ pub(crate) fn fetch_password(
     let Kind { name, variable, .. } = *kind;
     let Url::Remote(crate::Remote { user: Some(user), .. }) = &store.url else { return Ok(()) };
     let (from, text) = match (&store.password_file, env(variable)) {
-        (Some(path), _) => (format!("{name}.password_file: {}", path.display()), read_password(path)),
+        (Some(path), _) => (format!("{name}.password_file: {}", path.display()), read_secret(path)),
         (None, Some(text)) => (variable.to_owned(), Ok(text)),
         (None, None) => {
             let reason = format!("there is no password for {user}; set {name}.password_file, or {variable}");
@@ -121,7 +121,8 @@ pub(crate) fn fetch_password(
     Ok(())
 }
 
-fn read_password(path: &Path) -> Result<String, String> {
+/// What lies in a file that not everybody can read; the error never has any of it.
+pub(crate) fn read_secret(path: &Path) -> Result<String, String> {
     let read = || -> io::Result<(u32, String)> {
         let file = File::open(path)?;
         let mode = file.metadata()?.permissions().mode();

@@ -107,6 +107,10 @@ impl<'a> Value<'a> {
         i64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
+    pub(crate) fn boolean(&self) -> Result<bool, Error> {
+        self.get().as_bool().ok_or_else(|| self.wrong("write true or false"))
+    }
+
     pub(crate) fn address(&self, example: &str) -> Result<SocketAddr, Error> {
         let text = self.string(&format!("an address with a port, e.g. \"{example}\""))?;
         text.parse().map_err(|_| {

@@ -183,6 +183,17 @@ fn read_path(path: &str) -> Result<Address, String> {
 
 fn read_host(place: &str, default: u16) -> Result<Address, String> {
     let place = place.strip_suffix('/').unwrap_or(place);
+    match host_and_port(place) {
+        Some((host, port)) => Ok(Address::Host { host: host.to_owned(), port: port.unwrap_or(default) }),
+        None => Err(format!(
+            "{}: not a host with a port; write e.g. \"registry.example.org:{default}\" or \"[2001:db8::1]:{default}\"",
+            quote(place)
+        )),
+    }
+}
+
+/// A host (IPv6 without its brackets) and a port, if there is one; `None` where one of them cannot be.
+pub(crate) fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     let bracketed = place.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = match bracketed {
         Some((host, "")) => (host, None),
@@ -197,12 +208,10 @@ fn read_host(place: &str, default: u16) -> Result<Address, String> {
         }
     };
     let number = |port: &str| port.parse().ok().filter(|number| *number > 0 && !port.starts_with('+'));
-    match port.map_or(Some(default), number) {
-        Some(port) if valid => Ok(Address::Host { host: host.to_owned(), port }),
-        _ => Err(format!(
-            "{}: not a host with a port; write e.g. \"registry.example.org:{default}\" or \"[2001:db8::1]:{default}\"",
-            quote(place)
-        )),
+    match port.map(number) {
+        None if valid => Some((host, None)),
+        Some(Some(port)) if valid => Some((host, Some(port))),
+        _ => None,
     }
 }
 

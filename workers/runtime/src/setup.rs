@@ -164,8 +164,7 @@ impl Worker {
         if sockets.len() != addresses {
             return Err(wrong(&format!("{} sockets for {addresses} addresses", sockets.len())));
         }
-        let stack =
-            make_stack(setup, factory, stack_setup).map_err(|error| tell(&self.socket, error))?;
+        let stack = make_stack(setup, factory, stack_setup).map_err(|error| tell(&self.socket, error))?;
         let outlet = match outlets.iter().find(|(name, _)| *name == shard.stack) {
             Some(&(_, outlet)) => outlet,
             None => {
