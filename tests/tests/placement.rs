@@ -241,11 +241,11 @@ fn an_upgrade_opens_a_third_partys_program_anew() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("stacks.echo.program: cannot open"), "{output:?}");
     // What is no worker is found before anything is replaced.
-    for (other, why) in [("/bin/false", "does not answer"), ("/bin/cat", "has not answered within 800 ms")] {
+    for other in ["/bin/false", "/bin/cat"] {
         tests::install(Path::new(other), &program);
         let children = cluster.children();
         let said = text(&cluster.bmctl(&["upgrade"], ""));
-        assert!(said.contains("stacks.echo.program: its program ") && said.contains(why), "{said}");
+        assert!(said.contains("stacks.echo.program: its program does not answer: is it a worker"), "{said}");
         assert!(said.contains("all is as it was before"), "{said}");
         assert_eq!(cluster.children(), children);
     }
