@@ -1,7 +1,8 @@
 //! Calls between repeaters and other networks, over OpenBridge with real processes; and what is not to be heard.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -9,7 +10,7 @@ use control::{ServicesRequest, State, Status};
 use nix::sys::signal::Signal;
 use sim::{Report, Settings};
 use tests::network::{Network, SignedCall, payloads};
-use tests::{Cluster, HANG, PASSWORD, Repeater, install, installed, run, signal, text, wait_for};
+use tests::{Cluster, HANG, PASSWORD, Repeater, install, installed, signal, wait_for};
 
 const KEY: &str = "a key between networks";
 const NETWORK: u32 = 3_129_900;
@@ -34,7 +35,8 @@ fn server(cluster: &Cluster) -> SocketAddr {
 /// Waits until the cluster knows its networks.
 fn wait_for_peers(cluster: &Cluster, count: usize) {
     let is_peer = |status: &Status| {
-        let own = status.workers.iter().filter(|worker| worker.stacks.iter().any(|stack| stack == "openbridge"));
+        let own =
+            status.workers.iter().filter(|worker| worker.stacks.iter().any(|stack| stack == "openbridge"));
         own.map(|worker| worker.contexts).sum::<u32>() >= count as u32
     };
     cluster.wait_until("the peers", is_peer);
@@ -68,9 +70,11 @@ fn talk_there(cluster: &Cluster, seconds: u32) -> Vec<JoinHandle<(u32, Vec<[u8; 
 }
 
 /// Calls in both directions at once, and what is done meanwhile. All of them have to be heard whole, once and in order.
-fn talk_both_ways(cluster: &Cluster, network: &mut Network, seconds: u32, meanwhile: impl FnOnce() + Send) {
-    let mut listeners: Vec<(u32, Repeater)> =
-        FROM.into_iter().map(|talkgroup| (talkgroup, repeater(cluster, 2_501_000 + talkgroup, &[talkgroup]))).collect();
+fn talk_both_ways(cluster: &Cluster, network: &mut Network, seconds: u32, meanwhile: impl FnOnce()) {
+    let mut listeners: Vec<(u32, Repeater)> = FROM
+        .into_iter()
+        .map(|talkgroup| (talkgroup, repeater(cluster, 2_501_000 + talkgroup, &[talkgroup])))
+        .collect();
     let calls = (0..).zip(FROM).map(|(n, talkgroup)| network.call(2_701_001 + n, talkgroup, seconds));
     let (said, signed): (Vec<_>, Vec<SignedCall>) = calls.unzip();
     let there = talk_there(cluster, seconds);
@@ -107,11 +111,11 @@ fn several_calls_at_once_cross_in_both_directions() {
     let cluster = cluster(&[(&network, ALL)]);
     wait_for_peers(&cluster, 1);
     talk_both_ways(&cluster, &mut network, 4, || {
-        let calls: Vec<control::CallInfo> =
-            wait_for("six calls", || {
-                let calls: Vec<control::CallInfo> = control::request(&cluster.paths(), &ServicesRequest::Calls, HANG).ok()?;
-                (calls.len() == 6).then_some(calls)
-            });
+        let calls: Vec<control::CallInfo> = wait_for("six calls", || {
+            let calls: Vec<control::CallInfo> =
+                control::request(&cluster.paths(), &ServicesRequest::Calls, HANG).ok()?;
+            (calls.len() == 6).then_some(calls)
+        });
         assert_eq!(calls.iter().filter(|call| call.context == NETWORK).count(), 3, "{calls:?}");
     });
 }
@@ -120,8 +124,7 @@ fn several_calls_at_once_cross_in_both_directions() {
 fn placement_changes_while_calls_run_and_costs_no_burst() {
     let mut network = Network::new(NETWORK, KEY);
     let peers = [(&network, ALL)];
-    let [own, shared] =
-        ["workers = \"own\"", "workers = \"all\""].map(|workers| tables("", workers, &peers));
+    let [own, shared] = ["workers = \"own\"", "workers = \"all\""].map(|workers| tables("", workers, &peers));
     let cluster = Cluster::start(2, &shared);
     wait_for_peers(&cluster, 1);
     let file = std::fs::read_to_string(cluster.config_file()).unwrap();
@@ -139,12 +142,13 @@ fn placement_changes_while_calls_run_and_costs_no_burst() {
 
 /// How many datagrams were refused for this reason.
 fn refused(cluster: &Cluster, reason: &str) -> u64 {
-    let url = cluster.status().services.facts.get("metrics").cloned().unwrap();
-    let output = run(std::process::Command::new("python3").args(["-c", "import sys, urllib.request as r\nprint(r.urlopen(sys.argv[1]).read().decode())", &format!("http://{url}/metrics")]), "");
+    let mut stream = TcpStream::connect(cluster.status().metrics.unwrap()).unwrap();
+    write!(stream, "GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
     let wanted = format!("reason=\"{reason}\"");
-    let lines = text(&output);
-    let of_reason = lines.lines().filter(|line| line.starts_with("bm_datagrams_refused_total") && line.contains(&wanted));
-    of_reason.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    let is_it = |line: &&str| line.starts_with("bm_datagrams_refused_total") && line.contains(&wanted);
+    text.lines().filter(is_it).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 #[test]
@@ -189,7 +193,8 @@ fn what_is_not_right_is_counted_by_its_reason_and_heard_by_nobody() {
     let mut network = network;
     network.talk(server, std::slice::from_ref(&call));
     wait_for("the call", || (listener.bursts() == call.len()).then_some(()));
-    cluster.wait_until("the end of the call", |status| status.workers.iter().all(|worker| worker.sessions == 0));
+    cluster
+        .wait_until("the end of the call", |status| status.workers.iter().all(|worker| worker.sessions == 0));
     let replayed = wait_for("a replay to be one", || {
         network.send(server, honest);
         let replayed = refused(&cluster, "replayed");
@@ -213,7 +218,9 @@ fn talk_here(cluster: &Cluster, seconds: u32, meanwhile: impl FnOnce()) -> Repor
         ..Settings::new(cluster.mmdvm(), PASSWORD)
     };
     let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
-    cluster.wait_until("all calls", |status| status.workers.iter().map(|worker| worker.sessions).sum::<u32>() >= 8);
+    cluster.wait_until("all calls", |status| {
+        status.workers.iter().map(|worker| worker.sessions).sum::<u32>() >= 8
+    });
     meanwhile();
     talk.join().unwrap()
 }
@@ -231,7 +238,9 @@ fn whatever_becomes_of_its_worker_costs_no_call_of_others() {
         status.workers.iter().find(|worker| worker.stacks == ["openbridge"]).cloned().unwrap()
     };
     let pid = |status: &Status| i32::try_from(own(status).pid.unwrap()).unwrap();
-    let is_back = |status: &Status, restarts: u32| (own(status).restarts, own(status).state) == (restarts, State::Ready);
+    let is_back = |status: &Status, restarts: u32| {
+        (own(status).restarts, own(status).state) == (restarts, State::Ready)
+    };
     let report = talk_here(&cluster, 16, || {
         signal(pid(&cluster.status()), Signal::SIGKILL);
         cluster.wait_until("one after a kill", |status| is_back(status, 1));
