@@ -120,7 +120,8 @@ mod tests {
             let peer = format!("[[stacks.openbridge.peers]]\nid = 7\naddress = \"a:1\"\nkey = \"{key}\"");
             parse(&peer)
         };
-        for (old, new) in [(parse(""), peer("hidden")), (peer("hidden"), peer("hidden2")), (peer("hidden"), parse(""))]
+        for (old, new) in
+            [(parse(""), peer("hidden")), (peer("hidden"), peer("hidden2")), (peer("hidden"), parse(""))]
         {
             let told = changes(&old, &new).unwrap().join(" | ");
             assert!(told.starts_with("stacks.openbridge") && !told.contains("hidden"), "{told}");
