@@ -1,67 +1,25 @@
 //! The processes of a cluster: how each is started and what it is given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
-use config::Config;
+use config::{Config, Options};
 use fabric::{Segment, StateWriter, WorkerReader};
 use sys::{Child, Spawn};
 
-use crate::estate::{Handed, take};
 use crate::foreign::Foreign;
 use crate::managed::Managed;
 use crate::memory::{Memory, Shard};
 use crate::output::Output;
 use crate::policy::Process;
+use crate::programs::Programs;
 use crate::say;
-
-/// The programs of workers and services, held open: a restart starts what the cluster was started with, even
-/// if the files have been replaced since.
-#[derive(Debug)]
-pub(crate) struct Programs {
-    worker: File,
-    services: File,
-}
-
-impl Programs {
-    /// Those that lie beside the program at this path.
-    pub(crate) fn beside(bmctl: &Path) -> Result<Self> {
-        let open = |name: &str| {
-            let path = bmctl.with_file_name(name);
-            File::open(&path).with_context(|| {
-                format!(
-                    "cannot open {}: it must lie beside bmctl; `cargo build --release` builds all",
-                    path.display()
-                )
-            })
-        };
-        Ok(Self { worker: open("bm-worker")?, services: open("bm-services")? })
-    }
-}
-
-impl Programs {
-    /// That of workers.
-    pub(crate) fn worker(&self) -> BorrowedFd<'_> {
-        self.worker.as_fd()
-    }
-
-    /// As they go to the next supervisor: workers', services'.
-    pub(crate) fn bequeath<'a>(&'a self, handed: &mut Handed<'a>) -> (RawFd, RawFd) {
-        (handed.fd(self.worker.as_fd()), handed.fd(self.services.as_fd()))
-    }
-
-    /// What the supervisor before has left.
-    pub(crate) fn inherit(worker: RawFd, services: RawFd) -> Result<Self> {
-        Ok(Self { worker: take(worker)?.into(), services: take(services)?.into() })
-    }
-}
 
 /// What the processes of one generation are made from.
 #[derive(Clone, Debug)]
@@ -90,6 +48,7 @@ pub(crate) struct Nursery {
     pub(crate) foreign: Option<Foreign>,
     pub(crate) managed: Managed,
     pub(crate) data_dir: PathBuf,
+    /// In the order of the configuration, with the addresses as bound; the options are each generation's.
     pub(crate) stacks: Vec<StackSetup>,
     pub(crate) requests: UnixListener,
     /// Cores that workers may run on: one for each slot, and round again.
@@ -111,10 +70,12 @@ impl Nursery {
     }
 
     /// Starts a process and sends it all that it needs; it says when it is ready. A program of the system is ready at once.
+    /// `own`: place of the stack whose own worker it is.
     pub(crate) fn start(
         &mut self,
         process: Process,
         generation: u32,
+        own: Option<usize>,
         owners: &[u8],
         workers: &[WorkerInfo],
     ) -> Result<Running> {
@@ -126,9 +87,9 @@ impl Nursery {
         }
         let (socket, theirs) = Socket::pair()?;
         // Before the process: what it needs waits for it, and a set-up that cannot be sent starts nothing.
-        self.set_up(&socket, process, generation, false)?;
+        self.set_up(&socket, process, generation, own, false)?;
         self.hand_over(&socket, process, owners, workers)?;
-        self.spawn(process, generation, socket, theirs.as_fd())
+        self.spawn(process, generation, own, socket, theirs.as_fd())
     }
 
     fn start_managed(&mut self, process: Process) -> Result<Running> {
@@ -138,31 +99,44 @@ impl Nursery {
     }
 
     /// Starts a process that is to take the place of another one, and sends it what does not depend on that one.
-    pub(crate) fn start_standby(&mut self, process: Process, generation: u32) -> Result<Running> {
+    pub(crate) fn start_standby(
+        &mut self,
+        process: Process,
+        generation: u32,
+        own: Option<usize>,
+    ) -> Result<Running> {
         if let Process::Worker(slot) = process {
             self.memory.prepare(slot)?;
         }
         let (socket, theirs) = Socket::pair()?;
-        self.set_up(&socket, process, generation, true)?;
+        self.set_up(&socket, process, generation, own, true)?;
         socket.send(&Parent::Prepare, &[])?;
-        self.spawn(process, generation, socket, theirs.as_fd())
+        self.spawn(process, generation, own, socket, theirs.as_fd())
     }
 
     fn spawn(
         &self,
         process: Process,
         generation: u32,
+        own: Option<usize>,
         socket: Socket,
         theirs: BorrowedFd<'_>,
     ) -> Result<Running> {
-        let Generation { programs, .. } = self.generation(generation)?;
-        let (program, name, cpu) = match process {
-            Process::Worker(slot) => (&programs.worker, "bm-worker", self.core(slot)),
-            Process::Services => (&programs.services, "bm-services", None),
-            Process::Registry | Process::Broker => bail!("{process} is none of our programs"),
+        let Generation { programs, config } = self.generation(generation)?;
+        let stacks = config.stacks.all();
+        let stack = own.and_then(|own| stacks.get(own));
+        let third_party = stack.and_then(|stack| Some((stack.name, stack.program?.file_name()?)));
+        let name = third_party.map(|(_, file)| file.to_string_lossy());
+        let (program, name, cpu) = match (process, third_party) {
+            (Process::Worker(slot), Some((stack, _))) => {
+                (programs.of_stack(stack)?, name.as_deref().unwrap_or_default(), self.core(slot))
+            }
+            (Process::Worker(slot), None) => (programs.worker(), "bm-worker", self.core(slot)),
+            (Process::Services, _) => (programs.services(), "bm-services", None),
+            (Process::Registry | Process::Broker, _) => bail!("{process} is none of our programs"),
         };
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
-        let spawn = Spawn { program: program.as_fd(), name, channel: theirs, output: writer.as_fd(), cpu };
+        let spawn = Spawn { program, name, channel: theirs, output: writer.as_fd(), cpu };
         let child = spawn.start().with_context(|| format!("cannot start {name}"))?;
         Ok(Running { process: child, socket: Some(socket), output: Output::new(process, Some(reader))? })
     }
@@ -171,12 +145,31 @@ impl Nursery {
         self.generations.get(&number).ok_or_else(|| anyhow!("generation {number} of the programs is gone"))
     }
 
+    /// The stacks that a worker may serve: its own alone, or all of ours. What is told to those of a third party nobody else
+    /// knows.
+    fn stacks_for(&self, config: &Config, own: Option<usize>) -> Vec<StackSetup> {
+        let all = config.stacks.all().into_iter().zip(&self.stacks).enumerate();
+        let its = all.filter(|(place, (stack, _))| match own {
+            Some(own) => own == *place,
+            None => stack.program.is_none(),
+        });
+        its.map(|(_, (stack, bound))| StackSetup { options: stack.options.0, ..bound.clone() }).collect()
+    }
+
     /// What a process needs whatever it serves.
-    fn set_up(&self, socket: &Socket, process: Process, generation: u32, is_standby: bool) -> Result<()> {
+    fn set_up(
+        &self,
+        socket: &Socket,
+        process: Process,
+        generation: u32,
+        own: Option<usize>,
+        is_standby: bool,
+    ) -> Result<()> {
         let (memory, config) = (&self.memory, &self.generation(generation)?.config);
         let Process::Worker(slot) = process else {
             let again = self.have_served.contains(&generation);
-            let config = self.managed.resolve(config);
+            let mut config = self.managed.resolve(config);
+            config.stacks.third_party.values_mut().for_each(|stack| stack.options = Options::default());
             let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again };
             let fds = [
                 memory.bells.writable(),
@@ -190,13 +183,17 @@ impl Nursery {
         let setup = WorkerSetup {
             slot,
             node: worker.node,
-            stacks: self.stacks.clone(),
+            stacks: self.stacks_for(config, own),
             salt_key: self.salt_key,
             wake_us: self.wake_us,
             calls: call_rules(config),
             devices: config.access.devices.clone(),
             call_signs: config.access.calls.clone(),
         };
+        if own.and_then(|own| config.stacks.all().get(own)?.program).is_some() {
+            // It may be of any build.
+            socket.send(&Parent::Build { abi: fabric::ABI }, &[])?;
+        }
         let segment = if is_standby { worker.next.as_ref() } else { None };
         let fds = [
             memory.bells.writable(),

@@ -96,6 +96,9 @@ pub(crate) struct GenerationEstate {
     pub(crate) number: u32,
     pub(crate) worker: RawFd,
     pub(crate) services: RawFd,
+    /// Programs of third parties, by stack.
+    #[serde(default)]
+    pub(crate) stacks: BTreeMap<String, RawFd>,
     pub(crate) config: Config,
 }
 

@@ -16,8 +16,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use sys::Spawn;
 
-use crate::children::Programs;
 use crate::estate::{Handed, MemoryEstate, SegmentFds, take};
+use crate::programs::Programs;
+use crate::say;
 
 /// A program that has not written down what shards hold by then is not waited for.
 const PATIENCE: Duration = Duration::from_millis(800);
@@ -78,41 +79,9 @@ impl Foreign {
     }
 
     fn run(&self, shards: &[u16]) -> Result<Export> {
-        let memfd = memfd_create("bmctl-export", MFdFlags::MFD_CLOEXEC).context("cannot make a memfd")?;
-        let mut file = File::from(memfd);
         let states: Option<Vec<BorrowedFd<'_>>> = shards.iter().map(|&shard| self.state(shard)).collect();
         let states = states.ok_or_else(|| anyhow!("a shard has no state"))?;
-        let fds: Vec<BorrowedFd<'_>> = std::iter::once(file.as_fd()).chain(states).collect();
-        let (socket, theirs) = Socket::pair()?;
-        socket.send(&Parent::Export { shards: shards.to_vec() }, &fds)?;
-        let output = std::io::stderr();
-        let spawn = Spawn {
-            program: self.programs.worker(),
-            name: "bm-worker",
-            channel: theirs.as_fd(),
-            output: output.as_fd(),
-            cpu: None,
-        };
-        let child = spawn.start().context("cannot start the program of the build before")?;
-        drop(theirs);
-        let said = socket.wait_until::<Child>(Instant::now() + PATIENCE);
-        child.signal(Signal::SIGKILL)?;
-        for _ in 0..END_LOOKS {
-            if child.ended().is_some() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        match said {
-            Ok(Some((Child::Exported, _))) => {}
-            Ok(_) => {
-                bail!("the program of the build before has not done it within {} ms", PATIENCE.as_millis())
-            }
-            Err(error) => return Err(error).context("the program of the build before"),
-        }
-        let mut bytes = Vec::new();
-        file.rewind()?;
-        file.read_to_end(&mut bytes)?;
+        let bytes = export(self.programs.worker(), "bm-worker", None, shards, &states)?;
         Export::from_bytes(bytes).ok_or_else(|| anyhow!("the build before has written another form"))
     }
 
@@ -120,6 +89,54 @@ impl Foreign {
         let (_, read_only) = self.estate.shards.get(usize::from(shard))?.state;
         self.fds.get(&read_only).map(AsFd::as_fd)
     }
+}
+
+/// Whether a program is a worker that understands our memory: it is to write down nothing.
+///
+/// # Errors
+/// Why not, in its own words where it has any.
+pub(crate) fn try_worker(program: BorrowedFd<'_>, name: &str) -> Result<()> {
+    export(program, name, Some(fabric::ABI), &[], &[]).map(drop)
+}
+
+/// What a program writes down of shards. `abi`: what it is to be told first.
+fn export(
+    program: BorrowedFd<'_>,
+    name: &str,
+    abi: Option<u32>,
+    shards: &[u16],
+    states: &[BorrowedFd<'_>],
+) -> Result<Vec<u8>> {
+    let memfd = memfd_create("bmctl-export", MFdFlags::MFD_CLOEXEC).context("cannot make a memfd")?;
+    let mut file = File::from(memfd);
+    let fds: Vec<BorrowedFd<'_>> = std::iter::once(file.as_fd()).chain(states.iter().copied()).collect();
+    let (socket, theirs) = Socket::pair()?;
+    if let Some(abi) = abi {
+        socket.send(&Parent::Build { abi }, &[])?;
+    }
+    socket.send(&Parent::Export { shards: shards.to_vec() }, &fds)?;
+    let output = std::io::stderr();
+    let spawn = Spawn { program, name, channel: theirs.as_fd(), output: output.as_fd(), cpu: None };
+    let child = spawn.start().with_context(|| format!("cannot start {name}"))?;
+    drop(theirs);
+    let said = socket.wait_until::<Child>(Instant::now() + PATIENCE);
+    child.signal(Signal::SIGKILL)?;
+    for _ in 0..END_LOOKS {
+        if child.ended().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    match said {
+        Ok(Some((Child::Exported, _))) => {}
+        Ok(Some((Child::Failed { reason }, _))) => bail!("{name}: {}", say::clean(&reason)),
+        Ok(_) => bail!("{name} has not answered within {} ms: is it a worker", PATIENCE.as_millis()),
+        Err(error) => return Err(error).with_context(|| format!("{name} does not answer: is it a worker")),
+    }
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// All descriptors of an estate but the sockets.

@@ -2,12 +2,16 @@
 //!
 //! Pure: events, time and configuration go in, actions come out. The shell round it starts processes, sends
 //! signals and messages; it decides nothing. What one process does is in `member`, who serves what in `placement` and
-//! `handover`, how a process is replaced in `replace`, and what an operator orders in `operation`.
+//! `handover`, how a process is replaced in `replace`, what an operator orders in `operation`, and how a stack comes to a worker
+//! of its own and goes from it in `moves`.
 
 mod blame;
 mod handover;
 mod member;
+mod moves;
 mod operation;
+#[cfg(test)]
+mod own_tests;
 mod placement;
 mod replace;
 #[cfg(test)]
@@ -205,10 +209,14 @@ struct Shard {
 #[derive(Debug)]
 pub(crate) struct Policy {
     members: BTreeMap<Process, Member>,
-    /// How many workers there are to be.
+    /// How many workers there are to be that stacks share.
     count: u16,
     /// Where each stack is placed.
     stacks: Vec<Placement>,
+    /// Slot of the worker that is a stack's own, by stack: from when it is started until it is retired.
+    own: Vec<Option<u8>>,
+    /// Names of the stacks, for what is said of them.
+    names: Vec<String>,
     /// By number.
     shards: Vec<Shard>,
     /// What new processes are made from.
@@ -232,23 +240,45 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Starts so many workers, the services, and these programs of the system. `stacks`: each one's placement and number of
-    /// shards.
+    /// Starts so many workers that stacks share, one for each stack that has its own, the services, and these programs of the
+    /// system. `stacks`: each one's placement and number of shards.
     pub(crate) fn new(count: u16, stacks: &[(Placement, u16)], managed: &[Process]) -> Self {
         let stacks_placed = stacks.iter().map(|&(placement, _)| placement).collect();
-        let mut policy = Self { count, stacks: stacks_placed, ..Self::empty() };
+        let mut policy =
+            Self { count, stacks: stacks_placed, own: vec![None; stacks.len()], ..Self::empty() };
+        let generation = policy.generation;
+        for slot in policy.lowest(count) {
+            policy.members.insert(Process::Worker(slot), Member::new(generation));
+        }
+        for (stack, slot) in policy.newcomers(&policy.stacks) {
+            policy.members.insert(Process::Worker(slot), Member::new(generation));
+            policy.own[stack] = Some(slot);
+        }
         for (stack, &(placement, shards)) in stacks.iter().enumerate() {
-            let owners = placement::slots(placement, count);
+            let owners = match policy.sole(stack) {
+                Some(slot) => vec![slot],
+                None => placement::slots(placement, &policy.shared()),
+            };
             let owners = owners.iter().cycle().take(shards.into());
             policy.shards.extend(owners.map(|&owner| Shard { stack, owner }));
         }
+        let workers: Vec<Process> = policy.slots().map(Process::Worker).collect();
         // Who is asked comes before those that ask.
-        let workers = placement::slots(Placement::All, count).into_iter().map(Process::Worker);
         for process in managed.iter().copied().chain([Process::Services]).chain(workers) {
-            policy.members.insert(process, Member::new(policy.generation));
+            policy.members.entry(process).or_insert_with(|| Member::new(generation));
             policy.start(Duration::ZERO, process);
         }
         policy
+    }
+
+    /// What stacks are called, in their order.
+    pub(crate) fn name_stacks(&mut self, names: Vec<String>) {
+        self.names = names;
+    }
+
+    /// How many workers there are to be that stacks share.
+    pub(crate) fn count(&self) -> u16 {
+        self.count
     }
 
     fn empty() -> Self {
@@ -256,6 +286,8 @@ impl Policy {
             members: BTreeMap::new(),
             count: 0,
             stacks: Vec::new(),
+            own: Vec::new(),
+            names: Vec::new(),
             shards: Vec::new(),
             generation: 0,
             foreign: BTreeSet::new(),

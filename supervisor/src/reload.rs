@@ -4,16 +4,10 @@ use config::Config;
 use serde_json::Value;
 
 /// Keys that are fixed while a cluster runs: sockets and shards are made once, and a node's ID is in its sessions.
-const FIXED: [&str; 8] = [
-    "cluster.nodes",
-    "cluster.workers",
-    "cluster.data_dir",
-    "registry.url",
-    "events.url",
-    "stacks.mmdvm.listen",
-    "stacks.mmdvm.workers",
-    "stacks.mmdvm.shards",
-];
+const FIXED: [&str; 5] =
+    ["cluster.nodes", "cluster.workers", "cluster.data_dir", "registry.url", "events.url"];
+/// The same of each stack, as are the stacks that there are.
+const FIXED_OF_STACKS: [&str; 3] = ["listen", "shards", "program"];
 
 /// What differs, a line each: `calls.hang_time: 3 -> 5`.
 ///
@@ -24,7 +18,7 @@ pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, String>
     let mut changes = Vec::new();
     compare("", &of(old)?, &of(new)?, &mut changes);
     let fixed: Vec<&str> =
-        FIXED.into_iter().filter(|key| changes.iter().any(|(path, _)| path == key)).collect();
+        changes.iter().map(|(path, _)| path.as_str()).filter(|path| is_fixed(path)).collect();
     if fixed.is_empty() {
         return Ok(changes.into_iter().map(|(path, change)| format!("{path}: {change}")).collect());
     }
@@ -33,6 +27,14 @@ pub(crate) fn changes(old: &Config, new: &Config) -> Result<Vec<String>, String>
         "{} cannot change while the cluster runs: {advice}, or put the old value back",
         fixed.join(", ")
     ))
+}
+
+fn is_fixed(path: &str) -> bool {
+    FIXED.contains(&path)
+        || path.strip_prefix("stacks.").is_some_and(|of_stacks| match of_stacks.split_once('.') {
+            Some((_, key)) => FIXED_OF_STACKS.contains(&key),
+            None => true,
+        })
 }
 
 fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<(String, String)>) {
@@ -49,18 +51,25 @@ fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<(String, Stri
         }
         return;
     }
-    let change = match path.ends_with("password") {
+    let change = match path.ends_with("password") || is_options(path) {
         true => "another one".to_owned(),
         false => format!("{} -> {}", show(path, old), show(path, new)),
     };
     changes.push((path.to_owned(), change));
 }
 
-/// Times and choices are objects, too.
+/// Times, choices and what a stack is told are objects, too.
 fn is_table(path: &str) -> bool {
-    !matches!(path, "cluster.workers" | "stacks.mmdvm.workers")
-        && !path.ends_with("_time")
-        && !path.ends_with("_timeout")
+    match path.split_once('.') {
+        Some(("stacks", _)) => !path.ends_with(".workers") && !is_options(path),
+        Some(_) => path != "cluster.workers" && !path.ends_with("_time") && !path.ends_with("_timeout"),
+        None => true,
+    }
+}
+
+/// They may hold secrets.
+fn is_options(path: &str) -> bool {
+    path.starts_with("stacks.") && path.ends_with(".options")
 }
 
 fn show(path: &str, value: &Value) -> String {
@@ -139,5 +148,28 @@ mod tests {
         );
         let why = changes(&old, &parse("cluster.workers = 3")).unwrap_err();
         assert!(why.contains("`bmctl scale N`"), "{why}");
+    }
+
+    #[test]
+    fn a_stack_may_be_placed_anew_and_nothing_else_of_it_may_change() {
+        let told = changes(&parse(""), &parse("stacks.mmdvm.workers = \"own\"")).unwrap();
+        assert_eq!(told, ["stacks.mmdvm.workers: \"all\" -> \"own\""]);
+        let told = changes(&parse("stacks.mmdvm.workers = 1"), &parse("stacks.mmdvm.workers = 2")).unwrap();
+        assert_eq!(told, [r#"stacks.mmdvm.workers: {"number":1} -> {"number":2}"#]);
+        let echo = |more: &str| {
+            parse(&format!("[stacks.echo_time]\nprogram = \"/echo\"\nlisten = \"127.0.0.1:7\"\n{more}"))
+        };
+        let (bare, secret) = (echo(""), echo("options = { key = \"hidden\", listen = 1 }"));
+        let told = changes(&bare, &secret).unwrap();
+        assert_eq!(told, ["stacks.echo_time.options: another one"]);
+        for (old, new) in [(&parse(""), &secret), (&secret, &parse(""))] {
+            let why = changes(old, new).unwrap_err();
+            assert!(
+                why.starts_with("stacks.echo_time cannot change while") && !why.contains("hidden"),
+                "{why}"
+            );
+        }
+        let why = changes(&bare, &echo("shards = 2")).unwrap_err();
+        assert!(why.starts_with("stacks.echo_time.shards cannot change"), "{why}");
     }
 }

@@ -11,11 +11,12 @@ use config::{Config, Workers};
 use control::Paths;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::children::{Generation, Nursery, Programs};
+use crate::children::{Generation, Nursery};
 use crate::estate::Estate;
 use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::policy::Policy;
+use crate::programs::{self, Programs};
 use crate::requests::Requests;
 use crate::supervisor::{Source, Supervisor};
 use crate::{dirs, managed, requests, say, sockets, supervisor, wake};
@@ -42,21 +43,30 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     dirs::make_private(&data_dir)?;
     let names: Vec<String> = nodes.iter().map(u32::to_string).collect();
     let (pid, plural) = (std::process::id(), if count == 1 { "" } else { "s" });
-    say::tell(&format!("bmctl {} (pid {pid}): {count} worker{plural}", env!("CARGO_PKG_VERSION")));
+    let own = config.stacks.own();
+    let own =
+        if own.is_empty() { String::new() } else { format!(", and one more for each of {}", own.join(", ")) };
+    say::tell(&format!("bmctl {} (pid {pid}): {count} worker{plural}{own}", env!("CARGO_PKG_VERSION")));
     say::tell(&format!("  nodes {}  runtime dir {}", names.join(", "), paths.dir().display()));
-    let mmdvm = &config.stacks.mmdvm;
-    let listeners = sockets::bind("mmdvm", &mmdvm.listen, mmdvm.shards, file.is_none())?;
-    let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
-    say::tell(&format!("  mmdvm on udp {} in {} shards", addresses.join(" and "), mmdvm.shards));
+    let (mut stacks, mut placed, mut shards) = (Vec::new(), Vec::new(), Vec::new());
+    for stack in config.stacks.all() {
+        let listeners = sockets::bind(stack.name, stack.listen, stack.shards, file.is_none())?;
+        let addresses: Vec<String> = listeners.addresses.iter().map(ToString::to_string).collect();
+        let (name, number) = (stack.name.to_owned(), stack.shards);
+        let plural = if number == 1 { "" } else { "s" };
+        say::tell(&format!("  {name} on udp {} in {number} shard{plural}", addresses.join(" and ")));
+        placed.push((stack.workers, number));
+        shards.extend(listeners.shards.into_iter().map(|sockets| (name.clone(), sockets)));
+        stacks.push(StackSetup { name, listen: listeners.addresses, options: Default::default() });
+    }
     warn_of_passwords(&config);
-    let stacks = vec![StackSetup { name: "mmdvm".to_owned(), listen: listeners.addresses }];
-    let policy = Policy::new(count, &[(mmdvm.workers, mmdvm.shards)], &wanted);
-    let shards = listeners.shards.into_iter().map(|sockets| ("mmdvm".to_owned(), sockets)).collect();
+    let mut policy = Policy::new(count, &placed, &wanted);
+    policy.name_stacks(stacks.iter().map(|stack| stack.name.clone()).collect());
     let mut salt_key = [0; 32];
     getrandom::fill(&mut salt_key).context("the kernel gives no random bytes")?;
     let wake = wake::measure(&cores);
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
-    let programs = Programs::beside(&program)?;
+    let programs = Programs::open(&program, &config)?;
     let nursery = Nursery {
         memory: Memory::create(shards)?,
         have_served: BTreeSet::new(),
@@ -99,8 +109,12 @@ pub(crate) fn take_over(paths: &Paths, estate: RawFd, is_rehearsal: bool) -> Res
     let estate = Estate::read(estate)?;
     let mut supervisor = Supervisor::inherit(paths, estate, signals)?;
     if is_rehearsal {
+        let tried = supervisor.try_programs();
+        if let Err(error) = &tried {
+            say::failure(error);
+        }
         // Nothing of this is ours: whatever would be cleaned up is still in use.
-        std::process::exit(0);
+        std::process::exit(i32::from(tried.is_err()));
     }
     supervisor.go_on_upgrading();
     run(supervisor)
@@ -123,6 +137,7 @@ pub(crate) fn check(file: &std::path::Path) -> Result<()> {
         bail!("{}: no workers", file.display());
     }
     managed::wanted(&config)?;
+    programs::open_third_party(&config)?;
     warn_of_passwords(&config);
     let nodes: Vec<String> = nodes.iter().map(u32::to_string).collect();
     say::line(&format!("{}: good; on this machine it starts nodes {}", file.display(), nodes.join(", ")));

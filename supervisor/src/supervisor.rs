@@ -230,13 +230,13 @@ impl Supervisor {
                 deaf.push(process);
             }
         }
-        let mut prepared = Vec::new();
+        let (mut prepared, mut failed) = (Vec::new(), Vec::new());
         for (&process, child) in &mut self.standbys {
             child.output.pass_on(now);
-            hear(child, |message| {
-                if message == Child::Prepared {
-                    prepared.push(process);
-                }
+            hear(child, |message| match message {
+                Child::Prepared => prepared.push(process),
+                Child::Failed { reason } => failed.push((process, reason)),
+                _ => {}
             });
         }
         self.leaving.iter_mut().for_each(|(child, _)| child.output.pass_on(now));
@@ -244,6 +244,7 @@ impl Supervisor {
         for (process, message) in messages {
             self.heed(process, message);
         }
+        failed.into_iter().for_each(|(process, reason)| self.note_failure(process, &reason));
         prepared.into_iter().for_each(|process| self.handle(Event::Prepared(process)));
     }
 
@@ -262,14 +263,7 @@ impl Supervisor {
                 self.tell_services(process);
             }
             (Child::Facts { facts }, _) => self.facts.entry(process).or_default().extend(facts),
-            (Child::Failed { reason }, _) => {
-                let reason = say::clean(&reason);
-                if self.policy.was_ready() {
-                    say::log(&format!("{process}: {reason}"));
-                } else {
-                    self.failure = Some(format!("{process}: {reason}"));
-                }
-            }
+            (Child::Failed { reason }, _) => self.note_failure(process, &reason),
             (Child::Left, _) => self.handle(Event::Left(process)),
             (Child::Paused { number }, Process::Worker(slot)) => {
                 self.handle(Event::Paused { slot, number });
@@ -291,6 +285,20 @@ impl Supervisor {
                 | Child::Adopted,
                 _,
             ) => {}
+        }
+    }
+
+    /// What a process says that cannot serve, and why.
+    fn note_failure(&mut self, process: Process, reason: &str) {
+        let told = format!("{process}: {}", say::clean(reason));
+        if !self.policy.was_ready() {
+            self.failure = Some(told);
+            return;
+        }
+        say::log(&told);
+        // Whoever waits for the end of an order is to see what is in its way.
+        if let Some(operation) = self.operation.as_mut().filter(|operation| operation.result.is_none()) {
+            operation.steps.push(told);
         }
     }
 

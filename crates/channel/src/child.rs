@@ -8,13 +8,16 @@ use control::State;
 use serde::{Deserialize, Serialize};
 use stack::{Access, CallAccess};
 
-/// One stack as a worker is told of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One stack as a worker is told of it. It has no `Debug`: options may be secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct StackSetup {
     /// Its name in the configuration: "mmdvm".
     pub name: String,
     /// Its listen addresses, in the order of a shard's sockets.
     pub listen: Vec<SocketAddr>,
+    /// Options of its own, which the stack alone understands; null where it has none.
+    #[serde(default)]
+    pub options: serde_json::Value,
 }
 
 /// What a worker is.
@@ -88,10 +91,16 @@ pub struct WorkerInfo {
 
 /// From the supervisor to a child.
 ///
-/// [`Parent::Pause`], [`Parent::Go`], [`Parent::Relay`], [`Parent::Export`], [`Parent::Leave`], [`Parent::Stop`] and all of
+/// [`Parent::Build`], [`Parent::Pause`], [`Parent::Go`], [`Parent::Relay`], [`Parent::Export`], [`Parent::Leave`], [`Parent::Stop`] and all of
 /// [`Child`] keep their form for ever: a supervisor of one build says them to children of another.
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Parent {
+    /// To a worker of a third party, before all else: the build of its supervisor. One whose `fabric::ABI` is another one
+    /// cannot serve, and says so.
+    Build {
+        /// `fabric::ABI` of the supervisor.
+        abi: u32,
+    },
     /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
     /// segment (writable), its queue of reports, its queue of orders.
     Worker(Box<WorkerSetup>),
@@ -233,6 +242,7 @@ mod tests {
     #[test]
     fn what_one_build_says_to_another_keeps_its_form() {
         let parent = |message: &Parent| serde_json::to_string(message).unwrap();
+        assert_eq!(parent(&Parent::Build { abi: 3 }), r#"{"Build":{"abi":3}}"#);
         assert_eq!(parent(&Parent::Pause { number: 3 }), r#"{"Pause":{"number":3}}"#);
         assert_eq!(parent(&Parent::Go), r#""Go""#);
         assert_eq!(parent(&Parent::Leave), r#""Leave""#);

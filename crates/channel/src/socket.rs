@@ -10,8 +10,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Bytes of the longest message.
-const MAX_LEN: usize = 64 * 1024;
+/// Bytes of the longest message. Where the supervisor may not raise the buffer of a socket beyond `net.core.wmem_max`, about
+/// twice that is the end.
+const MAX_LEN: usize = 1024 * 1024;
 
 /// What can go wrong on the socket.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +79,11 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` where the other side does not read.
     pub fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
-        Ok(sys::send(self.as_fd(), &serde_json::to_vec(message)?, fds)?)
+        let bytes = serde_json::to_vec(message)?;
+        if bytes.len() > MAX_LEN {
+            return Err(too_long(bytes.len()).into());
+        }
+        Ok(sys::send(self.as_fd(), &bytes, fds)?)
     }
 
     /// The next message, if one has come; an error of kind `UnexpectedEof` where the other side is gone.
@@ -86,10 +91,19 @@ impl Socket {
     /// # Errors
     /// See [`Error`].
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
-        let mut buffer = vec![0; MAX_LEN];
-        match sys::receive(self.as_fd(), &mut buffer) {
-            Ok((0, _)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side is gone").into()),
-            Ok((len, fds)) => Ok(Some((serde_json::from_slice(&buffer[..len])?, fds))),
+        // Most are short, and a worker is given them between bursts: no more memory is taken than each needs.
+        let received = sys::next_len(self.as_fd()).and_then(|len| {
+            if len > MAX_LEN {
+                return Err(too_long(len));
+            }
+            let mut buffer = vec![0; len];
+            sys::receive(self.as_fd(), &mut buffer).map(|(len, fds)| (buffer, len, fds))
+        });
+        match received {
+            Ok((_, 0, _)) => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side is gone").into())
+            }
+            Ok((buffer, len, fds)) => Ok(Some((serde_json::from_slice(&buffer[..len])?, fds))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -139,6 +153,13 @@ impl Socket {
     }
 }
 
+fn too_long(len: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a message of {len} bytes; at most {MAX_LEN} are allowed"),
+    )
+}
+
 impl From<OwnedFd> for Socket {
     /// One end that was kept by its descriptor.
     fn from(fd: OwnedFd) -> Self {
@@ -149,5 +170,27 @@ impl From<OwnedFd> for Socket {
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_come_whole_and_longer_ones_do_not_go() {
+        let (ours, theirs) = Socket::pair().unwrap();
+        // What everybody may send; root, whose buffers have no limit, sends the longest.
+        let len = if nix::unistd::geteuid().is_root() { MAX_LEN - 2 } else { 300_000 };
+        for text in ["x".to_owned(), "y".repeat(len), String::new()] {
+            ours.send(&text, &[]).unwrap();
+            assert!(theirs.receive::<String>().unwrap().unwrap().0 == text);
+        }
+        assert!(theirs.receive::<String>().unwrap().is_none());
+        let error = ours.send(&"z".repeat(MAX_LEN), &[]).unwrap_err().to_string();
+        assert!(error.contains("1048578 bytes; at most 1048576"), "{error}");
+        drop(ours);
+        let error = theirs.receive::<String>().unwrap_err().to_string();
+        assert!(error.contains("the other side is gone"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::MAX_FILE;
+use crate::{MAX_FILE, MAX_WORKERS};
 
 /// Why a configuration is refused. Lines count from 1.
 #[derive(Debug, thiserror::Error)]
@@ -57,14 +57,32 @@ pub enum Error {
     },
     /// More workers than node IDs.
     #[error(
-        "{workers} workers need {workers} node IDs, cluster.nodes has {nodes}: add IDs there or start fewer workers"
+        "{} need {} node IDs, cluster.nodes has {nodes}: add IDs there or start fewer workers",
+        all_workers(*workers, own), usize::from(*workers) + own.len()
     )]
     TooFewNodes {
-        /// Workers wanted.
+        /// Workers wanted that stacks share.
         workers: u16,
+        /// Stacks that have one of their own: `stacks.mmdvm`.
+        own: Vec<String>,
         /// IDs configured.
         nodes: usize,
     },
+    /// More workers than a cluster can have.
+    #[error("{} are more than {MAX_WORKERS}: start fewer workers", all_workers(*workers, own))]
+    TooManyWorkers {
+        /// Workers wanted that stacks share.
+        workers: u16,
+        /// Stacks that have one of their own: `stacks.mmdvm`.
+        own: Vec<String>,
+    },
+}
+
+fn all_workers(workers: u16, own: &[String]) -> String {
+    match own.is_empty() {
+        true => format!("{workers} workers"),
+        false => format!("{workers} workers and one more for each of {}", own.join(", ")),
+    }
 }
 
 /// The line, from 1, of the byte at `offset`.

@@ -1,17 +1,15 @@
 //! From the text of a file to a [`Config`]: walks the TOML tree key by key.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use toml::de::DeTable;
 
 use crate::error::{Error, line_of};
-use crate::openbridge::read_openbridge;
+use crate::read_stacks::read_stacks;
 use crate::rules::{read_access, read_calls, read_protection};
 use crate::store::{EVENTS, REGISTRY, read_store};
 use crate::table::{Table, Value};
-use crate::{Cluster, Config, MAX_LISTEN, MAX_SHARDS, MAX_WORKERS, Metrics, Mmdvm, Placement};
-use crate::{Nodes, Secret, Stacks, Workers};
+use crate::{Cluster, Config, MAX_WORKERS, Metrics, Workers};
 
 pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     let root = DeTable::parse(text).map_err(|error| Error::Syntax {
@@ -23,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     let Config { cluster, registry, events, metrics, calls, protection, access, stacks } =
         Config::file_default();
     let cluster = root.read("cluster", cluster, read_cluster)?;
-    Ok(Config {
+    let config = Config {
         registry: root.read("registry", registry, |value, default| read_store(&REGISTRY, value, default))?,
         events: root.read("events", events, |value, default| read_store(&EVENTS, value, default))?,
         metrics: root.read("metrics", metrics, read_metrics)?,
@@ -32,7 +30,13 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
         access: root.read("access", access, read_access)?,
         stacks: root.read("stacks", stacks, |value, default| read_stacks(value, default, &cluster.nodes))?,
         cluster,
-    })
+    };
+    let workers = match config.cluster.workers {
+        Workers::Number(number) => number,
+        Workers::Auto => 1,
+    };
+    config.nodes_for(workers)?;
+    Ok(config)
 }
 
 fn read_cluster(value: &Value<'_>, default: Cluster) -> Result<Cluster, Error> {
@@ -73,68 +77,10 @@ fn read_metrics(value: &Value<'_>, default: Metrics) -> Result<Metrics, Error> {
     Ok(Metrics { listen })
 }
 
-fn read_stacks(value: &Value<'_>, default: Stacks, nodes: &Nodes) -> Result<Stacks, Error> {
-    let table = value.table(&["mmdvm", "openbridge"])?;
-    Ok(Stacks {
-        mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)?,
-        openbridge: table.read("openbridge", None, |value, _| read_openbridge(value, nodes).map(Some))?,
-    })
-}
-
-fn read_mmdvm(value: &Value<'_>, default: Mmdvm) -> Result<Mmdvm, Error> {
-    let table = value.table(&["listen", "password", "workers", "shards"])?;
-    Ok(Mmdvm {
-        listen: table.read("listen", default.listen, |value, _| read_listen(value))?,
-        password: table.read("password", default.password, |value, _| {
-            // The value is never repeated in an error.
-            let text = value.get().as_str().ok_or_else(|| value.wrong("a password is a string"))?;
-            Secret::new(text).map(Some).map_err(|error| value.wrong(error))
-        })?,
-        workers: table.read("workers", default.workers, |value, _| read_placement(value))?,
-        shards: table.read("shards", default.shards, |value, _| {
-            let number = value.integer().and_then(|number| u16::try_from(number).ok());
-            number
-                .filter(|number| number.is_power_of_two() && *number <= MAX_SHARDS)
-                .ok_or_else(|| value.wrong("write 1, 2, 4, 8, 16, 32 or 64"))
-        })?,
-    })
-}
-
-pub(crate) fn read_placement(value: &Value<'_>) -> Result<Placement, Error> {
-    match value.get().as_str() {
-        Some("all") => return Ok(Placement::All),
-        Some("own") => return Ok(Placement::Own),
-        _ => {}
-    }
-    let number = value.integer().and_then(Workers::number);
-    number
-        .map(Placement::Number)
-        .ok_or_else(|| value.wrong(format!("write \"all\", \"own\" or a number from 1 to {MAX_WORKERS}")))
-}
-
-pub(crate) fn read_listen(value: &Value<'_>) -> Result<Vec<SocketAddr>, Error> {
-    const EXAMPLE: &str = "0.0.0.0:62031";
-    let Some(items) = value.items() else {
-        return Ok(vec![value.address(EXAMPLE)?]);
-    };
-    if items.is_empty() || items.len() > MAX_LISTEN {
-        let reason = format!("{} addresses; write 1 to {MAX_LISTEN}, e.g. [\"{EXAMPLE}\"]", items.len());
-        return Err(value.wrong(reason));
-    }
-    let mut listen = Vec::with_capacity(items.len());
-    for item in items {
-        let address = item.address(EXAMPLE)?;
-        if listen.contains(&address) {
-            return Err(item.wrong(format!("{address} is there twice; name each address once")));
-        }
-        listen.push(address);
-    }
-    Ok(listen)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Nodes, Placement, Secret};
 
     const FULL: &str = r#"
 [cluster]
@@ -189,7 +135,6 @@ shards = 16
             "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, calls, \
              protection, access, stacks"
         );
-        assert_eq!(error("[stacks.p25]"), "line 1: stacks.p25: unknown key; valid keys: mmdvm, openbridge");
         assert!(error("\"a\\nb\" = 1").starts_with("line 1: \"a\\nb\": unknown key"));
     }
 

@@ -13,14 +13,17 @@ mod error;
 mod file;
 mod nodes;
 mod openbridge;
+mod read_stacks;
 mod rules;
 mod secret;
+mod stacks;
 mod store;
 mod table;
 pub mod talkgroups;
 mod url;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +36,7 @@ pub use nodes::{MAX_NODE, Nodes};
 pub use openbridge::{MAX_PEERS, OpenBridge, Peer, PeerAddress, read_key};
 pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
+pub use stacks::{MAX_OPTIONS, Options, Stack, Stacks, ThirdParty};
 pub use store::Store;
 pub use url::{Address, Remote, Scheme, Url};
 pub use workers::{MAX_WORKERS, Placement, Workers};
@@ -88,16 +92,6 @@ pub struct Metrics {
     pub listen: SocketAddr,
 }
 
-/// `[stacks]`: one table a stack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stacks {
-    /// `[stacks.mmdvm]`.
-    pub mmdvm: Mmdvm,
-    /// `[stacks.openbridge]`; `None` where the file has no such table.
-    #[serde(default)]
-    pub openbridge: Option<OpenBridge>,
-}
-
 /// `[stacks.mmdvm]`: repeaters and hotspots that speak the Homebrew protocol, in either dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mmdvm {
@@ -148,7 +142,11 @@ impl Config {
             calls: Calls::default(),
             protection: Protection::default(),
             access: AccessLists::default(),
-            stacks: Stacks { mmdvm: Mmdvm::without_password(), openbridge: None },
+            stacks: Stacks {
+                mmdvm: Mmdvm::without_password(),
+                openbridge: None,
+                third_party: BTreeMap::new(),
+            },
         }
     }
 
@@ -187,29 +185,41 @@ impl Config {
         file::parse(text)
     }
 
-    /// How many workers run on a host with so many cores: the number configured, or for `auto` one a core,
-    /// but not more than there are node IDs.
+    /// How many workers all stacks share on a host with so many cores: the number configured, or for `auto` one a core,
+    /// but not more than there are node IDs beside those of stacks that have a worker of their own.
     #[must_use]
     pub fn workers_on(&self, cores: usize) -> u16 {
         match self.cluster.workers {
             Workers::Number(number) => number,
             Workers::Auto => {
                 let most = self.cluster.nodes.count().min(MAX_WORKERS.into());
-                u16::try_from(most.min(cores.max(1))).unwrap_or(MAX_WORKERS)
+                let most = most.saturating_sub(self.stacks.own().len()).clamp(1, cores.max(1));
+                u16::try_from(most).unwrap_or(MAX_WORKERS)
             }
         }
     }
 
-    /// The node IDs of workers 0, 1, ...
+    /// The node IDs of so many workers that stacks share, and of those that are a stack's own beside them: of slot 0, 1, ...
     ///
     /// # Errors
-    /// [`Error::TooFewNodes`] where there are more workers than IDs.
+    /// [`Error::TooFewNodes`] where there are more workers than IDs, [`Error::TooManyWorkers`] where there are more than a
+    /// cluster can have.
     pub fn nodes_for(&self, workers: u16) -> Result<Vec<u32>, Error> {
-        let nodes = self.cluster.nodes.count();
-        if usize::from(workers) > nodes {
-            return Err(Error::TooFewNodes { workers, nodes });
+        let (nodes, own) = (self.cluster.nodes.count(), self.stacks.own());
+        let all = usize::from(workers) + own.len();
+        if all > nodes {
+            return Err(Error::TooFewNodes { workers, own, nodes });
         }
-        Ok(self.cluster.nodes.iter().take(workers.into()).collect())
+        if all > usize::from(MAX_WORKERS) {
+            return Err(Error::TooManyWorkers { workers, own });
+        }
+        Ok(self.cluster.nodes.iter().take(all).collect())
+    }
+
+    /// The node ID of the worker in a slot; `None` where there are not so many.
+    #[must_use]
+    pub fn node(&self, slot: u8) -> Option<u32> {
+        self.cluster.nodes.iter().nth(slot.into())
     }
 
     /// Whether devices log in with the password that everybody knows, so that a warning is due.
@@ -248,6 +258,28 @@ mod tests {
         assert_eq!(config.workers_on(64), 8);
         config.cluster.workers = Workers::Number(3);
         assert_eq!(config.workers_on(64), 3);
+    }
+
+    #[test]
+    fn workers_of_a_stacks_own_need_node_ids_too() {
+        let mut config = Config::default();
+        config.stacks.mmdvm.workers = Placement::Own;
+        assert_eq!((config.workers_on(64), config.workers_on(2)), (7, 2));
+        assert_eq!(config.nodes_for(2).unwrap(), [25011, 25012, 25013]);
+        assert_eq!(
+            config.nodes_for(8).unwrap_err().to_string(),
+            "8 workers and one more for each of stacks.mmdvm need 9 node IDs, cluster.nodes has 8: add IDs there or start \
+             fewer workers"
+        );
+        config.cluster.nodes = "1-200".parse().unwrap();
+        assert_eq!((config.workers_on(200), config.node(2), config.node(200)), (126, Some(3), None));
+        assert_eq!(
+            config.nodes_for(127).unwrap_err().to_string(),
+            "127 workers and one more for each of stacks.mmdvm are more than 127: start fewer workers"
+        );
+        let wrong = Config::parse("[cluster]\nnodes = \"7\"\n[stacks.mmdvm]\nworkers = \"own\"").unwrap_err();
+        let expected = "1 workers and one more for each of stacks.mmdvm need 2 node IDs, cluster.nodes has 1";
+        assert!(wrong.to_string().starts_with(expected), "{wrong}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use stack::{Key, MAX_KEY, Talkgroups};
 
 use crate::error::{Error, quote};
-use crate::file::{read_listen, read_placement};
+use crate::read_stacks::{read_listen, read_placement};
 use crate::rules::read_range;
 use crate::table::{Table, Value};
 use crate::{Nodes, Placement, store, talkgroups, url};

@@ -26,13 +26,31 @@ impl<'a> Table<'a> {
         let Some(first) = unknown.min_by_key(|key| key.span().start) else {
             return Ok(());
         };
-        let name = first.get_ref();
-        let plain = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         Err(Error::UnknownKey {
             line: line_of(self.text.as_bytes(), first.span().start),
-            key: self.key(&if plain { name.to_string() } else { quote(name) }),
+            key: self.shown(first.get_ref()),
             valid: valid.join(", "),
         })
+    }
+
+    /// A key with its path, as it is shown.
+    fn shown(&self, name: &str) -> String {
+        let plain = name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        self.key(&if plain { name.to_owned() } else { quote(name) })
+    }
+
+    /// All keys in the order of the file, each with its value.
+    pub(crate) fn all(&self) -> Vec<(&'a str, Value<'a>)> {
+        let mut all: Vec<_> = self.entries.iter().collect();
+        all.sort_by_key(|(key, _)| key.span().start);
+        let value = |name: &str, value| Value { text: self.text, key: self.shown(name), value };
+        all.into_iter().map(|(key, it)| (key.get_ref().as_ref(), value(key.get_ref(), it))).collect()
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, name: &str) -> Option<Value<'a>> {
+        let value = self.entries.get(name)?;
+        Some(Value { text: self.text, key: self.key(name), value })
     }
 
     /// What `read` makes of the key's value and the default; the default where there is no such key.
@@ -42,8 +60,8 @@ impl<'a> Table<'a> {
         default: T,
         read: impl FnOnce(&Value<'a>, T) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        match self.entries.get(name) {
-            Some(value) => read(&Value { text: self.text, key: self.key(name), value }, default),
+        match self.get(name) {
+            Some(value) => read(&value, default),
             None => Ok(default),
         }
     }
@@ -67,12 +85,17 @@ impl<'a> Value<'a> {
     }
 
     pub(crate) fn table(&self, valid: &[&str]) -> Result<Table<'a>, Error> {
+        let table = self.any_table()?;
+        table.only(valid)?;
+        Ok(table)
+    }
+
+    /// A table with whatever keys.
+    pub(crate) fn any_table(&self) -> Result<Table<'a>, Error> {
         let Some(entries) = self.get().as_table() else {
             return Err(self.wrong(format!("a table; write [{}] on a line of its own", self.key)));
         };
-        let table = Table { text: self.text, path: self.key.clone(), entries };
-        table.only(valid)?;
-        Ok(table)
+        Ok(Table { text: self.text, path: self.key.clone(), entries })
     }
 
     pub(crate) fn string(&self, wanted: &str) -> Result<&'a str, Error> {

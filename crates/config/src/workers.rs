@@ -41,11 +41,11 @@ impl FromStr for Workers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Placement {
-    /// All that no stack has for its own.
+    /// All that stacks share.
     All,
-    /// So many of them; all where there are fewer.
+    /// So many of those; all where there are fewer.
     Number(u16),
-    /// One that serves nothing else.
+    /// One beside those, which serves nothing else.
     Own,
 }
 

@@ -67,7 +67,10 @@ const COUNTERS: [(Name, Counter); 13] = [
 
 /// Numbers of the page that go up and down.
 const GAUGES: [(Name, Counter); 2] = [
-    (Name { name: "bm_contexts", help: "Contexts now: repeaters that are logged in, and other networks." }, Counter::Contexts),
+    (
+        Name { name: "bm_contexts", help: "Contexts now: repeaters that are logged in, and other networks." },
+        Counter::Contexts,
+    ),
     (Name { name: "bm_sessions", help: "Sessions now that began here." }, Counter::Sessions),
 ];
 

@@ -15,7 +15,7 @@ mod words;
 pub use clock::Clocks;
 pub use executable::may_make_code;
 pub use last_words::{keep_last_words, warm_backtraces};
-pub use pass::{MAX_PASSED, receive, send};
+pub use pass::{MAX_PASSED, next_len, receive, send};
 pub use process::{
     CHANNEL_FD, Child, Ended, Spawn, SpawnSystems, cpus, die_with_parent, hand_on, take_channel,
     take_inherited, watch_children,

@@ -20,6 +20,18 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
     Ok(())
 }
 
+/// The length of the message that [`receive`] would give next, which stays where it is; 0 at the end of the stream.
+///
+/// # Errors
+/// Those of recvmsg(2).
+pub fn next_len(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    // With MSG_TRUNC the kernel says how long it is, not how much of it fitted.
+    Ok(recvmsg::<()>(socket.as_raw_fd(), &mut parts, None, flags)?.bytes)
+}
+
 /// Receives one message into `buffer` and returns its length, 0 at the end of the stream, with the
 /// descriptors that came along, all close-on-exec.
 ///
@@ -59,6 +71,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         send(a.as_fd(), b"two", &[writer.as_fd(), writer.as_fd()]).unwrap();
         drop(writer);
+        assert_eq!(next_len(b.as_fd()).unwrap(), 3, "and it is still there");
         let mut buffer = [0; 16];
         let (len, mut fds) = receive(b.as_fd(), &mut buffer).unwrap();
         assert_eq!((&buffer[..len], fds.len()), (&b"two"[..], 2));

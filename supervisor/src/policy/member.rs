@@ -97,6 +97,11 @@ impl Member {
         self.deadline = Some(now + START_TIME);
     }
 
+    /// It does not get on: others are not to wait for it.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.is_parked || self.is_overdue || self.early.len() >= FIRST_DEATHS as usize
+    }
+
     /// It has been ready for long.
     pub(super) fn go_on(&mut self, now: Duration) {
         (self.state, self.runs, self.ready_at) = (State::Ready, true, Some(Duration::ZERO));
@@ -207,7 +212,7 @@ impl Policy {
             member.backoff = FIRST_BACKOFF;
             return self.start(now, process);
         }
-        // The last one that could serve is never given up, and neither is what there is but one of.
+        // The last one that could serve is never given up, and neither is what there is but one of: services, a stack's own.
         if member.early_death(now) >= EARLY_DEATHS && others_serve {
             member.is_parked = true;
             self.say(format!(
@@ -222,12 +227,14 @@ impl Policy {
         member.backoff = (member.backoff * 2).min(LAST_BACKOFF);
     }
 
-    /// Whether another worker is ready.
+    /// Whether another worker is ready that serves the same stacks.
     fn others_serve(&self, now: Duration, process: Process) -> bool {
-        let serves = |(&other, member): (&Process, &Member)| {
-            other != process && other.is_worker() && member.is_ready() && member.holds(now)
+        let Process::Worker(slot) = process else { return false };
+        let serves = |other: u8| {
+            let member = self.members.get(&Process::Worker(other));
+            other != slot && member.is_some_and(|member| member.is_ready() && member.holds(now))
         };
-        process.is_worker() && self.members.iter().any(serves)
+        !self.is_own(slot) && self.shared().into_iter().any(serves)
     }
 
     /// One that was drained has ended.
@@ -238,9 +245,15 @@ impl Policy {
             && member.is_retired
             && self.shards_of(slot).is_empty()
         {
-            self.members.remove(&process);
-            self.actions.push_back(Action::Retire(slot));
+            self.remove(slot);
         }
+    }
+
+    /// Nothing is left of the worker in this slot.
+    pub(super) fn remove(&mut self, slot: u8) {
+        self.members.remove(&Process::Worker(slot));
+        self.own.iter_mut().filter(|own| **own == Some(slot)).for_each(|own| *own = None);
+        self.actions.push_back(Action::Retire(slot));
     }
 }
 

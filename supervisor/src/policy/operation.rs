@@ -7,7 +7,8 @@ use config::Placement;
 use control::State;
 
 use super::member::{Member, name};
-use super::{Action, Policy, Process, placement};
+use super::moves::Moves;
+use super::{Action, Policy, Process};
 
 /// What an operator can order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +17,10 @@ pub(crate) enum Order {
     Restart(Process),
     /// Let others serve the shards of this worker, and end it.
     Drain(u8),
-    /// Have so many workers.
+    /// Have so many workers that stacks share.
     Scale(u16),
-    /// Replace all processes by those of a new generation.
-    Roll { generation: u32 },
+    /// Replace all processes by those of a new generation, and place the stacks anew where `placements` is given.
+    Roll { generation: u32, placements: Option<Vec<Placement>> },
 }
 
 #[derive(Debug)]
@@ -30,15 +31,17 @@ pub(super) struct Operation {
     /// What was replaced, and its generation before.
     done: Vec<(Process, u32)>,
     /// The generation before.
-    before: u32,
+    pub(super) before: u32,
     /// The new generation has another ABI: what has gone to it does not come back.
     crosses: bool,
     /// A process of the new generation has taken the place of another.
     pub(super) has_promoted: bool,
     /// Why it failed; what was done is undone.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
     /// What could not be undone.
     left_over: Vec<Process>,
+    /// Stacks that are to be placed anew.
+    pub(super) moves: Option<Moves>,
 }
 
 impl Policy {
@@ -56,33 +59,47 @@ impl Policy {
         if !self.was_ready {
             return Err("the cluster is starting: wait until it is ready".to_owned());
         }
+        let hands_over = match &order {
+            Order::Drain(_) | Order::Scale(_) => true,
+            Order::Roll { placements, .. } => placements.as_ref().is_some_and(|to| self.is_move(to)),
+            Order::Restart(_) => false,
+        };
         if let Some(process) = self.foreign.first()
-            && matches!(order, Order::Drain(_) | Order::Scale(_))
+            && hands_over
         {
             return Err(format!(
                 "{process} is of the build before still, which cannot hand its shards over: `bmctl restart {}` first",
                 name(*process)
             ));
         }
-        let (mut queue, before) = (VecDeque::new(), self.generation);
+        let (mut queue, before, mut moves) = (VecDeque::new(), self.generation, None);
         match order {
             Order::Restart(process) => {
-                let member = self.members.get_mut(&process).ok_or_else(|| no_such(process))?;
+                let member = self.members.get_mut(&process).filter(|member| !member.is_retired);
+                let member = member.ok_or_else(|| no_such(process))?;
                 member.is_wanted = true;
                 member.pardon();
                 queue.push_back((process, member.generation));
             }
             Order::Drain(slot) => self.drain(slot)?,
             Order::Scale(count) => self.scale(now, count),
-            Order::Roll { generation } => {
+            Order::Roll { generation, ref placements } => {
                 self.generation = generation;
                 if !self.foreign.is_empty() {
                     // Nothing can be started any more that understands the memory of before.
                     self.members.values_mut().for_each(|member| member.generation = generation);
                 }
                 // Services last: they are told of workers, and not the other way round.
-                let ours = self.members.keys().filter(|process| !process.is_managed());
-                queue.extend(ours.map(|&process| (process, generation)));
+                let ours = self
+                    .members
+                    .iter()
+                    .filter(|(process, member)| !process.is_managed() && !member.is_retired);
+                queue.extend(ours.map(|(&process, _)| (process, generation)));
+                if let Some(to) = placements.as_ref().filter(|to| self.is_move(to)) {
+                    let begun = self.begin_moving(now, to);
+                    queue.retain(|&(process, _)| !begun.leaves(process));
+                    moves = Some(begun);
+                }
             }
         }
         let crosses = !self.foreign.is_empty();
@@ -95,6 +112,7 @@ impl Policy {
             before,
             failure: None,
             left_over: Vec::new(),
+            moves,
         });
         self.advance(now);
         Ok(())
@@ -102,10 +120,18 @@ impl Policy {
 
     fn drain(&mut self, slot: u8) -> Result<(), String> {
         let process = Process::Worker(slot);
-        let others = self.members.iter().filter(|&(&other, member)| {
-            other != process && other.is_worker() && member.is_wanted && member.is_ready()
-        });
-        let can_do_without = others.count() > 0;
+        if let Some(stack) = self.stack_of(slot) {
+            let name = self.stack_name(stack);
+            return Err(format!(
+                "{process} is the own worker of {name}, which nobody else serves: `bmctl restart {slot}` puts a new process \
+                 in its place; a stack of ours others serve after {name}.workers = \"all\" and `bmctl reload`"
+            ));
+        }
+        let serves = |other: u8| {
+            let member = self.members.get(&Process::Worker(other));
+            other != slot && member.is_some_and(|member| member.is_wanted && member.is_ready())
+        };
+        let can_do_without = self.shared().into_iter().any(serves);
         let member = self.members.get_mut(&process).ok_or_else(|| no_such(process))?;
         if !member.is_wanted {
             return Err(format!("{process} is drained already; `bmctl restart {slot}` brings it back"));
@@ -125,7 +151,7 @@ impl Policy {
 
     fn scale(&mut self, now: Duration, count: u16) {
         self.count = count;
-        let wanted = placement::slots(Placement::All, count);
+        let wanted = self.lowest(count);
         for &slot in &wanted {
             let process = Process::Worker(slot);
             let member = self.members.entry(process).or_insert_with(|| Member::new(self.generation));
@@ -134,19 +160,17 @@ impl Policy {
                 self.start(now, process);
             }
         }
-        let surplus: Vec<Process> = self
-            .members
-            .keys()
-            .filter(|process| matches!(process, Process::Worker(slot) if !wanted.contains(slot)))
-            .copied()
-            .collect();
-        for process in surplus {
-            let Some(member) = self.members.get_mut(&process) else { continue };
-            (member.is_wanted, member.is_retired) = (false, true);
-            if !member.runs {
-                member.deadline = None;
-                member.set(State::Stopped);
-            }
+        let surplus = self.slots().filter(|slot| !wanted.contains(slot) && !self.is_own(*slot));
+        surplus.collect::<Vec<u8>>().into_iter().for_each(|slot| self.retire(slot));
+    }
+
+    /// The worker in this slot ends once others serve what it has.
+    pub(super) fn retire(&mut self, slot: u8) {
+        let Some(member) = self.members.get_mut(&Process::Worker(slot)) else { return };
+        (member.is_wanted, member.is_retired) = (false, true);
+        if !member.runs {
+            (member.deadline, member.is_parked) = (None, false);
+            member.set(State::Stopped);
         }
     }
 
@@ -163,18 +187,24 @@ impl Policy {
             if member.is_ready() {
                 self.tell_to_end(now, process);
             } else if !member.runs && member.is_retired {
-                self.members.remove(&process);
-                self.actions.push_back(Action::Retire(slot));
+                self.remove(slot);
             }
         }
     }
 
     /// Does the next step, where none is being done.
     pub(super) fn go_on_operating(&mut self, now: Duration) {
+        if !self.newcomers_are_there(now) {
+            return;
+        }
         let Some(operation) = &mut self.operation else { return };
         if let Some((process, generation)) = operation.queue.pop_front() {
             return self.replace_or_start(now, process, generation);
         }
+        if !self.go_on_moving(now) {
+            return;
+        }
+        let Some(operation) = &mut self.operation else { return };
         let (order, before) = (operation.order.clone(), operation.before);
         let can_go_back = !(operation.crosses && operation.has_promoted);
         let (failure, left_over) = (operation.failure.clone(), operation.left_over.clone());
@@ -188,7 +218,7 @@ impl Policy {
             },
             Order::Drain(slot) => {
                 let is_stopped = self.state(Process::Worker(slot)).0 == State::Stopped;
-                if !is_stopped && !self.others_hold(now, Process::Worker(slot)) {
+                if !is_stopped && !self.others_hold(now, slot) {
                     self.take_back(slot);
                     let why = "no other worker serves any more, so it goes on: see `bmctl status`";
                     return self
@@ -204,7 +234,7 @@ impl Policy {
                     Err(format!("{process} does not get ready: see `bmctl panics` and its output"))
                 }
             }),
-            Order::Roll { generation } => {
+            Order::Roll { generation, .. } => {
                 let all_back = self.members.values().all(|member| member.state() != State::Starting);
                 // With some of two builds, new processes are of the new one.
                 let is_back = failure.is_some() && can_go_back;
@@ -227,14 +257,6 @@ impl Policy {
         }
     }
 
-    /// Whether another worker has shards, or will soon have them.
-    fn others_hold(&self, now: Duration, process: Process) -> bool {
-        let holds = |(&other, member): (&Process, &Member)| {
-            other != process && other.is_worker() && member.holds(now)
-        };
-        self.members.iter().any(holds)
-    }
-
     /// A worker is not drained after all.
     fn take_back(&mut self, slot: u8) {
         self.operation = None;
@@ -252,7 +274,11 @@ impl Policy {
 
     /// `Some` where scaling has come to its end: with who is in the way, if anybody.
     fn is_scaled(&self, now: Duration) -> Option<Option<Process>> {
-        let mut ours = self.members.iter().filter(|(process, _)| !process.is_managed());
+        let is_meant = |process: &Process| match process {
+            Process::Worker(slot) => !self.is_own(*slot),
+            process => !process.is_managed(),
+        };
+        let mut ours = self.members.iter().filter(|(process, _)| is_meant(process));
         let failed = ours.clone().find(|(_, member)| member.is_wanted && member.state() == State::Failed);
         if let Some((&process, _)) = failed {
             return Some(Some(process));
@@ -291,7 +317,7 @@ impl Policy {
     }
 
     /// A process could not be replaced: what was replaced before goes back.
-    pub(super) fn step_failed(&mut self, process: Process, why: String) {
+    pub(super) fn step_failed(&mut self, now: Duration, process: Process, why: String) {
         self.actions.push_back(Action::Progress(why.clone()));
         let Some(operation) = &mut self.operation else { return };
         match operation.order {
@@ -303,6 +329,7 @@ impl Policy {
             Order::Roll { .. } if operation.failure.is_none() => {
                 operation.failure = Some(why);
                 operation.queue = operation.done.drain(..).rev().collect();
+                self.move_back(now);
             }
             Order::Roll { .. } => operation.left_over.push(process),
             Order::Restart(_) | Order::Drain(_) | Order::Scale(_) => {

@@ -1,4 +1,5 @@
-//! Which worker serves which shard: as evenly as can be, with as few moves as that takes.
+//! Which worker serves which shard: as evenly as can be, with as few moves as that takes. A worker that is a stack's own serves
+//! that alone, and nobody else serves that.
 
 use std::time::Duration;
 
@@ -6,14 +7,14 @@ use config::Placement;
 
 use super::{Policy, Process};
 
-/// Slots of the workers of a cluster of `count` that are to serve a stack.
-pub(super) fn slots(placement: Placement, count: u16) -> Vec<u8> {
-    let all = 0..u8::try_from(count).unwrap_or(u8::MAX);
-    match placement {
-        Placement::All => all.collect(),
-        Placement::Number(number) => all.take(usize::from(number)).collect(),
-        Placement::Own => all.rev().take(1).collect(),
-    }
+/// Those of the workers that stacks share (`shared`: their slots) which are to serve a stack.
+pub(super) fn slots(placement: Placement, shared: &[u8]) -> Vec<u8> {
+    let number = match placement {
+        Placement::Number(number) => usize::from(number),
+        // Its own worker is not there yet.
+        Placement::All | Placement::Own => shared.len(),
+    };
+    shared.iter().copied().take(number).collect()
 }
 
 /// Spreads what `owners` have now over the slots in `able`, which must not be empty: each gets as much as any other, or
@@ -40,21 +41,68 @@ pub(super) fn spread(owners: &[u8], able: &[u8]) -> Vec<u8> {
 }
 
 impl Policy {
+    /// Slots of the workers that stacks share.
+    pub(super) fn shared(&self) -> Vec<u8> {
+        let is_shared = |slot: &u8| {
+            let member = self.members.get(&Process::Worker(*slot));
+            !self.is_own(*slot) && member.is_some_and(|member| !member.is_retired)
+        };
+        self.slots().filter(is_shared).collect()
+    }
+
+    /// The lowest slots for so many of them.
+    pub(super) fn lowest(&self, count: u16) -> Vec<u8> {
+        (0..u8::MAX).filter(|&slot| !self.is_own(slot)).take(count.into()).collect()
+    }
+
+    /// The worker in this slot is a stack's own.
+    pub(crate) fn is_own(&self, slot: u8) -> bool {
+        self.own.contains(&Some(slot))
+    }
+
+    /// Place of the stack whose own the worker in this slot is.
+    pub(crate) fn stack_of(&self, slot: u8) -> Option<usize> {
+        self.own.iter().position(|own| *own == Some(slot))
+    }
+
+    /// Slot of the worker that alone serves a stack.
+    pub(super) fn sole(&self, stack: usize) -> Option<u8> {
+        let own = self.own.get(stack).copied().flatten();
+        own.filter(|_| self.stacks.get(stack) == Some(&Placement::Own))
+    }
+
+    /// Whether another one of those that stacks share has shards, or will soon have them.
+    pub(super) fn others_hold(&self, now: Duration, slot: u8) -> bool {
+        let holds = |other: u8| {
+            other != slot && self.members.get(&Process::Worker(other)).is_some_and(|member| member.holds(now))
+        };
+        self.shared().into_iter().any(holds)
+    }
+
     /// Who is to serve each shard. While nobody is able to, all stay where they are.
     pub(super) fn targets(&self, now: Duration) -> Vec<u8> {
         let mut targets: Vec<u8> = self.owners().collect();
+        let holds =
+            |slot: &u8| self.members.get(&Process::Worker(*slot)).is_some_and(|member| member.holds(now));
+        let shared = self.shared();
+        let all_able: Vec<u8> = shared.iter().copied().filter(holds).collect();
         for (stack, &placement) in self.stacks.iter().enumerate() {
-            let holds =
-                |slot: &u8| self.members.get(&Process::Worker(*slot)).is_some_and(|member| member.holds(now));
-            let mut able: Vec<u8> = slots(placement, self.count).into_iter().filter(holds).collect();
+            let sole = self.sole(stack);
+            // What its own worker has stays there, whatever becomes of that. What it is still to get is served where it is
+            // until it can.
+            let is_free =
+                |at: &usize| self.shards[*at].stack == stack && Some(self.shards[*at].owner) != sole;
+            let places: Vec<usize> = (0..self.shards.len()).filter(is_free).collect();
+            let mut able = match sole.filter(holds) {
+                Some(slot) => vec![slot],
+                None => slots(placement, &shared).into_iter().filter(holds).collect(),
+            };
             if able.is_empty() {
-                able = self.slots().filter(holds).collect();
+                able.clone_from(&all_able);
             }
             if able.is_empty() {
                 continue;
             }
-            let places: Vec<usize> =
-                (0..self.shards.len()).filter(|&at| self.shards[at].stack == stack).collect();
             let owners: Vec<u8> = places.iter().map(|&at| self.shards[at].owner).collect();
             for (at, target) in places.into_iter().zip(spread(&owners, &able)) {
                 targets[at] = target;
@@ -71,10 +119,10 @@ mod tests {
 
     #[test]
     fn shards_go_to_the_workers_that_the_placement_names() {
-        assert_eq!(slots(Placement::All, 3), [0, 1, 2]);
-        assert_eq!(slots(Placement::Number(2), 3), [0, 1]);
-        assert_eq!(slots(Placement::Number(5), 3), [0, 1, 2]);
-        assert_eq!(slots(Placement::Own, 3), [2]);
+        let shared = [0, 1, 3];
+        assert_eq!(slots(Placement::All, &shared), shared);
+        assert_eq!(slots(Placement::Number(2), &shared), [0, 1]);
+        assert_eq!(slots(Placement::Number(5), &shared), shared);
     }
 
     proptest! {

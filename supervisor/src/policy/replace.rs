@@ -197,7 +197,7 @@ impl Policy {
                 self.start(now, process);
                 let why = format!("the new {process} ended before it was ready");
                 if is_ordered {
-                    self.step_failed(process, why);
+                    self.step_failed(now, process, why);
                 } else {
                     self.say(why);
                 }
@@ -245,7 +245,7 @@ impl Policy {
         }
         let why = format!("{process} was not replaced: {why}");
         if is_ordered {
-            return self.step_failed(process, why);
+            return self.step_failed(now, process, why);
         }
         self.say(why);
         if !is_gone {

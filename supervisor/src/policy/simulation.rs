@@ -1,6 +1,7 @@
 //! Processes that die, hang, never start, do not answer and answer late, under an operator who orders whatever comes to his
 //! mind. After each step: no shard is read by two processes, nobody is started twice, an order ends; registry and broker are
-//! started, and told to end after all others, and nothing else. Once nothing fails any more, every shard is served, and they
+//! started, and told to end after all others, and nothing else; who is a stack's own reads nothing else, and what a third party
+//! is to serve nobody else reads. Once nothing fails any more, every shard is served, and they
 //! run. A failing seed replays: `POLICY_SEED=7 cargo test -p supervisor simulation`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,9 @@ use super::*;
 
 const SHARDS: u16 = 16;
 const MANAGED: [Process; 2] = [Process::Registry, Process::Broker];
-const STACKS: &[(Placement, u16)] = &[(Placement::All, SHARDS), (Placement::Own, 4)];
+const STACKS: &[(Placement, u16)] = &[(Placement::All, SHARDS), (Placement::Own, 4), (Placement::Own, 2)];
+/// Place of the one that nobody else can serve.
+const THIRD_PARTY: usize = 2;
 
 /// Marsaglia's xorshift64.
 struct Random(u64);
@@ -276,8 +279,23 @@ impl World {
         }
     }
 
-    /// No shard is read by two.
+    /// No shard is read by two, and none by who is not to.
     fn check(&self) {
+        for (process, real) in &self.mains {
+            let Process::Worker(slot) = *process else { continue };
+            let own = self.policy.stack_of(slot);
+            for &shard in &real.reads {
+                let stack = self.policy.shards[usize::from(shard)].stack;
+                assert!(
+                    own.is_none_or(|own| own == stack),
+                    "{process} is of stack {own:?} and reads {shard}"
+                );
+                assert!(
+                    stack != THIRD_PARTY || own == Some(stack),
+                    "{process} reads {shard} of a third party"
+                );
+            }
+        }
         let mut read = BTreeMap::new();
         for (process, real) in &self.mains {
             for &shard in &real.reads {
@@ -287,20 +305,30 @@ impl World {
         }
     }
 
+    fn placements(&mut self) -> Vec<Placement> {
+        let mut any = || match self.random.below(4) {
+            0 => Placement::All,
+            1 => Placement::Number(1 + self.random.below(3) as u16),
+            _ => Placement::Own,
+        };
+        vec![any(), any(), Placement::Own]
+    }
+
     fn order(&mut self) {
-        let slot = self.random.below(5) as u8;
-        let order = match self.random.below(6) {
+        let slot = self.random.below(7) as u8;
+        let order = match self.random.below(8) {
             0 => Order::Drain(slot),
             1 => Order::Scale(1 + self.random.below(5) as u16),
             2 => Order::Restart(Process::Services),
-            3 => {
+            3..6 => {
                 self.generation += 1;
                 self.broken = self.random.one_in(3).then_some(self.generation);
                 if self.policy.operation.is_none() && self.policy.handover.is_none() && self.random.one_in(2)
                 {
                     self.policy.all_are_foreign();
                 }
-                Order::Roll { generation: self.generation }
+                let placements = self.random.one_in(2).then(|| self.placements());
+                Order::Roll { generation: self.generation, placements }
             }
             _ => Order::Restart(Process::Worker(slot)),
         };
@@ -443,18 +471,27 @@ impl World {
         let is_told =
             self.policy.renew_at.is_none() || self.policy.state(Process::Services).0 != State::Ready;
         assert!(is_told, "the services do not know where they are");
-        let workers = self.policy.members.iter().filter(|(process, _)| process.is_worker());
-        if workers.clone().all(|(_, member)| member.is_parked || !member.is_wanted) {
+        let is_lost = |slot: u8| {
+            let member = &self.policy.members[&Process::Worker(slot)];
+            member.is_parked || !member.is_wanted
+        };
+        let shared = self.policy.shared();
+        let are_lost = shared.into_iter().all(is_lost);
+        if are_lost {
             // All of them say that their configuration is wrong.
             let is_config = |line: &String| line.contains("configuration is wrong");
             assert!(self.log.iter().rev().take(2000).any(is_config));
-            return;
         }
         if !self.policy.foreign.is_empty() {
             // Some are of another build still, and cannot take what others had.
             return;
         }
         for (number, owner) in (0..).zip(self.policy.owners()) {
+            let is_own = self.policy.is_own(owner);
+            if is_own && is_lost(owner) || !is_own && are_lost {
+                // It says that its configuration is wrong, and nobody can stand in for it.
+                continue;
+            }
             let real = self.mains.get(&Process::Worker(owner));
             let serves =
                 real.is_some_and(|real| real.is_ready && !real.is_paused && real.reads.contains(&number));

@@ -15,6 +15,8 @@ use super::{Policy, Process, Shard};
 pub(crate) struct Snapshot {
     count: u16,
     stacks: Vec<Placement>,
+    #[serde(default)]
+    own: Vec<Option<u8>>,
     shards: Vec<Shard>,
     generation: u32,
     /// An answer to the last pause may still come.
@@ -27,6 +29,8 @@ struct MemberSnapshot {
     process: Process,
     runs: bool,
     is_wanted: bool,
+    #[serde(default)]
+    is_retired: bool,
     is_parked: bool,
     restarts: u32,
     generation: u32,
@@ -54,6 +58,7 @@ impl Policy {
             process,
             runs: member.runs,
             is_wanted: member.is_wanted,
+            is_retired: member.is_retired,
             is_parked: member.is_parked,
             restarts: member.restarts,
             generation: member.generation,
@@ -61,6 +66,7 @@ impl Policy {
         Ok(Snapshot {
             count: self.count,
             stacks: self.stacks.clone(),
+            own: self.own.clone(),
             shards: self.shards.clone(),
             generation: self.generation,
             pauses: self.pauses,
@@ -70,12 +76,15 @@ impl Policy {
 
     /// Goes on with what there was.
     pub(crate) fn resume(now: Duration, snapshot: Snapshot) -> Self {
-        let Snapshot { count, stacks, shards, generation, pauses, members } = snapshot;
+        let Snapshot { count, stacks, mut own, shards, generation, pauses, members } = snapshot;
+        // A supervisor that knew of no own workers has left none: such a stack is shared until its placement changes.
+        own.resize(stacks.len(), None);
         let members: BTreeMap<Process, Member> = members
             .into_iter()
             .map(|it| {
                 let mut member = Member::new(it.generation);
-                (member.is_wanted, member.is_parked) = (it.is_wanted, it.is_parked);
+                (member.is_wanted, member.is_retired) = (it.is_wanted, it.is_retired);
+                member.is_parked = it.is_parked;
                 (member.restarts, member.beat_at) = (it.restarts, now);
                 if it.runs {
                     member.go_on(now);
@@ -89,6 +98,17 @@ impl Policy {
             })
             .collect();
         let watched = now;
-        Self { members, count, stacks, shards, generation, pauses, watched, was_ready: true, ..Self::empty() }
+        Self {
+            members,
+            count,
+            stacks,
+            own,
+            shards,
+            generation,
+            pauses,
+            watched,
+            was_ready: true,
+            ..Self::empty()
+        }
     }
 }

@@ -277,7 +277,7 @@ fn a_process_is_replaced_by_one_that_is_set_up_beside_it() {
 #[test]
 fn what_cannot_be_replaced_goes_back_to_what_it_was() {
     let mut policy = ready(1);
-    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.order(STABLE, Order::Roll { generation: 1, placements: None }).unwrap();
     let standby = |process, generation| Action::StartStandby { process, generation };
     assert_eq!(actions(&mut policy), [standby(W0, 1)]);
     for event in [Event::Prepared(W0), Event::Left(W0), Event::Ready(W0)] {
@@ -309,7 +309,7 @@ fn what_cannot_be_replaced_goes_back_to_what_it_was() {
 fn to_another_abi_there_is_no_way_back_once_one_has_gone() {
     let mut policy = ready(2);
     policy.all_are_foreign();
-    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.order(STABLE, Order::Roll { generation: 1, placements: None }).unwrap();
     policy.handle(STABLE, Event::Prepared(W0));
     // The other one stands still while it leaves.
     assert_eq!(actions(&mut policy)[1..], [pause(1, 1)]);
@@ -337,7 +337,7 @@ fn to_another_abi_there_is_no_way_back_once_one_has_gone() {
 fn to_another_abi_a_first_failure_changes_nothing() {
     let mut policy = ready(2);
     policy.all_are_foreign();
-    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.order(STABLE, Order::Roll { generation: 1, placements: None }).unwrap();
     policy.handle(STABLE, Event::StandbyEnded(W0));
     let seen = actions(&mut policy);
     assert_eq!(seen[2..4], [Action::Settled(0), Action::GoBack]);
@@ -458,7 +458,7 @@ fn no_order_replaces_registry_or_broker() {
     policy.all_are_foreign();
     assert!(!policy.is_foreign(Process::Registry), "they are of no build");
     policy.foreign.clear();
-    policy.order(STABLE, Order::Roll { generation: 1 }).unwrap();
+    policy.order(STABLE, Order::Roll { generation: 1, placements: None }).unwrap();
     for process in [W0, W1, Process::Services] {
         for event in [Event::Prepared(process), Event::Left(process), Event::Ready(process)] {
             policy.handle(STABLE, event);

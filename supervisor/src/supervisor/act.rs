@@ -76,8 +76,8 @@ impl Supervisor {
         // All that are to run know each other, started or not.
         let slots: Vec<u8> = self.policy.slots().collect();
         let added = slots.into_iter().try_for_each(|slot| self.add_memory(slot));
-        let address = self.nursery.managed.address(process);
-        match added.and_then(|()| self.nursery.start(process, generation, &owners, &infos)) {
+        let (address, own) = (self.nursery.managed.address(process), self.own_stack(process));
+        match added.and_then(|()| self.nursery.start(process, generation, own, &owners, &infos)) {
             Ok(running) => {
                 self.children.insert(process, running);
                 self.relay(process);
@@ -97,6 +97,12 @@ impl Supervisor {
         self.tell_services(process);
     }
 
+    /// Place of the stack whose own worker a process is.
+    fn own_stack(&self, process: Process) -> Option<usize> {
+        let Process::Worker(slot) = process else { return None };
+        self.policy.stack_of(slot)
+    }
+
     /// A slot that has had no worker yet is shown to the services.
     fn add_memory(&mut self, slot: u8) -> anyhow::Result<()> {
         if self.nursery.memory.workers.contains_key(&slot) {
@@ -104,8 +110,8 @@ impl Supervisor {
         }
         let (_, generation) =
             self.nursery.newest().ok_or_else(|| anyhow::anyhow!("there are no programs"))?;
-        let nodes = generation.config.nodes_for(u16::from(slot) + 1)?;
-        let node = nodes.get(usize::from(slot)).copied().unwrap_or_default();
+        let node = generation.config.node(slot);
+        let node = node.ok_or_else(|| anyhow::anyhow!("cluster.nodes has no ID for worker {slot}"))?;
         self.nursery.memory.add_worker(slot, node)?;
         if let Some(socket) = self.services() {
             let _ = self.nursery.show_worker(socket, slot);
@@ -124,7 +130,7 @@ impl Supervisor {
     }
 
     fn start_standby(&mut self, process: Process, generation: u32) {
-        match self.nursery.start_standby(process, generation) {
+        match self.nursery.start_standby(process, generation, self.own_stack(process)) {
             Ok(running) => drop(self.standbys.insert(process, running)),
             Err(error) => {
                 say::log(&format!("the new {process} could not be started: {error:#}"));

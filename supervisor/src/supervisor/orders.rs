@@ -1,6 +1,6 @@
 //! What operators ask and order.
 
-use config::Config;
+use config::{Config, Placement};
 use control::{OperationInfo, Reply, SupervisorRequest};
 
 use super::Supervisor;
@@ -83,17 +83,34 @@ impl Supervisor {
         if changes.is_empty() {
             return Ok(changes);
         }
+        let placements: Vec<Placement> = new.stacks.all().iter().map(|stack| stack.workers).collect();
+        self.check_nodes(&new, &placements)?;
         let Some((number, generation)) = self.nursery.newest() else { return Ok(changes) };
         let next = Generation { programs: generation.programs.clone(), config: new };
-        self.roll(number + 1, next, "reload".to_owned())?;
+        self.roll(number + 1, next, placements)?;
         self.systemd.reloading();
         Ok(changes)
     }
 
+    /// Whether there are node IDs for all workers with these placements, those that begin before others end among them.
+    fn check_nodes(&self, config: &Config, placements: &[Placement]) -> Result<(), String> {
+        config.nodes_for(self.policy.count()).map_err(|error| error.to_string())?;
+        let missing = self.policy.newcomers(placements).into_iter();
+        let missing = missing.map(|(_, slot)| slot).find(|&slot| config.node(slot).is_none());
+        missing.map_or(Ok(()), |slot| {
+            Err(format!(
+                "worker {slot} needs a node ID of its own before others end, and cluster.nodes has {}: move one stack after \
+                 the other, or `bmctl scale` down first",
+                config.cluster.nodes.count()
+            ))
+        })
+    }
+
     /// Puts a new generation in the place of all processes.
-    fn roll(&mut self, number: u32, next: Generation, what: String) -> Result<(), String> {
+    fn roll(&mut self, number: u32, next: Generation, placements: Vec<Placement>) -> Result<(), String> {
         self.nursery.generations.insert(number, next);
-        let begun = self.order(what, Order::Roll { generation: number });
+        let order = Order::Roll { generation: number, placements: Some(placements) };
+        let begun = self.order("reload".to_owned(), order);
         if begun.is_err() {
             self.nursery.generations.remove(&number);
         }

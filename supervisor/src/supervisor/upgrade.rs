@@ -18,13 +18,14 @@ use nix::sys::signalfd::SignalFd;
 use sys::{Child, Clocks};
 
 use super::{Source, Supervisor};
-use crate::children::{Generation, Nursery, Programs, Running};
+use crate::children::{Generation, Nursery, Running};
 use crate::estate::{ChildEstate, Estate, FORMAT, GenerationEstate, Handed, arguments, take};
 use crate::foreign::Foreign;
 use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::output::Output;
 use crate::policy::{Order, Policy};
+use crate::programs::{ProgramFds, Programs};
 use crate::requests::Requests;
 use crate::{dirs, say};
 
@@ -40,7 +41,8 @@ impl Supervisor {
         }
         let program = self.program.clone();
         let told = |error: anyhow::Error| format!("{error:#}; all is as it was before");
-        Programs::beside(&program).map_err(told)?;
+        let (_, generation) = self.nursery.newest().ok_or("there is no configuration")?;
+        Programs::open(&program, &generation.config).map_err(told)?;
         let forerunner = File::open("/proc/self/exe").context("cannot open this program").map_err(told)?;
         let number = self.operation.as_ref().map_or(0, |operation| operation.number + 1);
         let what = "upgrade".to_owned();
@@ -108,8 +110,8 @@ impl Supervisor {
         }
         let nursery = &self.nursery;
         let generations = nursery.generations.iter().map(|(&number, generation)| {
-            let (worker, services) = generation.programs.bequeath(handed);
-            GenerationEstate { number, worker, services, config: generation.config.clone() }
+            let ProgramFds { worker, services, stacks } = generation.programs.bequeath(handed);
+            GenerationEstate { number, worker, services, stacks, config: generation.config.clone() }
         });
         let generations = generations.collect();
         let children = self.children.iter().map(|(&process, child)| ChildEstate {
@@ -160,8 +162,9 @@ impl Supervisor {
         let now = Duration::from_micros(Clocks::now().mono_us.saturating_sub(estate.started_us));
         let mut generations = std::collections::BTreeMap::new();
         for generation in estate.generations {
-            let programs = Rc::new(Programs::inherit(generation.worker, generation.services)?);
-            generations.insert(generation.number, Generation { programs, config: generation.config });
+            let GenerationEstate { number, worker, services, stacks, config } = generation;
+            let programs = Rc::new(Programs::inherit(ProgramFds { worker, services, stacks })?);
+            generations.insert(number, Generation { programs, config });
         }
         let mut children = std::collections::BTreeMap::new();
         for child in estate.children {
@@ -200,6 +203,7 @@ impl Supervisor {
         let requests = Requests::new(take(estate.control)?.into());
         let forerunner = estate.forerunner.map(take).transpose()?.map(File::from);
         let mut policy = Policy::resume(now, estate.policy);
+        policy.name_stacks(nursery.stacks.iter().map(|stack| stack.name.clone()).collect());
         if nursery.foreign.is_some() {
             policy.all_are_foreign();
         }
@@ -219,6 +223,13 @@ impl Supervisor {
         })
     }
 
+    /// Whether the programs that this one would go on with can serve: one that is built for another ABI is to be known before
+    /// there is no way back.
+    pub(crate) fn try_programs(&self) -> Result<()> {
+        let (_, generation) = self.nursery.newest().context("there is no generation")?;
+        Programs::open(&self.program, &generation.config)?.try_third_party()
+    }
+
     /// Replaces all processes by those of this program, where it has just taken over from another.
     pub(crate) fn go_on_upgrading(&mut self) {
         if self.forerunner.is_none() {
@@ -226,10 +237,12 @@ impl Supervisor {
         }
         let next = self.nursery.newest().map(|(number, generation)| (number + 1, generation.config.clone()));
         let begun = next.ok_or_else(|| anyhow!("there is no generation")).and_then(|(number, config)| {
-            let programs = Rc::new(Programs::beside(&self.program)?);
+            let programs = Rc::new(Programs::open(&self.program, &config)?);
             self.nursery.generations.insert(number, Generation { programs, config });
             let now = self.now();
-            self.policy.order(now, Order::Roll { generation: number }).map_err(|why| anyhow!(why))
+            self.policy
+                .order(now, Order::Roll { generation: number, placements: None })
+                .map_err(|why| anyhow!(why))
         });
         match begun {
             Ok(()) => {

@@ -123,7 +123,13 @@ fn main() -> ExitCode {
     if fault("printer").exists() {
         std::thread::spawn(print_when_told);
     }
-    let mmdvm =
-        StackFactory { make: |options| Box::new(Faulty((worker::mmdvm().make)(options))), ..worker::mmdvm() };
-    runtime::run(&[mmdvm])
+    let mmdvm = StackFactory {
+        make: |options| Ok(Box::new(Faulty((worker::mmdvm().make)(options)?))),
+        ..worker::mmdvm()
+    };
+    let openbridge = StackFactory {
+        make: |options| Ok(Box::new(Faulty((worker::openbridge().make)(options)?))),
+        ..worker::openbridge()
+    };
+    runtime::run(&[mmdvm, openbridge])
 }

@@ -24,21 +24,27 @@ mod spin;
 mod tests;
 mod worker;
 
+use std::ffi::CString;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use stack::{Access, CallAccess, Stack};
 
-/// What a stack is given when it is made.
-#[derive(Debug)]
-pub struct StackOptions {
+/// What a stack is given when it is made. It has no `Debug`: there are secrets in it.
+pub struct StackOptions<'a> {
     /// Random bytes that are the same for all shards while the cluster runs.
     pub salt_key: [u8; 32],
     /// How many contexts its shard has room for.
     pub capacity: u16,
+    /// Its listen addresses, in their order: what a datagram's listener counts.
+    pub listen: &'a [SocketAddr],
     /// Which devices may log in.
     pub devices: Access,
     /// Which call signs they may have.
     pub call_signs: CallAccess,
+    /// What its own part of the configuration says: `[stacks.NAME.options]` as JSON; null where it has none. It may hold
+    /// secrets.
+    pub options: &'a serde_json::Value,
 }
 
 /// A stack that a worker can serve.
@@ -48,19 +54,27 @@ pub struct StackFactory {
     pub name: &'static str,
     /// Its longest datagram, in bytes: at most [`stack::MAX_DATAGRAM`].
     pub longest: usize,
-    /// Makes one for a shard.
-    pub make: fn(&StackOptions) -> Box<dyn Stack>,
+    /// Makes one for a shard. An error is for the operator: what is wrong with the configuration, and what would be right.
+    /// It ends the worker, and starting that again would change nothing.
+    pub make: fn(&StackOptions<'_>) -> Result<Box<dyn Stack>, String>,
 }
+
+/// Exit code after which another start makes no sense (EX_CONFIG).
+const EX_CONFIG: u8 = 78;
+/// Exit code of what should not happen (EX_SOFTWARE).
+const EX_SOFTWARE: u8 = 70;
 
 /// Runs the worker that the supervisor has started this process as, until it is told to end.
 ///
 /// Before it serves it enters the sandbox of a worker ([`sandbox::Profile::Worker`]): what its stacks do from then on has
 /// to be among the calls of [`sandbox::WORKER`]. A stack with needs of its own names them there.
 ///
-/// The exit codes are 0 after an ordered end, and 70 (EX_SOFTWARE) where the set-up or the loop failed, with
-/// the reason on standard error.
+/// The exit codes are 0 after an ordered end, 78 (EX_CONFIG) where a stack refuses its configuration or this program is built
+/// for another version of the supervisor, and 70 (EX_SOFTWARE) where the set-up or the loop failed, with the reason on
+/// standard error.
 #[must_use]
 pub fn run(stacks: &[StackFactory]) -> ExitCode {
+    take_name();
     let result = channel::Socket::of_child()
         .map_err(Error::from)
         .and_then(|socket| setup::receive(socket, stacks))
@@ -75,8 +89,17 @@ pub fn run(stacks: &[StackFactory]) -> ExitCode {
             use std::io::Write;
             // Nobody may be reading: then there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "{error}");
-            ExitCode::from(70)
+            ExitCode::from(if error.is_lasting() { EX_CONFIG } else { EX_SOFTWARE })
         }
+    }
+}
+
+/// The process is called what the supervisor calls it. The kernel takes the name of the file that was executed, which was
+/// the number of a descriptor, and keeps 15 bytes.
+fn take_name() {
+    let name = std::env::args_os().next().unwrap_or_default().into_encoded_bytes();
+    if let Ok(name) = CString::new(name) {
+        let _ = nix::sys::prctl::set_name(&name);
     }
 }
 
@@ -101,9 +124,33 @@ pub(crate) enum Error {
     /// The supervisor's orders make no sense.
     #[error("the supervisor's orders: {0}; do supervisor and worker have the same version?")]
     Orders(String),
+    /// A stack cannot be made as it is configured.
+    #[error("stacks.{stack}: {reason}")]
+    Refused {
+        /// Its name.
+        stack: String,
+        /// What it says.
+        reason: String,
+    },
+    /// Supervisor and program do not understand each other's memory.
+    #[error(
+        "this program is built for ABI {ours} of the runtime library, and the supervisor has ABI {theirs}: build it \
+         against the version that bmctl is of"
+    )]
+    OtherBuild {
+        /// That of this program.
+        ours: u32,
+        /// That of the supervisor.
+        theirs: u32,
+    },
 }
 
 impl Error {
+    /// Another start would end in the same way.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::OtherBuild { .. })
+    }
+
     pub(crate) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::System { what, source }
     }

@@ -3,8 +3,9 @@
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 
-use channel::{Child, Parent, ShardSetup, Socket, WorkerSetup};
+use channel::{Child, Parent, ShardSetup, Socket, StackSetup, WorkerSetup};
 use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
+use stack::Stack;
 
 use crate::services::Services;
 use crate::shard::Shard;
@@ -23,7 +24,14 @@ pub(crate) struct Maker {
 /// Receives everything from the supervisor at the other end of `socket` and makes the worker of it. Ends when it says
 /// "go". `None` where something else was to be done, and is.
 pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<Worker>, Error> {
-    let (setup, fds) = match socket.wait()? {
+    let mut first = socket.wait()?;
+    if let (Parent::Build { abi: theirs }, _) = first {
+        if theirs != fabric::ABI {
+            return Err(tell(&socket, Error::OtherBuild { ours: fabric::ABI, theirs }));
+        }
+        first = socket.wait()?;
+    }
+    let (setup, fds) = match first {
         (Parent::Worker(setup), fds) => (setup, fds),
         (Parent::Export { shards }, fds) => {
             export::write(&socket, &shards, fds)?;
@@ -33,6 +41,7 @@ pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<
     };
     // What a backtrace needs is read while files can be.
     sys::warm_backtraces();
+    try_stacks(&setup, stacks).map_err(|error| tell(&socket, error))?;
     let mut worker = begin(socket, setup, stacks, fds)?;
     let mut has_page = false;
     loop {
@@ -46,6 +55,40 @@ pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<
             return Ok(Some(worker));
         }
     }
+}
+
+/// Tells the supervisor what no other start would change.
+fn tell(socket: &Socket, error: Error) -> Error {
+    // It hears of the end in any case.
+    let _ = socket.send(&Child::Failed { reason: error.to_string() }, &[]);
+    error
+}
+
+/// Makes each stack that may be served here once, and drops it: what is wrong with its configuration is to be known before
+/// another process leaves its place to this one, and shards come after that.
+fn try_stacks(setup: &WorkerSetup, stacks: &[StackFactory]) -> Result<(), Error> {
+    for stack in &setup.stacks {
+        if let Some(factory) = stacks.iter().find(|factory| factory.name == stack.name) {
+            make_stack(setup, *factory, stack)?;
+        }
+    }
+    Ok(())
+}
+
+fn make_stack(
+    setup: &WorkerSetup,
+    factory: StackFactory,
+    stack: &StackSetup,
+) -> Result<Box<dyn Stack>, Error> {
+    let options = StackOptions {
+        salt_key: setup.salt_key,
+        capacity: StateSegment::ROWS,
+        devices: setup.devices.clone(),
+        call_signs: setup.call_signs.clone(),
+        listen: &stack.listen,
+        options: &stack.options,
+    };
+    (factory.make)(&options).map_err(|reason| Error::Refused { stack: factory.name.to_owned(), reason })
 }
 
 fn begin(
@@ -110,16 +153,18 @@ impl Worker {
     fn make_shard(&mut self, shard: &ShardSetup, fds: Vec<OwnedFd>) -> Result<Shard, Error> {
         let Maker { setup, stacks, outlets } = &mut self.maker;
         let wrong = |what: &str| Error::Orders(format!("shard {} of {}: {what}", shard.number, shard.stack));
-        let factory = stacks.iter().find(|factory| factory.name == shard.stack);
+        let factory = stacks.iter().copied().find(|factory| factory.name == shard.stack);
         let factory = factory.ok_or_else(|| wrong("this worker has no such stack"))?;
-        let stack = setup.stacks.iter().find(|stack| stack.name == shard.stack);
-        let stack = stack.ok_or_else(|| wrong("no such stack was set up"))?;
+        let stack_setup = setup.stacks.iter().find(|stack| stack.name == shard.stack);
+        let stack_setup = stack_setup.ok_or_else(|| wrong("no such stack was set up"))?;
         let mut fds = fds.into_iter();
         let state = fds.next().ok_or_else(|| wrong("no state segment"))?;
         let sockets: Vec<UdpSocket> = fds.map(UdpSocket::from).collect();
-        if sockets.len() != stack.listen.len() {
-            return Err(wrong(&format!("{} sockets for {} addresses", sockets.len(), stack.listen.len())));
+        let addresses = stack_setup.listen.len();
+        if sockets.len() != addresses {
+            return Err(wrong(&format!("{} sockets for {addresses} addresses", sockets.len())));
         }
+        let stack = make_stack(setup, factory, stack_setup).map_err(|error| tell(&self.socket, error))?;
         let outlet = match outlets.iter().find(|(name, _)| *name == shard.stack) {
             Some(&(_, outlet)) => outlet,
             None => {
@@ -134,18 +179,22 @@ impl Worker {
                 first
             }
         };
-        let options = StackOptions {
-            salt_key: setup.salt_key,
-            capacity: StateSegment::ROWS,
-            devices: setup.devices.clone(),
-            call_signs: setup.call_signs.clone(),
-        };
-        Ok(Shard {
-            number: shard.number,
-            stack: (factory.make)(&options),
-            sockets,
-            state: StateWriter::open(state.as_fd())?,
-            outlet,
-        })
+        Ok(Shard { number: shard.number, stack, sockets, state: StateWriter::open(state.as_fd())?, outlet })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_of_another_abi_is_told_so() {
+        let (ours, theirs) = Socket::pair().unwrap();
+        ours.send(&Parent::Build { abi: fabric::ABI + 1 }, &[]).unwrap();
+        let error = receive(theirs, &[]).err().unwrap();
+        assert!(error.is_lasting());
+        let Some((Child::Failed { reason }, _)) = ours.receive().unwrap() else { panic!() };
+        let expected = format!("this program is built for ABI {} of the runtime library", fabric::ABI);
+        assert!(reason.starts_with(&expected) && reason == error.to_string(), "{reason}");
     }
 }

@@ -5,5 +5,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runtime::run(&[worker::mmdvm()])
+    runtime::run(&[worker::mmdvm(), worker::openbridge()])
 }

@@ -21,12 +21,12 @@ const STACK: StackFactory = StackFactory {
     name: "mmdvm",
     longest: mmdvm::MAX_LEN,
     make: |options| {
-        Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
+        Ok(Box::new(mmdvm::Mmdvm::new(mmdvm::Settings {
             salt_key: options.salt_key,
             capacity: options.capacity,
             devices: options.devices.clone(),
             call_signs: options.call_signs.clone(),
-        }))
+        })))
     },
 };
 /// Shards of each worker.
@@ -169,7 +169,7 @@ fn member(slot: usize, bells: &Segment, services: BorrowedFd<'_>, places: &[(Seg
     let setup = WorkerSetup {
         slot: slot as u8,
         node: 25_011 + slot as u32,
-        stacks: vec![StackSetup { name: "mmdvm".into(), listen: vec![address] }],
+        stacks: vec![StackSetup { name: "mmdvm".into(), listen: vec![address], options: Default::default() }],
         salt_key: [1; 32],
         wake_us: 0,
         calls,
