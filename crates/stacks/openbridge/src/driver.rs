@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use dmr::{BurstKind, DataType};
 use stack::{
     Envelope, Frame, Gone, Input, MAX_DATAGRAM, Notice, Now, Output, PeerSettings, Refusal, Slot, Stack, Time,
 };
@@ -267,13 +268,23 @@ impl OpenBridge {
                     ..way
                 });
                 let (stream, source, talkgroup) = (head.stream, frame.source, theirs.unwrap_or(0));
-                let leg = Leg { peer: row, stream, source, talkgroup, way, heard: now, quenched: None };
+                let leg = Leg {
+                    peer: row,
+                    stream,
+                    source,
+                    talkgroup,
+                    way,
+                    heard: now,
+                    is_over: false,
+                    quenched: None,
+                };
                 let Some(leg) = self.begin(now, leg) else { return };
                 leg
             }
         };
-        if let Some(leg) = self.legs.get_mut(leg) {
-            leg.heard = now;
+        let is_terminator = frame.kind == BurstKind::Data(DataType::TERMINATOR);
+        if !self.legs.get_mut(leg).is_some_and(|leg| leg.take(now, is_terminator)) {
+            return self.refuse(Refusal::Replayed);
         }
         if is_fresh && self.peers.get(row).and_then(Peer::address) != Some(arrival.from) {
             self.heard(arrival, row);

@@ -10,6 +10,8 @@ use crate::packet::Way;
 
 /// A call of which nothing has come for so long has no row any more. Data that was announced may be late by this.
 pub(crate) const IDLE: Duration = Duration::from_secs(5);
+/// After so long without a burst a call is over, whether its end has come or not.
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
 /// Calls of one peer that have a row.
 pub(crate) const MAX_OF_PEER: u16 = 256;
 
@@ -26,8 +28,26 @@ pub(crate) struct Leg {
     /// How it comes.
     pub(crate) way: Way,
     pub(crate) heard: Time,
+    /// Its terminator has come.
+    pub(crate) is_over: bool,
     /// When the peer was last told that it need not send it.
     pub(crate) quenched: Option<Time>,
+}
+
+impl Leg {
+    /// Takes in one more burst. False where the call is over: but for its terminator, which some send more than once, nothing
+    /// comes after that but what was recorded.
+    pub(crate) fn take(&mut self, now: Time, is_terminator: bool) -> bool {
+        if now.since(self.heard) >= SILENCE || self.is_over && !is_terminator {
+            return false;
+        }
+        // What comes after the end does not keep it.
+        if !self.is_over {
+            self.heard = now;
+        }
+        self.is_over |= is_terminator;
+        true
+    }
 }
 
 /// All of a shard. Rows count from the first one of theirs.

@@ -148,7 +148,8 @@ pub(crate) fn decode(now: Time, bytes: &[u8]) -> Option<Decoded> {
         }
         Record::Leg(LegRecord { peer, stream, source, talkgroup, server, repeater, hops }) => {
             let way = Way { server, repeater, hops, ..Way::default() };
-            let leg = Leg { peer: 0, stream, source, talkgroup, way, heard: now, quenched: None };
+            let leg =
+                Leg { peer: 0, stream, source, talkgroup, way, heard: now, is_over: false, quenched: None };
             Decoded::Leg(Restored { peer, leg })
         }
     })

@@ -205,13 +205,27 @@ fn a_stream_that_is_over_does_not_come_again() {
     bench.hear(addr(1), &honest);
     // While it runs, and a little longer, whoever follows it tells what comes twice.
     assert_eq!(bench.hear(addr(1), &honest), ["200: 1 to 91 in 7"]);
-    bench.pass(IDLE);
-    let told = "3129900: stream 00000007 has come before: a replay, or each call has the same";
-    assert_eq!(bench.hear(addr(1), &honest), ["Replayed", told]);
+    let end = datagram("alpha", A, 7, &frame(1, 91, BurstKind::Data(DataType::TERMINATOR)), None);
+    assert_eq!(bench.hear(addr(1), &end), ["200: 1 to 91 in 7"]);
+    assert_eq!(bench.hear(addr(1), &end), ["200: 1 to 91 in 7"], "some send it twice");
     assert_eq!(bench.hear(addr(1), &honest), ["Replayed"]);
+    // What is sent again and again does not keep it.
+    for _ in 0..3 {
+        bench.pass(IDLE / 4);
+        assert_eq!(bench.hear(addr(1), &honest), ["Replayed"]);
+    }
+    bench.pass(IDLE / 4);
+    let told = "3129900: stream 00000007 has come before: a replay, or each call has the same";
+    assert_eq!(bench.hear(addr(1), &honest), ["Replayed", told], "it is not forgotten either");
+    assert_eq!(bench.hear(addr(1), &honest), ["Replayed"]);
+    // One of which the end was lost is over after a while as well.
+    let lost = datagram("alpha", A, 8, &frame(1, 91, HEADER), None);
+    bench.hear(addr(1), &lost);
+    bench.pass(crate::legs::SILENCE);
+    assert_eq!(bench.hear(addr(1), &lost), ["Replayed"]);
     // Of another network it is another stream.
     let other = datagram("beta", B, 7, &frame(1, 91, HEADER), None);
-    assert_eq!(bench.hear(addr(2), &other).len(), 2);
+    assert_eq!(bench.hear(addr(2), &other)[0], format!("Leg 201 of {B}"));
 }
 
 #[test]
