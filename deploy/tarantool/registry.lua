@@ -84,23 +84,41 @@ local FORMATS = {
         field('seconds', 'number', true), field('refused', 'any'), field('ended', 'any'),
     },
     StoredValues = {field('name', 'string', true), field('value', 'any')},
+    Peers = {
+        field('id', 'unsigned', true), field('address', 'string'), field('key', 'string', true),
+        field('learn_address', 'boolean'), field('enhanced', 'boolean'), field('talkgroups_in', 'array'),
+        field('talkgroups_out', 'array'), field('rewrite', 'array'),
+    },
 }
 
 -- Spaces that clusters follow; of what was last heard each has its own.
 local FOLLOWED = {
+    'Nodes', 'OverriddenNodes', 'Devices', 'Subscriptions', 'GlobalProfiles', 'Talkgroups', 'Bans', 'StoredValues', 'Peers',
+}
+
+-- Those that a cluster knows which does not say what it knows.
+local KNOWN = {
     'Nodes', 'OverriddenNodes', 'Devices', 'Subscriptions', 'GlobalProfiles', 'Talkgroups', 'Bans', 'StoredValues',
 }
+
+local function create(names)
+    for _, name in ipairs(names) do
+        local space = box.schema.space.create(name, {if_not_exists = true, format = FORMATS[name]})
+        space:create_index('primary', {
+            if_not_exists = true, parts = {{field = 1, type = FORMATS[name][1].type}},
+        })
+    end
+end
 
 -- Each step leads from one version of the schema to the next, and can be done again where it was cut short.
 local MIGRATIONS = {
     function()
-        for name, format in pairs(FORMATS) do
-            local space = box.schema.space.create(name, {if_not_exists = true, format = format})
-            space:create_index('primary', {
-                if_not_exists = true, parts = {{field = 1, type = format[1].type}},
-            })
-        end
+        create{
+            'Nodes', 'OverriddenNodes', 'Devices', 'Subscriptions', 'GlobalProfiles', 'Talkgroups', 'Bans', 'LastHeard',
+            'StoredValues',
+        }
     end,
+    function() create{'Peers'} end,
 }
 
 local VERSION = 'dmr_registry_version'
@@ -197,13 +215,13 @@ local function hand_out(key, tuple)
     return {key, tuple}, size
 end
 
--- Which registry this is, and how far it is.
+-- Which registry this is, how far it is, and what it has.
 local function info()
     local count = 0
     for _, name in ipairs(FOLLOWED) do count = count + box.space[name]:len() end
     return {
         protocol = PROTOCOL, cluster = cluster(), version = box.info.signature, epoch = epoch, seq = seq, count = count,
-        emptied = is_emptied,
+        emptied = is_emptied, spaces = FOLLOWED,
     }
 end
 
@@ -251,9 +269,9 @@ end
 
 local waiting = 0
 
--- What has changed after number `since` of a life of the journal: waits for it, up to so many seconds. `resync`: that is
--- not known any more, and everything is to be read anew.
-local function wait(life, since, seconds)
+-- What has changed after number `since` of a life of the journal, in the spaces that are `known` to who asks: waits for it,
+-- up to so many seconds. `resync`: that is not known any more, and everything is to be read anew.
+local function wait(life, since, seconds, known)
     if life == epoch and since == seq then
         -- The server answers so many requests at once, and these are the only ones that stay.
         if waiting >= MAX_WAITING then error(('%d clusters wait already'):format(waiting)) end
@@ -265,12 +283,14 @@ local function wait(life, since, seconds)
     if life ~= epoch or since > seq or since < seq - JOURNAL then
         return {resync = true}
     end
+    local wanted = {}
+    for _, name in ipairs(type(known) == 'table' and known or KNOWN) do wanted[name] = true end
     local found, seen, size, upto = {}, {}, 0, since
     while upto < seq and size <= MAX_ANSWER and #found < 1000 do
         upto = upto + 1
         local name, key = unpack(names[upto % JOURNAL])
         local id = name .. '/' .. tostring(key)
-        if not seen[id] then
+        if wanted[name] and not seen[id] then
             seen[id] = true
             local row, bytes = hand_out(key, box.space[name]:get(key))
             found[#found + 1], size = {name, row[1], row[2]}, size + bytes
@@ -341,8 +361,11 @@ return function(options)
         end
     end
     for name, code in pairs(FUNCTIONS) do rawset(_G, name, code) end
-    if not box.space.Bans then
-        error('registry: this instance is read-only and has no schema yet: load the file first where it can be written')
+    for name in pairs(FORMATS) do
+        if not box.space[name] then
+            error(('registry: this instance is read-only and has no space %s yet: load the file first where it can be ' ..
+                'written'):format(name))
+        end
     end
     watch()
     start_anew(false)

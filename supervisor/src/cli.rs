@@ -105,6 +105,10 @@ pub(crate) enum Verb {
     Contexts(Json),
     /// Show who is talking
     Calls(Json),
+    /// Show the other networks that calls go to and come from
+    ///
+    /// They are those of the configuration file and of the registry (`bmctl registry put Peers ...`).
+    Peers(Json),
     /// Throw a repeater or hotspot out; it may log in again
     Kick {
         /// Its ID

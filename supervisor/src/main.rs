@@ -66,6 +66,7 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Events => operate::events(paths).map(|()| Exit::Ok),
         Verb::Contexts(args) => operate::contexts(paths, args.json).map(|()| Exit::Ok),
         Verb::Calls(args) => operate::calls(paths, args.json).map(|()| Exit::Ok),
+        Verb::Peers(args) => operate::peers(paths, args.json).map(|()| Exit::Ok),
         Verb::Kick { id } => operate::kick(paths, id).map(|()| Exit::Ok),
         Verb::Monitor => operate::monitor(paths).map(|()| Exit::Ok),
         Verb::Lastheard { count, json } => operate::last_heard(paths, count, json.json).map(|()| Exit::Ok),

@@ -6,6 +6,7 @@
 mod broker;
 mod live;
 pub mod measure;
+pub mod network;
 mod repeater;
 pub mod tarantool;
 mod watch;

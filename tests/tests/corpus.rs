@@ -47,6 +47,11 @@ fn mmdvm() {
 }
 
 #[test]
+fn openbridge() {
+    replay("openbridge", 100_000, openbridge::fuzz_driver);
+}
+
+#[test]
 fn forward() {
     replay("forward", 100_000, |data| {
         for frame in data.as_chunks::<56>().0 {

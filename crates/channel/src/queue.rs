@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stack::{Answer, Ask, DeviceSettings, Gone, Notice, Slot};
+use stack::{Answer, Ask, DeviceSettings, Gone, Notice, PeerSettings, Slot};
 use std::net::SocketAddr;
 use switch::{Ended, Refused, SessionReport};
 
@@ -106,6 +106,15 @@ pub enum Order {
         /// Those of this slot; `None` for both.
         slot: Option<Slot>,
     },
+    /// What is set for another network, for the shard that has it.
+    Peer {
+        /// The shard.
+        shard: u16,
+        /// The network's ID.
+        id: u32,
+        /// What is set; `None` where there is no such network any more.
+        settings: Option<Box<PeerSettings>>,
+    },
 }
 
 /// Encodes a message into `out`; `None` where it does not fit.
@@ -122,7 +131,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stack::{MAX_BLOCKED, MAX_TALKGROUPS, Verdict};
+    use stack::{Key, MAX_BLOCKED, MAX_ENTRIES, MAX_KEY, MAX_TALKGROUPS, Talkgroups, Verdict};
 
     #[test]
     fn the_longest_answer_fits_a_queue() {
@@ -135,5 +144,28 @@ mod tests {
         let bytes = write(&order, &mut buffer).unwrap();
         assert_eq!(read::<Order>(bytes), Some(order));
         assert_eq!(read::<Order>(&[250]), None);
+    }
+
+    #[test]
+    fn the_longest_peer_fits_a_queue() {
+        const HIGHEST: u32 = 0x00ff_ffff;
+        let ranges = |count| vec![(HIGHEST - 1, HIGHEST); count];
+        let same = Talkgroups { out: ranges(MAX_ENTRIES), r#in: ranges(MAX_ENTRIES), renamed: vec![] };
+        let (half, rest) = (MAX_ENTRIES / 2, MAX_ENTRIES / 2 - 1);
+        let other = Talkgroups { out: ranges(half), r#in: ranges(rest), renamed: ranges(1) };
+        for talkgroups in [same, other, Talkgroups::default()] {
+            assert!(talkgroups.entries() <= MAX_ENTRIES);
+            let settings = PeerSettings {
+                address: "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().ok(),
+                learns: true,
+                key: Key::new("x".repeat(MAX_KEY)).unwrap(),
+                enhanced: true,
+                talkgroups,
+            };
+            let order = Order::Peer { shard: u16::MAX, id: u32::MAX, settings: Some(Box::new(settings)) };
+            let mut buffer = [0; 504];
+            let bytes = write(&order, &mut buffer).unwrap();
+            assert_eq!(read::<Order>(bytes), Some(order));
+        }
     }
 }

@@ -196,7 +196,7 @@ mod tests {
     fn what_is_wrong_with_one_is_said() {
         assert_eq!(
             error("[stacks.p25]\nlisten = \"127.0.0.1:7\""),
-            "line 1: stacks.p25: no stack of this project, which has mmdvm; a stack of one's own needs a program = an \
+            "line 1: stacks.p25: no stack of this project, which has mmdvm, openbridge; a stack of one's own needs a program = an \
              absolute path, e.g. \"/usr/local/bin/my-worker\""
         );
         let cases = [

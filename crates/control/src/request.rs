@@ -195,6 +195,8 @@ pub enum ServicesRequest {
     Contexts,
     /// Who is talking? Answered by a list of [`CallInfo`](crate::CallInfo).
     Calls,
+    /// Which other networks are there? Answered by a list of [`PeerInfo`](crate::PeerInfo); an error if the stack is not on.
+    Peers,
     /// Throw out the contexts of an ID. Answered by `null`; an error if there is none.
     Kick {
         /// The ID.

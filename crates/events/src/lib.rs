@@ -14,5 +14,5 @@ mod status;
 pub use event::Event;
 pub use reason::{RefuseReason, StopReason};
 pub use record::{Record, utc};
-pub use session::{LinkType, MMDVM_HOST, Session, SessionKind, SessionState, session_type};
+pub use session::{LinkType, MMDVM_HOST, OPENBRIDGE, Session, SessionKind, SessionState, session_type};
 pub use status::{NodeState, NodeStatus};

@@ -6,6 +6,9 @@ use uuid::Uuid;
 /// The name of the MMDVM stack in `LinkName`, as listeners know it.
 pub const MMDVM_HOST: &str = "MMDVM Host";
 
+/// The name of the stack of other networks in `LinkName`.
+pub const OPENBRIDGE: &str = "OpenBridge";
+
 /// One transmission, by whom and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -1,4 +1,4 @@
-//! What is known beyond one process: nodes, devices with their passwords and talkgroups, users, bans, what was last heard
+//! What is known beyond one process: nodes, peers, devices with their passwords and talkgroups, users, bans, what was last heard
 //! of each radio, and the rules of a login.
 //!
 //! It lies in [`Space`]s of [`Record`]s, which a [`Store`] keeps. [`Embedded`] is one: a database of its own in the data
@@ -22,7 +22,8 @@ pub use error::Error;
 pub use record::{Change, MAX_RECORD, Record, Row};
 pub use rows::{
     Ban, By, Device, DeviceRow, MAX_CALL, MAX_ID, MAX_NODE, MAX_REASON, MAX_STATICS, MAX_TALKGROUP,
-    MAX_TIMED, Node, OverriddenNode, Profile, StoredValue, SubscriptionsRow, Talkgroup, Transport, base_id,
+    MAX_TIMED, Node, OverriddenNode, PeerRow, Profile, Range, StoredValue, SubscriptionsRow, Talkgroup,
+    Transport, base_id,
 };
 pub use space::{Key, MAX_NAME, Space};
 pub use store::{MAX_AT_ONCE, Page, Refused, Store};

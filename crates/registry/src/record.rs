@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::rows::HeardRow;
 use crate::{
-    Ban, DeviceRow, Error, Key, Node, OverriddenNode, Profile, Space, StoredValue, SubscriptionsRow,
+    Ban, DeviceRow, Error, Key, Node, OverriddenNode, PeerRow, Profile, Space, StoredValue, SubscriptionsRow,
     Talkgroup,
 };
 
@@ -80,6 +80,7 @@ impl Record {
             Space::Bans => read::<Ban>(object),
             Space::LastHeard => read::<HeardRow>(object),
             Space::StoredValues => read::<StoredValue>(object),
+            Space::Peers => read::<PeerRow>(object),
         }
     }
 

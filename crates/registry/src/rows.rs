@@ -4,6 +4,7 @@ mod ban;
 mod device;
 mod heard;
 mod node;
+mod peer;
 mod profile;
 mod value;
 
@@ -14,6 +15,7 @@ pub use device::{
 };
 pub(crate) use heard::HeardRow;
 pub use node::{MAX_NODE, Node, OverriddenNode, Transport};
+pub use peer::{PeerRow, Range};
 pub use profile::{Profile, Talkgroup};
 pub use value::StoredValue;
 

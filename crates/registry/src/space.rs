@@ -28,11 +28,13 @@ pub enum Space {
     LastHeard,
     /// What scripts keep, by name.
     StoredValues,
+    /// Other networks that calls go to and come from, by network ID.
+    Peers,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Nodes,
         Self::OverriddenNodes,
         Self::Devices,
@@ -42,6 +44,7 @@ impl Space {
         Self::Bans,
         Self::LastHeard,
         Self::StoredValues,
+        Self::Peers,
     ];
 
     /// Its name.
@@ -57,6 +60,7 @@ impl Space {
             Self::Bans => "Bans",
             Self::LastHeard => "LastHeard",
             Self::StoredValues => "StoredValues",
+            Self::Peers => "Peers",
         }
     }
 
@@ -108,6 +112,16 @@ impl Space {
                 "ended",
             ],
             Self::StoredValues => &["name", "value"],
+            Self::Peers => &[
+                "id",
+                "address",
+                "key",
+                "learn_address",
+                "enhanced",
+                "talkgroups_in",
+                "talkgroups_out",
+                "rewrite",
+            ],
         }
     }
 
@@ -116,7 +130,7 @@ impl Space {
     pub const fn secret(self) -> Option<&'static str> {
         match self {
             Self::Devices => Some("password"),
-            Self::GlobalProfiles => Some("key"),
+            Self::GlobalProfiles | Self::Peers => Some("key"),
             _ => None,
         }
     }
@@ -133,6 +147,7 @@ impl Space {
             Self::Bans => "ban of",
             Self::LastHeard => "last heard of",
             Self::StoredValues => "stored value",
+            Self::Peers => "peer",
         }
     }
 

@@ -127,6 +127,15 @@ pub const SERVICES: &[Call] = calls! {
     SYS_getrandom "keys of the standard library's hash tables, when the first is made"
 };
 
+/// Those that the services make as well where there can be peers with names, and no uplinks.
+pub const NAMES: &[Call] = calls! {
+    SYS_socket "a question to a name server; none is asked where no peer has a name"
+    SYS_connect "the same by TCP, where the answer is too long for a datagram"
+    SYS_bind "a datagram to a name server; no TCP port can be bound"
+    SYS_setsockopt "the same by TCP"
+    SYS_getpeername "the same by TCP"
+};
+
 /// Those that the services make as well where a registry or a broker is elsewhere.
 pub const UPLINKS: &[Call] = calls! {
     // TCP and Unix sockets to it. Which TCP ports is for Landlock to say.

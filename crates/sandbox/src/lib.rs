@@ -18,7 +18,10 @@ mod privileges;
 use std::io;
 use std::path::Path;
 
-pub use calls::{Call, SERVICES, UPLINKS, WORKER};
+pub use calls::{Call, NAMES, SERVICES, UPLINKS, WORKER};
+
+/// The port of name servers: answers that are too long for a datagram come by TCP.
+const DNS: u16 = 53;
 
 /// What a process is, and with it what it may do.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,8 @@ pub enum Profile<'a> {
         /// The TCP ports, on whatever host, that they may connect to; with them come Unix sockets and datagrams. `None`
         /// where they connect to nothing.
         uplinks: Option<&'a [u16]>,
+        /// They look up names: by datagrams, and by TCP to port 53.
+        names: bool,
     },
 }
 
@@ -45,21 +50,31 @@ pub fn enter(profile: Profile<'_>) -> io::Result<String> {
     // It lies in a file.
     sys::warm_backtraces();
     privileges::drop_bounding();
-    let (user, data_dir, uplinks) = match profile {
-        Profile::Worker => (privileges::become_nobody()?, None, None),
-        Profile::Services { data_dir, uplinks } => (privileges::user(), Some(data_dir), uplinks),
+    let (user, data_dir, mut ports) = match profile {
+        Profile::Worker => (privileges::become_nobody()?, None, Vec::new()),
+        Profile::Services { data_dir, uplinks, .. } => {
+            (privileges::user(), Some(data_dir), uplinks.unwrap_or_default().to_vec())
+        }
     };
     let calls: &[&[Call]] = match profile {
         Profile::Worker => &[WORKER],
-        Profile::Services { uplinks: None, .. } => &[SERVICES],
+        Profile::Services { uplinks: None, names: false, .. } => &[SERVICES],
+        Profile::Services { uplinks: None, names: true, .. } => &[SERVICES, NAMES],
         Profile::Services { uplinks: Some(_), .. } => &[SERVICES, UPLINKS],
     };
+    let families = match profile {
+        Profile::Services { uplinks: None, .. } => filter::INTERNET,
+        Profile::Worker | Profile::Services { .. } => filter::ALL,
+    };
+    if matches!(profile, Profile::Services { names: true, .. }) {
+        ports.push(DNS);
+    }
     let facts = [
         user,
         privileges::drop_capabilities(),
         privileges::gain_none(),
-        files::restrict(data_dir, uplinks.unwrap_or_default()),
-        filter::restrict(calls.iter().copied().flatten()),
+        files::restrict(data_dir, &ports),
+        filter::restrict(calls.iter().copied().flatten(), families),
     ];
     Ok(facts.join(", "))
 }

@@ -19,7 +19,7 @@ use support::{inside, say};
 const DIR: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn services() -> Profile<'static> {
-    Profile::Services { data_dir: Path::new(DIR), uplinks: None }
+    Profile::Services { data_dir: Path::new(DIR), uplinks: None, names: false }
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn they_reach_the_ports_that_are_named() {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let [named, other] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
     let ports = [named.port()];
-    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&ports) };
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&ports), names: false };
     let left = inside(
         name,
         profile,
@@ -112,10 +112,45 @@ fn they_reach_the_ports_that_are_named() {
 
 #[test]
 fn they_have_no_sockets_of_the_kernel_even_so() {
-    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&[]) };
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: Some(&[]), names: false };
     let netlink = |()| {
         let flags = nix::sys::socket::SockFlag::empty();
         let _ = nix::sys::socket::socket(AddressFamily::Netlink, SockType::Raw, flags, None);
     };
     inside("they_have_no_sockets_of_the_kernel_even_so", profile, || (), netlink).assert_refused("socket");
+}
+
+/// A datagram to any port, TCP to that of name servers alone, and no socket but of the internet.
+#[test]
+fn they_ask_name_servers_where_there_are_names() {
+    let name = "they_ask_name_servers_where_there_are_names";
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: None, names: true };
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = other.local_addr().unwrap();
+    let left = inside(
+        name,
+        profile,
+        || (),
+        |()| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+            // Whether one runs is of no matter.
+            let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+            assert!(!TcpStream::connect("127.0.0.1:53").is_err_and(|error| denied(&error)));
+            say(if TcpStream::connect(at).is_err_and(|error| denied(&error)) {
+                "denied"
+            } else {
+                "connected"
+            });
+        },
+    );
+    left.assert_done();
+    assert_eq!(left.said.contains("denied"), !left.said.contains("no landlock"), "{}", left.said);
+}
+
+#[test]
+fn they_make_no_unix_socket_for_names() {
+    let profile = Profile::Services { data_dir: Path::new(DIR), uplinks: None, names: true };
+    let unix = |()| drop(std::os::unix::net::UnixStream::connect("/nowhere"));
+    inside("they_make_no_unix_socket_for_names", profile, || (), unix).assert_refused("socket");
 }

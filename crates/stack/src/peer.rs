@@ -39,6 +39,7 @@ impl fmt::Debug for Key {
 
 /// Which talkgroups go over to another network and come from it, by their numbers here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Talkgroups {
     /// Those that are sent there, as ranges.
     pub out: Vec<(u32, u32)>,
@@ -46,6 +47,29 @@ pub struct Talkgroups {
     pub r#in: Vec<(u32, u32)>,
     /// Those that have another number there: the number here and the number there, none of either twice.
     pub renamed: Vec<(u32, u32)>,
+}
+
+/// What is the same both ways is written once.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    out: Vec<(u32, u32)>,
+    /// `None`: as `out`.
+    r#in: Option<Vec<(u32, u32)>>,
+    renamed: Vec<(u32, u32)>,
+}
+
+impl From<Talkgroups> for Written {
+    fn from(talkgroups: Talkgroups) -> Self {
+        let Talkgroups { out, r#in, renamed } = talkgroups;
+        Self { r#in: (r#in != out).then_some(r#in), out, renamed }
+    }
+}
+
+impl From<Written> for Talkgroups {
+    fn from(written: Written) -> Self {
+        let Written { out, r#in, renamed } = written;
+        Self { r#in: r#in.unwrap_or_else(|| out.clone()), out, renamed }
+    }
 }
 
 impl Talkgroups {

@@ -127,5 +127,9 @@ fn main() -> ExitCode {
         make: |options| Ok(Box::new(Faulty((worker::mmdvm().make)(options)?))),
         ..worker::mmdvm()
     };
-    runtime::run(&[mmdvm])
+    let openbridge = StackFactory {
+        make: |options| Ok(Box::new(Faulty((worker::openbridge().make)(options)?))),
+        ..worker::openbridge()
+    };
+    runtime::run(&[mmdvm, openbridge])
 }

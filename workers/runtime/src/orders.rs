@@ -89,6 +89,11 @@ impl Worker {
                     self.tell(now, place, Input::Answer(answer));
                 }
             }
+            Order::Peer { shard, id, settings } => {
+                if let Some(place) = self.place(shard) {
+                    self.tell(now, place, Input::Peer { id, settings });
+                }
+            }
             Order::Evict { id, keep, gone } => {
                 (0..self.places_len()).for_each(|p| self.tell(now, p, Input::Evict { id, keep, gone }));
             }

@@ -19,21 +19,21 @@ const LINE: usize = 64;
 struct Outlet {
     socket: UdpSocket,
     batch: SendBatch,
-    /// Datagrams longer than their stack has said that they can be.
-    too_long: usize,
 }
 
 /// All of a worker.
 #[derive(Default)]
 pub(crate) struct Outlets {
     all: Vec<Outlet>,
+    /// Datagrams longer than their stack has said that they can be.
+    too_long: u64,
 }
 
 impl Outlets {
     /// Adds one that sends datagrams of at most `longest` bytes through `socket`, and returns its number.
     pub(crate) fn add(&mut self, socket: UdpSocket, longest: usize) -> usize {
         let size = longest.min(MAX_DATAGRAM).next_multiple_of(LINE);
-        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, size), too_long: 0 });
+        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, size) });
         self.all.len() - 1
     }
 
@@ -42,23 +42,24 @@ impl Outlets {
     pub(crate) fn push(&mut self, first: usize, envelope: &Envelope, bytes: &[u8]) -> bool {
         let Some(outlet) = self.all.get_mut(first + usize::from(envelope.listener)) else { return true };
         !outlet.batch.is_full() && {
-            outlet.too_long += usize::from(!outlet.batch.push(envelope.to, envelope.local, bytes));
+            self.too_long += u64::from(!outlet.batch.push(envelope.to, envelope.local, bytes));
             true
         }
     }
 
     /// Sends all that waits.
     pub(crate) fn flush(&mut self, stats: &Stats) {
-        let is_used = |outlet: &&mut Outlet| !outlet.batch.is_empty() || outlet.too_long > 0;
-        self.all.iter_mut().filter(is_used).for_each(|outlet| send(stats, outlet));
+        self.all.iter_mut().filter(|outlet| !outlet.batch.is_empty()).for_each(|outlet| send(stats, outlet));
+        if self.too_long > 0 {
+            stats.add(Counter::SendFailed, std::mem::take(&mut self.too_long));
+        }
     }
 }
 
 fn send(stats: &Stats, outlet: &mut Outlet) {
     let counts = outlet.batch.flush(outlet.socket.as_fd());
     stats.add(Counter::DatagramsOut, counts.sent as u64);
-    let failed = counts.failed + std::mem::take(&mut outlet.too_long);
-    if failed > 0 {
-        stats.add(Counter::SendFailed, failed as u64);
+    if counts.failed > 0 {
+        stats.add(Counter::SendFailed, counts.failed as u64);
     }
 }

@@ -43,11 +43,17 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
         }
         Request::Calls => reply(Ok::<_, Error>(services.calls.list(clocks.wall_us))),
         Request::LastHeard { count } => reply(Ok::<_, Error>(services.last_heard(count, clocks.wall_us))),
+        Request::Peers => reply(services.peer_list(Time(clocks.mono_us))),
+        Request::Kick { id } if services.peers.has(id) && !contexts::any(services.host.shards(), id) => {
+            reply(Err::<(), _>(Error::IsPeer(id)))
+        }
         Request::Kick { id } => {
             reply(services.order_context(id, Order::Evict { id, keep: None, gone: Gone::Kicked }))
         }
         Request::DropCall { id, slot } => reply(slot.map(slot_of).transpose().and_then(|slot| {
-            let count = contexts::calls_of(services.host.shards(), id, slot);
+            let shards = || services.host.shards();
+            let linked = contexts::bridged_calls(shards()).get(&id).copied().unwrap_or(0);
+            let count = contexts::calls_of(shards(), id, slot) + linked as usize;
             services.order_context(id, Order::DropCall { id, slot }).map(|()| count)
         })),
         Request::DropDynamic { id, slot } => reply(slot.map(slot_of).transpose().and_then(|slot| {
@@ -72,7 +78,7 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
 impl Services {
     /// Sends an order about the contexts of an ID to all workers, if there are any.
     fn order_context(&mut self, id: u32, order: Order) -> Result<(), Error> {
-        if !contexts::any(self.host.shards(), id) {
+        if !contexts::any(self.host.shards(), id) && !self.peers.has(id) {
             return Err(Error::NoContext(id));
         }
         self.host.send_all(&order);

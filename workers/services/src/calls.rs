@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control::CallInfo;
-use events::{Event, MMDVM_HOST, RefuseReason, Session, SessionKind, SessionState, StopReason, session_type};
+use events::{
+    Event, LinkType, MMDVM_HOST, OPENBRIDGE, RefuseReason, Session, SessionKind, SessionState, StopReason,
+    session_type,
+};
 use stack::CallType;
 use switch::{Ended, Kind, Refused, SessionId, SessionReport};
 use uuid::Uuid;
@@ -95,6 +98,16 @@ impl Calls {
         here.map(|call| (&call.report, call.refused))
     }
 
+    /// How many calls to talkgroups that are `carried` go out to a network, but for those that have come from there.
+    pub(crate) fn going_out(&self, network: u32, carried: impl Fn(u32) -> bool) -> u32 {
+        let goes = |call: &&Call| {
+            let report = &call.report;
+            let is_group = report.call == CallType::Group && call.refused.is_none();
+            is_group && report.context != network && carried(report.destination)
+        };
+        u32::try_from(self.0.values().filter(goes).count()).unwrap_or(u32::MAX)
+    }
+
     /// All of them, the oldest first.
     pub(crate) fn list(&self, wall_us: u64) -> Vec<CallInfo> {
         self.0.values().map(|call| call_info(call, wall_us)).collect()
@@ -120,24 +133,24 @@ fn call_info(call: &Call, wall_us: u64) -> CallInfo {
 }
 
 /// The event of a session that began.
-pub(crate) fn start_event(report: &SessionReport) -> Event {
-    Event::SessionStart { session: session(report), route: "None".to_owned() }
+pub(crate) fn start_event(report: &SessionReport, link: LinkType) -> Event {
+    Event::SessionStart { session: session(report, link), route: "None".to_owned() }
 }
 
 /// The event of a session that is over.
-pub(crate) fn stop_event(report: &SessionReport, reason: StopReason) -> Event {
-    let (session, state) = (session(report), SessionState::Final);
+pub(crate) fn stop_event(report: &SessionReport, link: LinkType, reason: StopReason) -> Event {
+    let (session, state) = (session(report, link), SessionState::Final);
     Event::SessionStop { session, state, data_count: report.bursts, reason }
 }
 
 /// The event of a session that is carried nowhere.
-pub(crate) fn refused_event(report: &SessionReport, reason: RefuseReason) -> Event {
-    Event::SessionRefused { session: session(report), reason }
+pub(crate) fn refused_event(report: &SessionReport, link: LinkType, reason: RefuseReason) -> Event {
+    Event::SessionRefused { session: session(report, link), reason }
 }
 
 /// The event of a session that is carried after all.
-pub(crate) fn carried_event(report: &SessionReport) -> Event {
-    Event::SessionCarried { session: session(report) }
+pub(crate) fn carried_event(report: &SessionReport, link: LinkType) -> Event {
+    Event::SessionCarried { session: session(report, link) }
 }
 
 /// The event of a talker's alias.
@@ -170,15 +183,15 @@ pub(crate) const fn refuse_reason(why: Refused) -> RefuseReason {
     }
 }
 
-fn session(report: &SessionReport) -> Session {
+fn session(report: &SessionReport, link: LinkType) -> Session {
     let kind = match report.kind {
         Kind::Voice => SessionKind::Voice,
         Kind::Data => SessionKind::Data,
         Kind::Control => SessionKind::Control,
     };
     Session {
-        link_name: MMDVM_HOST.to_owned(),
-        link_type: events::LinkType::Repeater,
+        link_name: if link == LinkType::Network { OPENBRIDGE } else { MMDVM_HOST }.to_owned(),
+        link_type: link,
         context_id: report.context,
         session_id: Uuid::from_u128(report.session.uuid()),
         session_type: session_type(report.call == CallType::Group, kind),
@@ -265,6 +278,23 @@ pub(crate) mod tests {
         assert_eq!(calls.list(0)[0].refused, Some(RefuseReason::Taken));
         calls.refused(report(1).session, None);
         assert_eq!(calls.list(0)[0].refused, None);
+    }
+
+    #[test]
+    fn what_goes_out_to_a_network_is_counted() {
+        let mut calls = Calls::default();
+        calls.started(0, report(1));
+        calls.started(0, SessionReport { context: 3_129_900, ..report(2) });
+        calls.started(0, SessionReport { destination: 92, ..report(3) });
+        calls.started(0, SessionReport { call: CallType::Private, ..report(4) });
+        let count = |calls: &Calls| calls.going_out(3_129_900, |talkgroup| talkgroup == 91);
+        assert_eq!(count(&calls), 1);
+        calls.refused(report(1).session, Some(RefuseReason::Taken));
+        assert_eq!(count(&calls), 0);
+        let Event::SessionStart { session, .. } = start_event(&report(2), LinkType::Network) else {
+            panic!()
+        };
+        assert_eq!((&*session.link_name, session.link_type), (OPENBRIDGE, LinkType::Network));
     }
 
     #[test]

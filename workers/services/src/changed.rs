@@ -9,10 +9,10 @@ use crate::log;
 use crate::services::Services;
 
 impl Services {
-    /// Does what follows from changes that are in the embedded store already: workers are told of devices, bans hold or
-    /// are lifted, and who is banned is thrown out.
+    /// Does what follows from changes that are in the embedded store already: workers are told of devices and peers, bans
+    /// hold or are lifted, and who is banned is thrown out.
     pub(crate) fn changed(&mut self, changes: &[Change]) {
-        let (mut devices, mut bans) = (BTreeSet::new(), BTreeMap::new());
+        let (mut devices, mut bans, mut peers) = (BTreeSet::new(), BTreeMap::new(), false);
         for Change { space, key, record } in changes {
             let Key::Id(id) = key else { continue };
             match space {
@@ -22,6 +22,7 @@ impl Services {
                     let heard = record.as_ref().and_then(|record| serde_json::from_str(record.json()).ok());
                     heard.into_iter().for_each(|info| self.heard.learn(info));
                 }
+                Space::Peers => peers = true,
                 Space::Nodes
                 | Space::OverriddenNodes
                 | Space::GlobalProfiles
@@ -31,6 +32,9 @@ impl Services {
         }
         devices.into_iter().for_each(|id| self.device_changed(id));
         self.bans_changed(bans.into_iter().collect());
+        if peers {
+            self.peers_changed();
+        }
     }
 
     fn device_changed(&mut self, id: u32) {

@@ -33,7 +33,7 @@ use tarantool::{Info, News, Tarantool};
 pub(crate) use tarantool::Server;
 
 /// Spaces whose records are the same everywhere. What was last heard each cluster has of its own.
-pub(crate) const FOLLOWED: [Space; 8] = [
+pub(crate) const FOLLOWED: [Space; 9] = [
     Space::Nodes,
     Space::OverriddenNodes,
     Space::Devices,
@@ -42,6 +42,7 @@ pub(crate) const FOLLOWED: [Space; 8] = [
     Space::Talkgroups,
     Space::Bans,
     Space::StoredValues,
+    Space::Peers,
 ];
 
 /// How long the services' start waits for the registry.
@@ -154,6 +155,7 @@ async fn serve(shared: &Shared, server: &Server, tarantool: &Tarantool) -> Resul
 async fn admit(shared: &Shared, tarantool: &Tarantool) -> Result<Info, Error> {
     loop {
         let info = tarantool.info().await?;
+        shared.borrow_mut().following.lacks(&info.lacks);
         let standing = copy::standing(&shared.borrow().registry, &info)?;
         let cluster = &info.mark.cluster;
         let what = match standing {
@@ -228,7 +230,7 @@ async fn restore(shared: &Shared, tarantool: &Tarantool) -> Result<bool, Error> 
                 break;
             }
         }
-        loop {
+        while !shared.borrow().following.is_lacking(space) {
             let page = tarantool.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let unknown = copy::unknown(&shared.borrow().registry, &page)?;
             write_or_note(shared, tarantool, unknown).await?;
@@ -275,7 +277,7 @@ async fn read_all(shared: &Shared, store: &impl Store, mark: Mark) -> Result<Mar
     shared.borrow_mut().following.refused.clear();
     for space in FOLLOWED {
         let (mut after, mut count) = (None, 0);
-        loop {
+        while !shared.borrow().following.is_lacking(space) {
             let page = store.page(space, after.as_ref(), MAX_AT_ONCE).await?;
             let next = page.next.clone();
             count += page.records.len() + page.refused.len();
@@ -317,6 +319,7 @@ async fn listen(
                 // Spaces that are emptied one after the other are seen as one that is empty.
                 sleep(EMPTYING).await;
                 let info = tarantool.info().await?;
+                shared.borrow_mut().following.lacks(&info.lacks);
                 let standing = copy::standing(&shared.borrow().registry, &info)?;
                 if standing != Standing::Good {
                     // Emptied while we looked on: that is asked about like one that was found empty.
@@ -429,6 +432,9 @@ async fn settle(shared: &Shared, tarantool: &Tarantool) -> Result<(), Error> {
             return Ok(());
         }
         for (space, key) in doubtful {
+            if shared.borrow().following.is_lacking(space) {
+                continue;
+            }
             let heard = shared.borrow().following.heard;
             let change = look_up(tarantool, space, &key).await?;
             let mut services = shared.borrow_mut();

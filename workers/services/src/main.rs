@@ -27,11 +27,13 @@ mod log;
 mod login;
 mod mqtt;
 mod orders;
+mod peers;
 mod pump;
 mod records;
 mod refusals;
 mod relay;
 mod requests;
+mod resolve;
 mod services;
 mod setup;
 mod timed;
@@ -108,8 +110,13 @@ async fn run(socket: &Socket, begin: setup::Begin) -> Result<(), Error> {
     let has_uplinks = ports.iter().any(Option::is_some);
     let ports: Vec<u16> = ports.into_iter().flatten().flatten().collect();
     let uplinks = has_uplinks.then_some(&*ports);
-    let profile = sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks };
+    let resolver = names(&shared);
+    let profile =
+        sandbox::Profile::Services { data_dir: &setup.data_dir, uplinks, names: resolver.is_some() };
     let sandbox = sandbox::enter(profile).map_err(Error::system("the sandbox"))?;
+    if let Some(resolver) = resolver {
+        resolve::begin(&shared, resolver);
+    }
     begin_uplinks(&shared, registry, broker).await;
     let facts = {
         let facts = &mut shared.borrow_mut().facts;
@@ -151,6 +158,20 @@ fn usable<T>(
             Ok(None)
         }
         made => made,
+    }
+}
+
+/// What looks up the names of peers, where there can be any. Without it those with an address are reached all the same.
+fn names(shared: &Shared) -> Option<resolve::Resolver> {
+    if !shared.borrow().peers.is_on() {
+        return None;
+    }
+    match resolve::Resolver::new() {
+        Ok(resolver) => Some(resolver),
+        Err(reason) => {
+            log::line(format_args!("services: peers: {reason}; mend that, then `bmctl restart services`"));
+            None
+        }
     }
 }
 

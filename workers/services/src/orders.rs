@@ -19,12 +19,14 @@ pub(crate) struct Orders {
     evictions: BTreeMap<u32, Order>,
     settings: BTreeMap<u32, Order>,
     bans: BTreeMap<u32, Order>,
+    /// By shard and network ID.
+    peers: BTreeMap<(u16, u32), Order>,
 }
 
 impl Orders {
     pub(crate) fn new(queue: QueueWriter) -> Self {
         let [evictions, settings, bans] = [const { BTreeMap::new() }; 3];
-        Self { queue, answers: VecDeque::new(), evictions, settings, bans }
+        Self { queue, answers: VecDeque::new(), evictions, settings, bans, peers: BTreeMap::new() }
     }
 
     /// Sends an order, now or when there is room. True where the worker has something to read.
@@ -51,21 +53,18 @@ impl Orders {
             self.answers.pop_front();
             sent = true;
         }
-        for kept in [&mut self.evictions, &mut self.settings, &mut self.bans] {
-            while let Some(first) = kept.first_entry() {
-                if !push(&mut self.queue, first.get()) {
-                    return sent;
-                }
-                first.remove();
-                sent = true;
-            }
+        let queue = &mut self.queue;
+        let all = [&mut self.evictions, &mut self.settings, &mut self.bans];
+        let is_done = all.into_iter().all(|kept| flush(queue, kept, &mut sent));
+        if is_done {
+            flush(queue, &mut self.peers, &mut sent);
         }
         sent
     }
 
     fn is_behind(&self) -> bool {
         let kept = [&self.evictions, &self.settings, &self.bans];
-        !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty())
+        !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty()) || !self.peers.is_empty()
     }
 
     fn keep(&mut self, order: Order) {
@@ -85,8 +84,23 @@ impl Orders {
             Order::Ban { radio, .. } => {
                 self.bans.insert(radio, order);
             }
+            Order::Peer { shard, id, .. } => {
+                self.peers.insert((shard, id), order);
+            }
         }
     }
+}
+
+/// Sends what is kept, as far as there is room, and notes whether anything was sent. True where that is all.
+fn flush<K: Ord>(queue: &mut QueueWriter, kept: &mut BTreeMap<K, Order>, sent: &mut bool) -> bool {
+    while let Some(first) = kept.first_entry() {
+        if !push(queue, first.get()) {
+            return false;
+        }
+        first.remove();
+        *sent = true;
+    }
+    true
 }
 
 /// False where there is no room.

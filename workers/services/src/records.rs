@@ -228,7 +228,7 @@ mod tests {
             error,
             "nothing is written: talkgroup 0: a talkgroup is a number from 1 to 16777215; there is no space of this \
              name; there are Nodes, OverriddenNodes, Devices, Subscriptions, GlobalProfiles, Talkgroups, Bans, \
-             LastHeard, StoredValues; device 8: password: not of the form that it has to have; Bans: no such key can \
+             LastHeard, StoredValues, Peers; device 8: password: not of the form that it has to have; Bans: no such key can \
              be; write a number"
         );
         let many = (1..=1001).map(|id| put("Talkgroups", json!({"id": id, "name": ""}))).collect();

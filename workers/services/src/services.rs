@@ -24,6 +24,7 @@ use crate::follow::Following;
 use crate::heard::{Heard, clean_alias};
 use crate::host::Host;
 use crate::login::{Decision, Logins};
+use crate::peers::Peers;
 use crate::refusals::Refusals;
 use crate::timed::Timed;
 use crate::ways::Ways;
@@ -49,6 +50,7 @@ pub(crate) struct Services {
     pub(crate) following: Following,
     pub(crate) ways: Ways,
     pub(crate) heard: Heard,
+    pub(crate) peers: Peers,
     logins: Logins,
     refusals: Refusals,
     ticks: u32,
@@ -58,7 +60,13 @@ impl Services {
     /// Takes up the sessions that run already, and tells the workers what may have changed since they were last
     /// told. `password` is for devices that have none of their own. What this host has is looked at: later the sandbox
     /// keeps it from us.
-    pub(crate) fn new(host: Host, registry: Embedded, password: Option<Secret>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        host: Host,
+        registry: Embedded,
+        password: Option<Secret>,
+        mut peers: Peers,
+    ) -> Result<Self, Error> {
+        peers.remember(host.shards().flat_map(contexts::Shard::peers));
         let of_shard =
             |shard: &contexts::Shard| shard.running().map(|r| (shard.worker, r)).collect::<Vec<_>>();
         let running: Vec<_> = host.served_shards().flat_map(of_shard).collect();
@@ -92,12 +100,14 @@ impl Services {
             following: Following::default(),
             ways: Ways::look(),
             heard,
+            peers,
             logins,
             refusals,
             ticks: 0,
         };
         services.bans.orders().iter().for_each(|order| services.host.send_all(order));
         timed.into_iter().for_each(|device| drop(services.tell(device)));
+        services.peers_changed();
         Ok(services)
     }
 
@@ -137,7 +147,8 @@ impl Services {
         let running = || contexts::sessions(host.shards().filter(|shard| is_ready(shard.worker)));
         for (worker, report) in self.calls.expire(now_us, running) {
             self.heard.stopped(&report, StopReason::Unknown, wall_us);
-            self.bus.emit(Some(worker), calls::stop_event(&report, StopReason::Unknown));
+            let event = calls::stop_event(&report, self.link(report.context), StopReason::Unknown);
+            self.bus.emit(Some(worker), event);
         }
     }
 
@@ -167,6 +178,7 @@ impl Services {
         if let Some((slot, before)) = changed {
             self.worker_changed(slot, before);
         }
+        self.tell_peers();
         Ok(())
     }
 
@@ -179,25 +191,25 @@ impl Services {
                 // A worker that was started again has decided nothing of it yet.
                 self.heard.refused(&report, None);
                 if is_new {
-                    self.bus.emit(Some(slot), calls::start_event(&report));
+                    self.bus.emit(Some(slot), calls::start_event(&report, self.link(report.context)));
                 }
             }
             Report::Stopped { report, ended } => {
                 let reason = calls::stop_reason(ended);
                 self.calls.stopped(report.session);
                 self.heard.stopped(&report, reason, Clocks::now().wall_us);
-                self.bus.emit(Some(slot), calls::stop_event(&report, reason));
+                self.bus.emit(Some(slot), calls::stop_event(&report, self.link(report.context), reason));
             }
             Report::Refused { report, why } => {
                 let reason = calls::refuse_reason(why);
                 self.calls.refused(report.session, Some(reason));
                 self.heard.refused(&report, Some(reason));
-                self.bus.emit(Some(slot), calls::refused_event(&report, reason));
+                self.bus.emit(Some(slot), calls::refused_event(&report, self.link(report.context), reason));
             }
             Report::Carried(report) => {
                 self.calls.refused(report.session, None);
                 self.heard.refused(&report, None);
-                self.bus.emit(Some(slot), calls::carried_event(&report));
+                self.bus.emit(Some(slot), calls::carried_event(&report, self.link(report.context)));
             }
             Report::Alias { report, alias } => {
                 let Some(alias) = clean_alias(&alias) else { return };

@@ -11,6 +11,7 @@ use registry::Embedded;
 use crate::Error;
 use crate::follow::Following;
 use crate::host::Host;
+use crate::peers::Peers;
 use crate::services::Services;
 
 /// What is needed to begin.
@@ -44,7 +45,8 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     let registry = Embedded::open(&setup.data_dir, follows)
         .map_err(Error::from)
         .map_err(Error::if_first(setup.again))?;
-    let mut services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone())?;
+    let peers = Peers::new(setup.config.stacks.openbridge.as_ref());
+    let mut services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone(), peers)?;
     if follows {
         services.following = Following::on(&services.registry)?;
     }

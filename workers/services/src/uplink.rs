@@ -1,18 +1,15 @@
 //! The way to a server elsewhere: name, TCP or Unix socket, TLS. What is said over it is for others.
 //!
 //! What lies in files (name servers, `/etc/hosts`, certificates) is read once, before the sandbox. Names are looked up
-//! anew for each connection, by this thread: libc's own look-up would need files, and a thread for each.
+//! anew for each connection ([`crate::resolve`]).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Address, Remote};
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -24,15 +21,12 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 use crate::Error;
+use crate::resolve::{DNS, Resolver};
 
 /// How long a connection may take to be made, all in all.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one name server may take.
-const DNS_PATIENCE: Duration = Duration::from_secs(2);
 /// Addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 8;
-/// The port of name servers: answers that are too long for a datagram come by TCP.
-const DNS: u16 = 53;
 /// A peer that says nothing is asked after so many seconds, and again after so many, so often.
 const KEEP_ALIVE: [u32; 3] = [10, 5, 3];
 
@@ -54,7 +48,7 @@ enum Way {
 
 enum Host {
     Ip(IpAddr),
-    Name(String, Box<TokioResolver>),
+    Name(String, Box<Resolver>),
 }
 
 impl Uplink {
@@ -72,7 +66,7 @@ impl Uplink {
                 let tls = remote.scheme.is_tls().then(|| tls(host, ca_file)).transpose().map_err(refused)?;
                 let host = match host.parse() {
                     Ok(ip) => Host::Ip(ip),
-                    Err(_) => Host::Name(host.clone(), Box::new(resolver().map_err(refused)?)),
+                    Err(_) => Host::Name(host.clone(), Box::new(Resolver::new().map_err(refused)?)),
                 };
                 Way::Tcp { host, port: *port, tls }
             }
@@ -117,7 +111,7 @@ impl Uplink {
         };
         let mut addresses = match host {
             Host::Ip(ip) => vec![*ip],
-            Host::Name(name, resolver) => look_up(name, resolver).await?,
+            Host::Name(name, resolver) => resolver.addresses(name).await?,
         };
         addresses.truncate(MAX_ADDRESSES);
         let mut reasons = Vec::new();
@@ -153,31 +147,6 @@ async fn connect(
         None => Ok(Box::new(stream) as _),
         Some((connector, name)) => Ok(Box::new(connector.connect(name.clone(), stream).await?) as _),
     }
-}
-
-async fn look_up(name: &str, resolver: &TokioResolver) -> Result<Vec<IpAddr>, String> {
-    let servers = "the name servers are those of /etc/resolv.conf when the services started";
-    match resolver.lookup_ip(name).await {
-        Ok(found) => Ok(found.iter().collect()),
-        Err(error) if error.is_nx_domain() || error.is_no_records_found() => {
-            Err(format!("the name has no address; correct it in the URL ({servers})"))
-        }
-        Err(error) => Err(format!("the name cannot be looked up: {error}; {servers}")),
-    }
-}
-
-/// As resolv.conf(5) has it, but that a slow server leaves time for others, and that nothing is remembered.
-fn resolver() -> Result<TokioResolver, String> {
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
-        let local = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![local]);
-        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-    });
-    let options = builder.options_mut();
-    options.timeout = options.timeout.min(DNS_PATIENCE);
-    options.cache_size = 0;
-    options.use_hosts_file = ResolveHosts::Always;
-    builder.build().map_err(|error| format!("names cannot be looked up: {error}; see /etc/resolv.conf"))
 }
 
 fn tls(host: &str, ca_file: Option<&Path>) -> Result<(TlsConnector, ServerName<'static>), String> {
@@ -257,8 +226,12 @@ fn bad_certificate(reason: &CertificateError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use config::Url;
-    use hickory_resolver::config::ConnectionConfig;
+    use hickory_resolver::TokioResolver;
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+    use hickory_resolver::net::runtime::TokioRuntimeProvider;
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, UdpSocket, UnixListener};
 
@@ -274,7 +247,7 @@ mod tests {
     }
 
     /// A name server that knows `here.test` with `addresses`, and nothing else.
-    async fn name_server<const N: usize>(addresses: [Ipv4Addr; N]) -> Box<TokioResolver> {
+    async fn name_server<const N: usize>(addresses: [Ipv4Addr; N]) -> Box<Resolver> {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let mut udp = ConnectionConfig::udp();
         udp.port = socket.local_addr().unwrap().port();
@@ -298,10 +271,10 @@ mod tests {
         let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![udp]);
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
         let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        Box::new(resolver.build().unwrap())
+        Box::new(Resolver::of(resolver.build().unwrap()))
     }
 
-    fn named(name: &str, resolver: Box<TokioResolver>, port: u16) -> Uplink {
+    fn named(name: &str, resolver: Box<Resolver>, port: u16) -> Uplink {
         let way = Way::Tcp { host: Host::Name(name.to_owned(), resolver), port, tls: None };
         Uplink { address: format!("{name}:{port}"), way }
     }
@@ -353,7 +326,7 @@ mod tests {
     async fn a_name_that_nobody_knows_is_told() {
         let uplink = named("nowhere.test", name_server([]).await, 1883);
         let error = why_not(&uplink).await;
-        assert!(error.starts_with("nowhere.test:1883: the name has no address; correct it in"), "{error}");
+        assert!(error.starts_with("nowhere.test:1883: the name has no address; correct it ("), "{error}");
     }
 
     #[tokio::test]

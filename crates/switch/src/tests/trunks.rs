@@ -89,7 +89,7 @@ fn a_talkgroup_has_another_number_there() {
         assert_eq!(heard.frame.destination, 16_000_001);
         match heard.frame.kind {
             BurstKind::Data(data_type) => {
-                assert_eq!(FullLc::from_burst(&heard.frame.burst, data_type), Some(lc))
+                assert_eq!(FullLc::from_burst(&heard.frame.burst, data_type), Some(lc));
             }
             BurstKind::Voice(1..=4) => {
                 let emb = Emb::read(&heard.frame.burst).unwrap();

@@ -4,6 +4,7 @@
 mod access;
 mod ini;
 mod json;
+mod network;
 mod python;
 mod rules;
 
@@ -23,8 +24,19 @@ use access::Snippet;
 
 /// The longest file.
 const MAX_FILE: usize = 4 * 1024 * 1024;
-/// What of a device a file says nothing of: it stays as it is.
-const KEEP: [&str; 7] = ["password", "call", "blocked", "single", "ts1", "ts2", "timed"];
+/// What of a device or peer a file says nothing of: it stays as it is.
+const KEEP: [&str; 10] = [
+    "password",
+    "call",
+    "blocked",
+    "single",
+    "ts1",
+    "ts2",
+    "timed",
+    "talkgroups_in",
+    "talkgroups_out",
+    "rewrite",
+];
 
 /// What was found in the files.
 #[derive(Debug, Default)]
@@ -58,6 +70,21 @@ impl Found {
             && !list.contains(&talkgroup.into())
         {
             list.push(talkgroup.into());
+        }
+    }
+
+    /// Talkgroups of a peer, both ways; the number that one has there, where it is another.
+    fn link(&mut self, id: u32, range: &str, there: Option<u64>) {
+        let record = self.records.entry((Space::Peers, id)).or_default();
+        let rewrite = there.map(|there| ("rewrite", format!("{range}={there}")));
+        let both = ["talkgroups_in", "talkgroups_out"].map(|field| (field, range.to_owned()));
+        for (field, text) in both.into_iter().chain(rewrite) {
+            let list = record.entry(field).or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(list) = list
+                && !list.contains(&text.as_str().into())
+            {
+                list.push(text.into());
+            }
         }
     }
 
@@ -120,6 +147,7 @@ fn read(texts: &[(String, String)]) -> Result<Found> {
             systems.extend(ini::read(text, &mut found).with_context(|| name.clone())?);
         }
     }
+    let has_rules = !rules.is_empty();
     for (name, text) in rules {
         if systems.is_empty() {
             bail!(
@@ -127,6 +155,11 @@ fn read(texts: &[(String, String)]) -> Result<Found> {
             );
         }
         rules::read(text, &systems, &mut found).with_context(|| name.clone())?;
+    }
+    for system in systems.iter().filter(|_| !has_rules) {
+        if let Some(id) = system.network {
+            network::by_list(system, id, &mut found);
+        }
     }
     Ok(found)
 }

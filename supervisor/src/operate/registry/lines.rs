@@ -115,8 +115,8 @@ fn read_line(reader: &mut BufReader<Input>, line: &mut Vec<u8>) -> io::Result<bo
 mod tests {
     use proptest::prelude::*;
     use registry::{
-        Ban, By, DeviceRow, Node, OverriddenNode, Profile, Row, Secret, StoredValue, SubscriptionsRow,
-        Talkgroup, Transport,
+        Ban, By, DeviceRow, Node, OverriddenNode, PeerRow, Profile, Range, Row, Secret, StoredValue,
+        SubscriptionsRow, Talkgroup, Transport,
     };
     use serde_json::json;
 
@@ -155,6 +155,7 @@ mod tests {
             of(&Node { id, name: text.clone(), address: "node.example.org".to_owned(), port });
             let transport = [Transport::Udp, Transport::Tls, Transport::Vsock, Transport::Rdma][way];
             of(&OverriddenNode { id, options, transport, address: "3".to_owned(), port });
+            let peer_key = json!(secret.chars().take(16).collect::<String>());
             of(&DeviceRow {
                 id,
                 password: Secret::new(secret).ok(),
@@ -167,8 +168,18 @@ mod tests {
             of(&SubscriptionsRow {
                 id,
                 ts1: talkgroups.clone(),
-                ts2: talkgroups,
+                ts2: talkgroups.clone(),
                 timed: serde_json::from_value(timed).unwrap(),
+            });
+            of(&PeerRow {
+                id,
+                address: flag.then(|| format!("[2001:db8::1]:{port}")),
+                key: serde_json::from_value(peer_key).unwrap(),
+                learn_address: true,
+                enhanced: flag,
+                talkgroups_in: talkgroups.iter().map(|talkgroup| Range::One(*talkgroup)).collect(),
+                talkgroups_out: vec![Range::Text("1-16777215".to_owned())],
+                rewrite: vec![format!("{id}={id}")],
             });
             of(&Profile {
                 id,

@@ -33,6 +33,16 @@ const fn columns(space: Space) -> &'static [(&'static str, usize)] {
             ("seconds", 8),
         ],
         Space::StoredValues => &[("name", 24), ("value", 40)],
+        Space::Peers => &[
+            ("id", 10),
+            ("address", 30),
+            ("key", 4),
+            ("learn_address", 13),
+            ("enhanced", 8),
+            ("talkgroups_in", 24),
+            ("talkgroups_out", 24),
+            ("rewrite", 20),
+        ],
     }
 }
 

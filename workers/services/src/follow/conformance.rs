@@ -85,6 +85,13 @@ fn samples() -> Vec<Change> {
         put(Space::LastHeard, heard),
         put(Space::StoredValues, json!({"name": "ä b", "value": {"a": [1, -2, 1.5, true, "x", {"b": []}]}})),
         put(Space::StoredValues, json!({"name": "z", "value": false})),
+        put(
+            Space::Peers,
+            json!({"id": u32::MAX, "address": "bridge.example.org:62035", "key": "pä\"ss", "learn_address": true,
+                   "enhanced": true, "talkgroups_in": [91, "3100-3199"], "talkgroups_out": ["1-16777215"],
+                   "rewrite": ["91=3191"]}),
+        ),
+        put(Space::Peers, json!({"id": 1, "key": "x", "address": "[::1]:1"})),
     ]
 }
 
@@ -369,6 +376,53 @@ fn all_or_none_and_with_least_rights() {
             instance.url("x").split('@').next_back().unwrap()
         ));
         assert!(others.contains("- true\n- false\n") && others.contains("denied for user 'dmr'"), "{others}");
+    });
+}
+
+/// Programs and registry.lua of different ages follow each other in what both know.
+#[test]
+fn older_ones_know_no_peers() {
+    run(async {
+        let instance = Instance::on_socket();
+        let tarantool = connect(&instance).await;
+        let info = tarantool.info().await.unwrap();
+        assert_eq!(info.lacks, []);
+        let peer = put(Space::Peers, json!({"id": 7, "key": "x", "address": "a.test:1"}));
+        let talkgroup = put(Space::Talkgroups, json!({"id": 91, "name": "x"}));
+        tarantool.write(&[peer.clone(), talkgroup.clone()]).await.unwrap();
+        let (_, changes, _) = news(&tarantool, &info.mark).await;
+        assert_eq!(changes, [peer, talkgroup]);
+        // An older program does not say what it knows.
+        let told = instance.by_hand("return dmr_registry_wait(dmr_registry_info().epoch, 0, 0).changes");
+        assert!(told.contains("Talkgroups") && !told.contains("Peers"), "{told}");
+        // An older registry.lua does not say what it has.
+        by_hand(
+            &instance,
+            "now = dmr_registry_info dmr_registry_info = function() local info = now() info.spaces = nil return info end",
+        );
+        assert_eq!(tarantool.info().await.unwrap().lacks, [Space::Peers]);
+        tarantool.leave().await;
+    });
+}
+
+#[test]
+fn an_older_schema_gets_what_is_new() {
+    const LUA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/tarantool/registry.lua");
+    run(async {
+        let instance = Instance::on_socket();
+        by_hand(&instance, "box.space.Bans:replace{7}");
+        by_hand(&instance, "box.space.Peers:drop() box.space._schema:replace{'dmr_registry_version', 1}");
+        let said = instance
+            .by_hand(&format!("dofile('{LUA}'){{}} return box.space._schema:get('dmr_registry_version')"));
+        assert!(said.contains("['dmr_registry_version', 2]"), "{said}");
+        let tarantool = connect(&instance).await;
+        tarantool
+            .write(&[put(Space::Peers, json!({"id": 7, "key": "x", "address": "a.test:1"}))])
+            .await
+            .unwrap();
+        assert_eq!(all(&tarantool, Space::Peers, 10).await.len(), 1);
+        assert_eq!(all(&tarantool, Space::Bans, 10).await.len(), 1);
+        tarantool.leave().await;
     });
 }
 

@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn info(cluster: &str, version: u64, count: u64) -> Info {
-        Info { mark: mark(cluster, version), count, is_emptied: false }
+        Info { mark: mark(cluster, version), count, is_emptied: false, lacks: vec![] }
     }
 
     fn held(copy: &Embedded, cluster: &str, version: u64, count: u64) -> Option<String> {

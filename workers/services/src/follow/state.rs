@@ -49,6 +49,8 @@ pub(crate) struct Following {
     pub(super) denied_keys: BTreeSet<(Space, Key)>,
     /// Why records of it are not followed, by space and key.
     pub(crate) refused: BTreeMap<(Space, String), String>,
+    /// Spaces that it does not know.
+    lacking: Vec<Space>,
     others: VecDeque<(Space, Key)>,
     queued: BTreeSet<(Space, Key)>,
     /// How many were not told.
@@ -80,6 +82,23 @@ impl Following {
         } else {
             "the cluster goes on with its copy"
         }
+    }
+
+    /// It does not know these spaces, which are this cluster's alone as long as that is so.
+    pub(super) fn lacks(&mut self, spaces: &[Space]) {
+        if self.lacking != spaces {
+            for space in spaces {
+                log::line(format_args!(
+                    "services: registry: it has no space {space}, whose records stay here alone: load registry.lua of \
+                     this version there"
+                ));
+            }
+            self.lacking = spaces.to_vec();
+        }
+    }
+
+    pub(super) fn is_lacking(&self, space: Space) -> bool {
+        self.lacking.contains(&space)
     }
 
     /// It has refused a change.

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{iproto, tuple};
+use super::{FOLLOWED, iproto, tuple};
 use crate::relay::{Link, Relay};
 use crate::uplink::{Stream, Uplink};
 
@@ -58,6 +58,8 @@ pub(crate) struct Info {
     pub(crate) count: u64,
     /// A space was emptied in one piece, in this life of the server.
     pub(crate) is_emptied: bool,
+    /// Spaces that its registry.lua does not know, which is older than this program.
+    pub(crate) lacks: Vec<Space>,
 }
 
 /// What has changed.
@@ -192,7 +194,7 @@ impl Tarantool {
             seq: number(&answer, "seq")?,
         };
         let is_emptied = get(&answer, "emptied").and_then(Value::as_bool) == Some(true);
-        Ok(Info { mark, count: number(&answer, "count")?, is_emptied })
+        Ok(Info { mark, count: number(&answer, "count")?, is_emptied, lacks: lacks(&answer) })
     }
 
     /// Waits for what comes after a mark, some seconds at most: then it is nothing.
@@ -200,7 +202,9 @@ impl Tarantool {
     /// # Errors
     /// [`Error::Away`], [`Error::Denied`].
     pub(crate) async fn news(&self, mark: &Mark) -> Result<News, Error> {
-        let arguments = vec![mark.epoch.as_str().into(), mark.seq.into(), WAIT.as_secs().into()];
+        let known = FOLLOWED.map(|space| space.name().into()).to_vec();
+        let arguments =
+            vec![mark.epoch.as_str().into(), mark.seq.into(), WAIT.as_secs().into(), Value::Array(known)];
         let answer = self.call("dmr_registry_wait", arguments, WAIT + PATIENCE).await?;
         if get(&answer, "resync").and_then(Value::as_bool) == Some(true) {
             return Ok(News::Resync);
@@ -270,6 +274,16 @@ impl Store for Tarantool {
 
     async fn write(&self, changes: &[Change]) -> Result<(), Error> {
         self.write_all(changes, false).await
+    }
+}
+
+/// Those that the answer does not name. One that names none is of before there were peers.
+fn lacks(answer: &Value) -> Vec<Space> {
+    let there =
+        |names: &Vec<Value>, space: Space| names.iter().any(|name| name.as_str() == Some(space.name()));
+    match get(answer, "spaces").and_then(Value::as_array) {
+        Some(names) => FOLLOWED.into_iter().filter(|space| !there(names, *space)).collect(),
+        None => vec![Space::Peers],
     }
 }
 

@@ -94,12 +94,14 @@ impl Node {
         if let Some(services) = services.upgrade() {
             let waiting = self.outbox.beginning();
             let mut entries = Vec::new();
-            for (report, refused) in services.borrow().calls.running(self.slot) {
+            let services = services.borrow();
+            for (report, refused) in services.calls.running(self.slot) {
                 if waiting.contains(&Uuid::from_u128(report.session.uuid())) {
                     continue;
                 }
-                let refused = refused.map(|reason| calls::refused_event(report, reason));
-                for event in [Some(calls::start_event(report)), refused].into_iter().flatten() {
+                let link = services.link(report.context);
+                let refused = refused.map(|reason| calls::refused_event(report, link, reason));
+                for event in [Some(calls::start_event(report, link)), refused].into_iter().flatten() {
                     // A session's key begins with its start: see SessionId.
                     let record = self.record(report.session.key >> 12, event);
                     entries.extend(record.to_json().ok().map(|json| Entry::new(&record, json)));

@@ -55,6 +55,8 @@ pub(super) struct Snippet {
     /// Where the password is that devices without one of their own have.
     pub(super) password_of: Option<String>,
     pub(super) hang_time: Option<u32>,
+    /// Where links to other networks listen, and our own network ID.
+    bridge: Option<(Vec<String>, u32)>,
     /// Allowed and denied entries, by name of the list.
     access: BTreeMap<&'static str, [Vec<String>; 2]>,
 }
@@ -101,15 +103,22 @@ impl Snippet {
 
     /// Adds an address; says why where that cannot be.
     pub(super) fn listen(&mut self, address: &str, port: &str) -> Result<(), String> {
-        let Some(port) = port.trim().parse().ok().filter(|port: &u16| *port > 0) else {
-            return Err(format!("port {port:?} is none"));
-        };
-        let address = if address.trim().is_empty() { "0.0.0.0" } else { address.trim() };
-        let Ok(ip) = address.parse() else { return Err(format!("{address:?} is no IP address")) };
-        if self.listen.len() >= MAX_LISTEN {
-            return Err(format!("a stack listens on {MAX_LISTEN} addresses at most"));
+        let at = socket(address, port)?;
+        add(&mut self.listen, at)
+    }
+
+    /// Adds an address of links to other networks; says why where that, or a second network ID, cannot be.
+    pub(super) fn bridge(&mut self, address: &str, port: &str, id: u32) -> Result<(), String> {
+        let at = socket(address, port)?;
+        let (listen, ours) = self.bridge.get_or_insert_with(|| (Vec::new(), id));
+        if !listen.contains(&at) {
+            add(listen, at)?;
         }
-        self.listen.push(std::net::SocketAddr::new(ip, port).to_string());
+        if *ours != id {
+            return Err(format!(
+                "the far end takes only what comes under {id}, and stacks.openbridge.id is one for all: {ours}"
+            ));
+        }
         Ok(())
     }
 
@@ -142,6 +151,27 @@ impl Snippet {
                 "# password = \"...\"    # copy it from {place}: it is not printed here\n"
             ));
         }
+        if let Some((listen, id)) = &self.bridge {
+            let listen: Vec<String> = listen.iter().map(|address| format!("{address:?}")).collect();
+            text.push_str(&format!("[stacks.openbridge]\nlisten = [{}]\nid = {id}\n", listen.join(", ")));
+        }
         text
     }
+}
+
+fn socket(address: &str, port: &str) -> Result<String, String> {
+    let Some(port) = port.trim().parse().ok().filter(|port: &u16| *port > 0) else {
+        return Err(format!("port {port:?} is none"));
+    };
+    let address = if address.trim().is_empty() { "0.0.0.0" } else { address.trim() };
+    let Ok(ip) = address.parse() else { return Err(format!("{address:?} is no IP address")) };
+    Ok(std::net::SocketAddr::new(ip, port).to_string())
+}
+
+fn add(listen: &mut Vec<String>, at: String) -> Result<(), String> {
+    if listen.len() >= MAX_LISTEN {
+        return Err(format!("a stack listens on {MAX_LISTEN} addresses at most"));
+    }
+    listen.push(at);
+    Ok(())
 }

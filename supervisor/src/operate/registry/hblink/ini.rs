@@ -7,6 +7,7 @@ use registry::{MAX_ID, MAX_TALKGROUP, Space};
 
 use super::Found;
 use super::access::Acl;
+use super::network;
 
 /// A section of the file.
 #[derive(Debug)]
@@ -16,10 +17,12 @@ pub(super) struct System {
     keys: BTreeMap<String, String>,
     /// The devices that are named in a master's list of those that may log in.
     pub(super) peers: Vec<u32>,
+    /// The peer that it is here, if it is a link to another network.
+    pub(super) network: Option<u32>,
 }
 
 /// The keys that are looked at.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 22] = [
     "MODE",
     "ENABLED",
     "IP",
@@ -36,14 +39,20 @@ const KNOWN: [&str; 16] = [
     "TS1_STATIC",
     "TS2_STATIC",
     "SINGLE_MODE",
+    "NETWORK_ID",
+    "TARGET_IP",
+    "TARGET_PORT",
+    "TGID_ACL",
+    "RELAX_CHECKS",
+    "ENHANCED_OBP",
 ];
 
 impl System {
-    fn get(&self, key: &str) -> &str {
+    pub(super) fn get(&self, key: &str) -> &str {
         self.keys.get(key).map(String::as_str).unwrap_or_default()
     }
 
-    fn is(&self, key: &str, default: bool) -> bool {
+    pub(super) fn is(&self, key: &str, default: bool) -> bool {
         match self.get(key).to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => true,
             "false" | "no" | "off" | "0" => false,
@@ -52,7 +61,7 @@ impl System {
     }
 
     /// An access list, if it has one that counts and can be read.
-    fn acl(&self, keys: &[&str], found: &mut Found) -> Option<Acl> {
+    pub(super) fn acl(&self, keys: &[&str], found: &mut Found) -> Option<Acl> {
         let key = keys.iter().find(|key| self.keys.contains_key(**key))?;
         // Those of logins always count.
         if *key != "REG_ACL" && !self.is("USE_ACL", true) {
@@ -77,7 +86,7 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<Vec<System>> {
     let mut systems = Vec::new();
     let mut masters = Vec::new();
     let mut global = None;
-    for section in sections(text)? {
+    for mut section in sections(text)? {
         let (name, mode) = (section.name.clone(), section.get("MODE").to_ascii_uppercase());
         match (name.to_ascii_uppercase().as_str(), mode.as_str()) {
             ("GLOBAL", "") => global = Some(section),
@@ -90,6 +99,11 @@ pub(super) fn read(text: &str, found: &mut Found) -> Result<Vec<System>> {
             (_, "") => found.left(format!("[{name}]: there is nothing of the kind here")),
             _ if !section.is("ENABLED", true) => found.left(format!("[{name}]: it is not enabled")),
             (_, "MASTER") => masters.push(section),
+            (_, "OPENBRIDGE") => {
+                section.network = network::read(&section, found);
+                unknown(&section, found);
+                systems.push(section);
+            }
             (_, mode) => {
                 found.left(format!("[{name}]: {mode}: there are no connections to other servers here"));
                 systems.push(section);
@@ -111,7 +125,12 @@ fn sections(text: &str) -> Result<Vec<System>> {
             continue;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            sections.push(System { name: name.to_owned(), keys: BTreeMap::new(), peers: Vec::new() });
+            sections.push(System {
+                name: name.to_owned(),
+                keys: BTreeMap::new(),
+                peers: Vec::new(),
+                network: None,
+            });
             continue;
         }
         let (Some((key, value)), Some(section)) = (line.split_once([':', '=']), sections.last_mut()) else {

@@ -27,7 +27,14 @@ pub(super) fn read(text: &str, systems: &[System], found: &mut Found) -> Result<
 
 fn bridge(name: &str, members: &[Literal], systems: &[System], found: &mut Found) {
     let number = |member: &Literal, key: &str| member.get(key).and_then(Literal::number);
-    let mut talkgroups: Vec<u64> = members.iter().filter_map(|member| number(member, "TGID")).collect();
+    let network = |member: &Literal| {
+        let system = member.get("SYSTEM").and_then(Literal::text)?;
+        systems.iter().find(|known| known.name == system)?.network
+    };
+    // Only over a link to another network a talkgroup can have another number; where there are such links alone, nowhere.
+    let here: Vec<&Literal> = members.iter().filter(|member| network(member).is_none()).collect();
+    let here = if here.is_empty() { members.iter().collect() } else { here };
+    let mut talkgroups: Vec<u64> = here.iter().filter_map(|member| number(member, "TGID")).collect();
     talkgroups.sort_unstable();
     talkgroups.dedup();
     if talkgroups.len() > 1 {
@@ -40,6 +47,16 @@ fn bridge(name: &str, members: &[Literal], systems: &[System], found: &mut Found
         let system = member.get("SYSTEM").and_then(Literal::text).unwrap_or("?");
         let why = match systems.iter().find(|known| known.name == system) {
             None => "there is no such system in the configuration, or it is not enabled".to_owned(),
+            Some(known) if known.network.is_some() => {
+                match (known.network, talkgroups.first(), number(member, "TGID"), how_often(member)) {
+                    (Some(id), Some(here), Some(there), Ok(())) => {
+                        found.link(id, &here.to_string(), (*here != there).then_some(there));
+                        continue;
+                    }
+                    (.., Err(why)) => why,
+                    _ => "TGID is no number".to_owned(),
+                }
+            }
             Some(known) if !known.is_master() => "there are no connections to other servers here".to_owned(),
             Some(known) => match (number(member, "TS"), number(member, "TGID")) {
                 (Some(slot @ 1..=2), Some(talkgroup)) => match how_often(member) {

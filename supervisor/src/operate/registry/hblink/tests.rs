@@ -47,7 +47,20 @@ SINGLE_MODE: True
 [BM]
 MODE: OPENBRIDGE
 ENABLED: True
+IP:
+PORT: 62035
+NETWORK_ID: 3129900
 PASSPHRASE: hidden
+TARGET_IP: bridge.example.org
+TARGET_PORT: 62036
+BOTH_SLOTS: True
+USE_ACL: True
+SUB_ACL: DENY:1
+TGID_ACL: PERMIT:ALL
+[LOST]
+MODE: OPENBRIDGE
+NETWORK_ID: 3129900
+PASSPHRASE: other
 [OLD]
 MODE: PEER
 ENABLED: False
@@ -80,22 +93,31 @@ fn a_master_with_known_devices_and_its_rules() {
         record(&found, Space::Devices, 262_137),
         json!({"id": 262_137, "password": "hidden", "single": true})
     );
-    let subscriptions = json!({"id": 2_621_370, "ts1": [91, 92], "ts2": [262]});
+    let subscriptions = json!({"id": 2_621_370, "ts1": [91, 92, 1], "ts2": [262]});
     assert_eq!(record(&found, Space::Subscriptions, 2_621_370), subscriptions);
-    assert_eq!(found.records.len(), 4, "ranges name nobody");
+    let peer = json!({
+        "id": 3_129_900, "key": "hidden", "address": "bridge.example.org:62036", "learn_address": false, "enhanced": false,
+        "talkgroups_in": ["262", "1"], "talkgroups_out": ["262", "1"], "rewrite": ["1=3100"],
+    });
+    assert_eq!(record(&found, Space::Peers, 3_129_900), peer);
+    assert_eq!(found.records.len(), 5, "ranges name nobody");
+    for ((space, _), record) in &found.records {
+        assert!(Record::of_object(*space, record.clone()).is_ok(), "{record:?}");
+    }
     let expected = "[calls]\nhang_time = 5\n[access.devices]\nallow = [262137, 2621370, \"262000-262010\"]\n\
                     [access.radios]\ndeny = [1, \"1000-2000\"]\n[access.talkgroups]\ndeny = [666]\n\
                     [stacks.mmdvm]\nlisten = [\"0.0.0.0:54000\"]\n\
-                    # password = \"...\"    # copy it from PASSPHRASE of [CLUB]: it is not printed here\n";
+                    # password = \"...\"    # copy it from PASSPHRASE of [CLUB]: it is not printed here\n\
+                    [stacks.openbridge]\nlisten = [\"0.0.0.0:62035\"]\nid = 3129900\n";
     assert_eq!(found.snippet.to_toml(), expected);
     for words in [
         "[LOGGER]",
         "[GLOBAL] PATH: there is nothing of the kind here",
         "[CLUB] MAX_PEERS, REPEAT: there is nothing of the kind here",
-        "[BM]: OPENBRIDGE: there are no connections to other servers here",
+        "[BM] SUB_ACL: who may talk is one rule for all",
+        "[BM] BOTH_SLOTS: there is nothing of the kind here",
+        "[LOST] NETWORK_ID: another section has 3129900 as well",
         "[OLD]: it is not enabled",
-        "bridge \"GERMANY\", system \"BM\": there are no connections",
-        "bridge \"TRANSLATED\": it joins talkgroups [1, 3100]",
         "bridge \"TIMED\", system \"CLUB\": TO_TYPE ON",
         "bridge \"SLEEPS\", system \"CLUB\": it begins inactive",
         "UNIT: private calls",
@@ -104,6 +126,35 @@ fn a_master_with_known_devices_and_its_rules() {
     }
     assert_eq!(found.left.len(), 10, "{:?}", found.left);
     assert!(!format!("{:?}", found.left).contains("hidden"));
+}
+
+#[test]
+fn links_without_rules_have_the_talkgroups_that_they_permit() {
+    let link = |id: u32, acl: &str| {
+        format!(
+            "[N{id}]\nMODE: OPENBRIDGE\nPORT: 62035\nNETWORK_ID: {id}\nPASSPHRASE: x\nENHANCED_OBP: True\nTGID_ACL: {acl}\n"
+        )
+    };
+    let found = found(&[&[link(7, "PERMIT:91,3100-3199"), link(8, "PERMIT:ALL")].concat()]);
+    let both = json!(["91", "3100-3199"]);
+    let peer = record(&found, Space::Peers, 7);
+    assert_eq!(
+        (&peer["talkgroups_in"], &peer["talkgroups_out"], &peer["learn_address"]),
+        (&both, &both, &json!(true))
+    );
+    assert_eq!(
+        record(&found, Space::Peers, 8),
+        json!({"id": 8, "key": "x", "learn_address": true, "enhanced": true})
+    );
+    assert!(is_left(&found, "[N8]: which talkgroups go there is not said"), "{:?}", found.left);
+    assert!(is_left(&found, "stacks.openbridge.id is one for all: 7"), "{:?}", found.left);
+}
+
+#[test]
+fn bridges_that_join_talkgroups_are_left() {
+    let rules = "BRIDGES = {'X': [{'SYSTEM': 'CLUB', 'TS': 1, 'TGID': 1, 'ACTIVE': True}, \
+                 {'SYSTEM': 'CLUB', 'TS': 2, 'TGID': 2, 'ACTIVE': True}]}";
+    assert!(is_left(&found(&[CONFIGURATION, rules]), "bridge \"X\": it joins talkgroups [1, 2]"));
 }
 
 #[test]
