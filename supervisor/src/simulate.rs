@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use control::{ContextInfo, ContextState, Exit, Paths, ServicesRequest, Status, request};
-use sim::{Place, Report, Settings, Table};
+use sim::{Place, Settings, Table};
 
 use crate::cli::Sim;
 use crate::{operate, say};
@@ -91,8 +91,8 @@ fn load(args: &Sim, server: SocketAddr, password: &str, status: Option<&Status>)
             say::line(&format!("this cluster / bare sendto loop: {}", report.ratios(floor)));
         }
     }
-    if let Some(bridged) = &report.network {
-        network::hints(args, settings.first_talkgroup, bridged).iter().for_each(|hint| say::warning(hint));
-    }
+    let hint =
+        report.network.as_ref().and_then(|bridged| network::hint(args, settings.first_talkgroup, bridged));
+    hint.iter().for_each(|hint| say::warning(hint));
     Ok(if report.is_clean() { Exit::Ok } else { Exit::Failure })
 }

@@ -77,7 +77,7 @@ impl Inbox {
             let begin = bytes.get(..16).unwrap_or(bytes);
             let begin: Vec<_> = begin.iter().map(|byte| format!("{byte:02x}")).collect();
             self.first_unsigned =
-                Some(format!("{} bytes, {reason}, beginning with {}", bytes.len(), begin.join(" ")));
+                Some(format!("{reason}: {} bytes that begin with {}", bytes.len(), begin.join(" ")));
         }
         None
     }
@@ -114,14 +114,14 @@ mod tests {
         }
         let (count, first) = inbox.unsigned();
         assert_eq!(count, 73);
-        assert!(first.unwrap().starts_with("73 bytes, not of OpenBridge, beginning with 04 4d 52 44 00"));
+        assert!(first.unwrap().starts_with("not of OpenBridge: 73 bytes that begin with 04 4d 52 44 00"));
         let mut inbox = Inbox::new(key("right"));
         assert_eq!(inbox.take(&burst(&key("wrong"))), None);
         assert_eq!(inbox.take(&good[..53]), None);
         assert_eq!(inbox.take(&[]), None);
         let (count, first) = inbox.unsigned();
         assert_eq!(count, 3);
-        assert!(first.unwrap().starts_with("73 bytes, not signed with the key, beginning with 44 4d 52 44"));
+        assert!(first.unwrap().starts_with("not signed with the key: 73 bytes that begin with 44 4d 52 44"));
     }
 
     #[test]

@@ -35,14 +35,14 @@ pub(crate) struct Sim {
     /// A file with the repeaters' password [default: the development password]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Also simulate the network with this ID, linked over OpenBridge as a peer of the cluster: it makes every other call, the
-    /// first one among them, and hears the others
+    /// Also simulate the network with this ID, a peer of the cluster over OpenBridge: it makes every other call, the first one
+    /// among them, and should hear the others
     #[arg(long, value_name = "ID", requires = "network_key_file")]
     pub(crate) network: Option<u32>,
-    /// A file with the key of the network
+    /// A file with the network's key, that of the peer in the cluster's configuration
     #[arg(long, value_name = "FILE", requires = "network")]
     pub(crate) network_key_file: Option<PathBuf>,
-    /// Where the network listens, which is where the cluster has to know it
+    /// Where the network listens: the peer's address in the cluster's configuration, or port 0 for one that is learned
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:62099", requires = "network")]
     pub(crate) network_listen: SocketAddr,
     /// The server for the network [default: where this cluster's openbridge stack listens]

@@ -47,30 +47,28 @@ fn of_family(ours: &[SocketAddr], listen: SocketAddr) -> Result<SocketAddr> {
 }
 
 /// What the operator should look at, after a run in which the network was not served.
-pub(super) fn hints(args: &Sim, first_talkgroup: u32, bridged: &Bridged) -> Vec<String> {
-    let Some((id, file)) = args.network.zip(args.network_key_file.as_deref()) else { return Vec::new() };
+pub(super) fn hint(args: &Sim, first_talkgroup: u32, bridged: &Bridged) -> Option<String> {
+    let (id, file) = args.network.zip(args.network_key_file.as_deref())?;
     let Bridged { said, heard, unsigned, .. } = bridged;
-    let mut hints = Vec::new();
     if let Some(first) = &bridged.first_unsigned {
-        hints.push(format!(
-            "{unsigned} datagrams to network {id} were not signed with its key; the first was of {first}: is the key in {} \
-             the one of the peer in the cluster's configuration?",
-            file.display()
+        let file = file.display();
+        return Some(format!(
+            "{unsigned} datagrams to network {id} were not signed with the key in {file}: it has to be the one of the peer in the \
+             cluster's configuration. The first was {first}"
         ));
     }
     let is_mute = said.sent > 0 && said.counts.delivered == 0;
-    let is_deaf = heard.sent > 0 && heard.counts.delivered == 0 && *unsigned == 0;
+    let is_deaf = heard.sent > 0 && heard.counts.delivered == 0;
     let what = match (is_mute, is_deaf) {
         (true, true) => "took nothing from it and sent nothing to it",
         (true, false) => "took nothing from it",
         (false, true) => "sent nothing to it",
-        (false, false) => return hints,
+        (false, false) => return None,
     };
     let table = table(args, id, file, first_talkgroup);
-    hints.push(format!(
+    Some(format!(
         "network {id}: the cluster {what}; its configuration needs this peer, with the same key:\n{table}"
-    ));
-    hints
+    ))
 }
 
 /// The peer, as the cluster's configuration has to say it.
@@ -79,9 +77,12 @@ fn table(args: &Sim, id: u32, file: &Path, first: u32) -> String {
     let last = u32::try_from(args.talkgroups)
         .map_or(u32::MAX, |count| first.saturating_add(count.saturating_sub(1)));
     let talkgroups = if last > first { format!("\"{first}-{last}\"") } else { first.to_string() };
+    let address = match args.network_listen {
+        listen if listen.port() == 0 => "learn_address = true".to_owned(),
+        listen => format!("address = \"{listen}\""),
+    };
     format!(
-        "[[stacks.openbridge.peers]]\nid = {id}\naddress = \"{}\"\nkey_file = {file:?}\ntalkgroups = [{talkgroups}]",
-        args.network_listen
+        "[[stacks.openbridge.peers]]\nid = {id}\n{address}\nkey_file = {file:?}\ntalkgroups = [{talkgroups}]"
     )
 }
 
