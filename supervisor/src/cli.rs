@@ -176,7 +176,8 @@ pub(crate) enum Verb {
     /// Simulate repeaters against this cluster: a first proof, and a load generator
     ///
     /// Repeater i (from 0) has the ID 2501001 + i and listens on TS2 to talkgroup 25001 + i % TALKGROUPS; call k is
-    /// made by repeater k. Says what was delivered, lost, reordered, duplicated, strayed or altered, and how long it
+    /// made by repeater k. With --network, another network makes calls 0, 2, 4 and so on over OpenBridge, and should hear
+    /// the others; the cluster needs it as a peer with these talkgroups. Says what was delivered, lost, reordered, duplicated, strayed or altered, and how long it
     /// took by the kernel's clock. Not for a cluster that serves real repeaters: devices of these IDs would lose their
     /// place, and listeners of these talkgroups, and of 91 with --demo, would hear it.
     Sim(Sim),

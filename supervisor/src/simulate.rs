@@ -1,5 +1,9 @@
 //! `bmctl sim`: finds the cluster and runs the simulator against it.
 
+mod network;
+
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -17,10 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn sim(paths: &Paths, args: &Sim) -> Result<Exit> {
     let password = match &args.password_file {
         None => config::DEVELOPMENT_PASSWORD.to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the password from {}", path.display()))?
-            .trim_end_matches(['\r', '\n'])
-            .to_owned(),
+        Some(path) => read_secret("password", path)?,
     };
     // A server elsewhere is simulated against without a cluster here.
     let status = match (args.server, operate::ask_status(paths)) {
@@ -36,7 +37,13 @@ pub(crate) fn sim(paths: &Paths, args: &Sim) -> Result<Exit> {
     }
 }
 
-fn demo(paths: &Paths, server: std::net::SocketAddr, password: &str, status: &Status) -> Result<Exit> {
+fn read_secret(what: &str, path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the {what} from {}", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn demo(paths: &Paths, server: SocketAddr, password: &str, status: &Status) -> Result<Exit> {
     let mut where_is = |id: u32| {
         let contexts: Vec<ContextInfo> =
             request(paths, &ServicesRequest::Contexts, TIMEOUT).map_err(|error| error.to_string())?;
@@ -52,17 +59,21 @@ fn demo(paths: &Paths, server: std::net::SocketAddr, password: &str, status: &St
     Ok(if story.success { Exit::Ok } else { Exit::Failure })
 }
 
-fn load(args: &Sim, server: std::net::SocketAddr, password: &str, status: Option<&Status>) -> Result<Exit> {
+fn load(args: &Sim, server: SocketAddr, password: &str, status: Option<&Status>) -> Result<Exit> {
     let pids = status.iter().flat_map(|status| &status.workers).filter_map(|worker| worker.pid);
+    let defaults = Settings::new(server, password);
+    let network = network::find(args, defaults.first_talkgroup, status)?;
+    let seed = if network.is_some() { sys::Clocks::now().wall_us } else { defaults.seed };
     let settings = Settings {
         repeaters: args.repeaters,
         talkgroups: args.talkgroups,
         calls: args.calls,
         seconds: args.seconds,
         in_flight: args.in_flight,
-        seed: args.seed,
+        seed: args.seed.unwrap_or(seed),
+        network,
         pids: pids.filter_map(|pid| i32::try_from(pid).ok()).collect(),
-        ..Settings::new(server, password)
+        ..defaults
     };
     let report = sim::run(&settings).context(WHAT)?;
     let floor = if args.floor { Some(sim::run_floor(&settings, Some(0))?) } else { None };
@@ -76,6 +87,12 @@ fn load(args: &Sim, server: std::net::SocketAddr, password: &str, status: Option
         say::line(&serde_json::to_string(&json)?);
     } else {
         say::line(&Table(&columns).to_string());
+        if let Some(floor) = &floor {
+            say::line(&format!("this cluster / bare sendto loop: {}", report.ratios(floor)));
+        }
     }
+    let hint =
+        report.network.as_ref().and_then(|bridged| network::hint(args, settings.first_talkgroup, bridged));
+    hint.iter().for_each(|hint| say::warning(hint));
     Ok(if report.is_clean() { Exit::Ok } else { Exit::Failure })
 }

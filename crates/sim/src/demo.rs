@@ -162,7 +162,7 @@ impl Demo<'_> {
         let calls = [plan(0, self.id(first), TALKGROUP, true)];
         let listeners: Vec<Listener> = self.fleet.clients().map(listener).collect();
         let mut judge = Judge::new(&calls, &listeners);
-        let pace = talk(&mut self.fleet, &mut judge, first, &calls)?;
+        let pace = talk(&mut self.fleet, &mut judge, &[first], &calls)?;
         let until_us = Clocks::now().mono_us + DRAIN_US;
         self.fleet.serve(until_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
         let (counts, latency) = (judge.counts(), judge.latency());
@@ -189,7 +189,7 @@ impl Demo<'_> {
     fn parrot(&mut self, caller: usize) -> Result<(), Error> {
         let calls = [plan(1, self.id(caller), PARROT, false)];
         let mut judge = Judge::new(&calls, &[]);
-        talk(&mut self.fleet, &mut judge, caller, &calls)?;
+        talk(&mut self.fleet, &mut judge, &[caller], &calls)?;
         let end = Clocks::now();
         let mut answer = Answer::default();
         while !answer.is_over(end.mono_us, Clocks::now().mono_us) {

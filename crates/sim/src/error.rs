@@ -34,6 +34,16 @@ pub enum Error {
     /// Nobody has that port.
     #[error("nothing listens at {0}: start the server first, or name its address")]
     NoServer(SocketAddr),
+    /// The network has no socket.
+    #[error(
+        "the network cannot listen at {address}: {source}; name another address, and tell the server of it"
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// A login was refused.
     #[error("{server} refused repeater {id} at {step}: {hint}", hint = hint(*step))]
     Refused {

@@ -1,4 +1,4 @@
-//! Many clients with a socket each, served by the calling thread: the part of the simulator that does I/O.
+//! Many clients with a socket each, and perhaps another network with its own, served by the calling thread: the part of the simulator that does I/O.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -13,6 +13,8 @@ use sys::{Bind, Clocks, ReceiveBatch};
 
 use crate::Error;
 use crate::client::Client;
+use crate::judge::NETWORK;
+use crate::network::{Inbox, Network};
 use crate::timers::Timers;
 
 /// How many logins may wait for an answer at once.
@@ -23,19 +25,27 @@ const LOGIN_PATIENCE_US: u64 = 12_000_000;
 const SOCKETS_A_ROUND: usize = 64;
 /// A repeater hears 17 bursts a second, so more than one at once is rare.
 const DATAGRAMS_A_READ: usize = 4;
-/// The longest datagram of a master is a `DMRD` of 55 bytes; what is longer is cut, and judged altered.
+/// The longest datagram of a master is a signed `DMRD` of 73 bytes; what is longer is cut, and judged altered.
 const DATAGRAM: usize = 128;
-/// Descriptors beyond those of the repeaters: standard streams, epoll, timer, the floor, room.
+/// Descriptors beyond those of the repeaters: standard streams, epoll, timer, the network, the floor, room.
 const OTHER_FILES: u64 = 32;
 const TIMER: u64 = u64::MAX;
+/// Of the network's socket.
+const BRIDGE: u64 = u64::MAX - 1;
 
 /// What is told of each `DMRD`: number of the client, the datagram, kernel's time of arrival (microseconds
-/// since 1970).
+/// since 1970). To the network ([`NETWORK`]) it came rightly signed, and is told of without its signature.
 pub(crate) type Heard<'a> = &'a mut dyn FnMut(usize, &[u8], u64);
 
 struct Member {
     socket: UdpSocket,
     client: Client,
+}
+
+struct Bridge {
+    server: SocketAddr,
+    socket: UdpSocket,
+    inbox: Inbox,
 }
 
 /// The clients.
@@ -46,6 +56,7 @@ pub(crate) struct Fleet {
     armed_us: u64,
     timers: Timers,
     members: Vec<Member>,
+    bridge: Option<Bridge>,
     closed_port: bool,
     batch: ReceiveBatch,
     events: Vec<EpollEvent>,
@@ -69,6 +80,7 @@ impl Fleet {
             armed_us: 0,
             timers: Timers::default(),
             members: Vec::new(),
+            bridge: None,
             closed_port: false,
             batch: ReceiveBatch::new(DATAGRAMS_A_READ, DATAGRAM),
             events: vec![EpollEvent::empty(); SOCKETS_A_ROUND],
@@ -88,6 +100,24 @@ impl Fleet {
             .map_err(Error::io("watch a repeater's socket"))?;
         self.members.push(Member { socket, client });
         Ok(index)
+    }
+
+    /// Links another network to its server.
+    pub(crate) fn link(&mut self, network: &Network) -> Result<(), Error> {
+        let Network { listen: address, server, .. } = *network;
+        let how = Bind { timestamps: true, ..Bind::default() };
+        let socket = sys::bind(address, how).map_err(|source| Error::Listen { address, source })?;
+        socket.connect(server).map_err(Error::io("find a way from the network to its server"))?;
+        self.epoll
+            .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, BRIDGE))
+            .map_err(Error::io("watch the network's socket"))?;
+        self.bridge = Some(Bridge { server, socket, inbox: Inbox::new(network.signer()?) });
+        Ok(())
+    }
+
+    /// How many datagrams came to the network that were not signed with its key, and what the first was.
+    pub(crate) fn unsigned(&self) -> (u64, Option<String>) {
+        self.bridge.as_ref().map_or((0, None), |bridge| bridge.inbox.unsigned())
     }
 
     /// The client at `index`.
@@ -144,8 +174,11 @@ impl Fleet {
         if self.closed_port { Err(Error::NoServer(server)) } else { Ok(()) }
     }
 
-    /// Sends a datagram of client `index`; false where it is not logged in or the kernel does not take it.
+    /// Sends a datagram of client `index` or of the network; false where it is not logged in or the kernel does not take it.
     pub(crate) fn send(&self, index: usize, bytes: &[u8]) -> bool {
+        if index == NETWORK {
+            return self.bridge.as_ref().is_some_and(|bridge| bridge.socket.send(bytes).is_ok());
+        }
         let member = &self.members[index];
         member.client.is_running() && member.socket.send(bytes).is_ok()
     }
@@ -182,6 +215,7 @@ impl Fleet {
         for event in 0..ready {
             match self.events[event].data() {
                 TIMER => self.armed_us = 0,
+                BRIDGE => self.read_bridge(heard)?,
                 index => self.read(usize::try_from(index).unwrap_or(usize::MAX), heard)?,
             }
         }
@@ -231,6 +265,20 @@ impl Fleet {
         }
         if control {
             self.flush(index);
+        }
+        Ok(())
+    }
+
+    fn read_bridge(&mut self, heard: Heard<'_>) -> Result<(), Error> {
+        let Some(bridge) = &mut self.bridge else { return Ok(()) };
+        let count = self.batch.receive(bridge.socket.as_fd()).map_err(|error| {
+            // Nobody answers on this link, so nobody waits for what would show it.
+            if is_unreachable(&error) { Error::NoServer(bridge.server) } else { Error::io("receive")(error) }
+        })?;
+        for got in (0..count).filter_map(|i| self.batch.get(i)) {
+            if let Some(burst) = bridge.inbox.take(got.bytes) {
+                heard(NETWORK, burst, got.at_us);
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use sys::Clocks;
 
 use crate::Error;
 use crate::fleet::Fleet;
-use crate::judge::{Judge, Listener, Times};
+use crate::judge::{Judge, Times};
 use crate::run::Pace;
 use crate::traffic::Call;
 
@@ -21,16 +21,16 @@ pub(crate) fn bursts_in(seconds: u32, calls: usize) -> usize {
     usize::try_from(seconds).unwrap_or(usize::MAX).saturating_mul(RATE) / calls.max(1)
 }
 
-/// Sends `calls` for `seconds` with `in_flight` bursts under way; call `k` is made by client `k`.
+/// Sends `calls` for `seconds` with `in_flight` bursts under way; call `k` is made by client `talkers[k]`.
 pub(crate) fn flood(
     fleet: &mut Fleet,
     judge: &mut Judge<'_>,
+    talkers: &[usize],
     calls: &[Call],
-    listeners: &[Listener],
     in_flight: usize,
     seconds: u32,
 ) -> Result<Pace, Error> {
-    let fan_outs: Vec<u64> = calls.iter().map(|call| fan_out(call, listeners)).collect();
+    let fan_outs: Vec<u64> = (0..calls.len()).map(|call| judge.fan_out(call)).collect();
     let window = in_flight as u64 * fan_outs.iter().max().copied().unwrap_or(1);
     let last = calls.iter().map(Call::bursts).min().unwrap_or(1) - 1;
     let turns = (0..last).flat_map(|index| (0..calls.len()).map(move |call| (call, index)));
@@ -52,19 +52,13 @@ pub(crate) fn flood(
         if now.mono_us >= end_us {
             break;
         }
-        pace.send(fleet, judge, call, (call, index), &calls[call].datagrams()[index], now.wall_us);
+        pace.send(fleet, judge, talkers[call], (call, index), &calls[call], now.wall_us);
         awaited += fan_outs[call];
     }
     for (number, call) in calls.iter().enumerate() {
         let last = call.bursts() - 1;
-        pace.send(fleet, judge, number, (number, last), &call.datagrams()[last], Clocks::now().wall_us);
+        pace.send(fleet, judge, talkers[number], (number, last), call, Clocks::now().wall_us);
     }
     pace.duration_us = Clocks::now().mono_us.saturating_sub(start_us);
     Ok(pace)
-}
-
-fn fan_out(call: &Call, listeners: &[Listener]) -> u64 {
-    let hears =
-        |listener: &&Listener| listener.talkgroup == call.plan.talkgroup && listener.id != call.plan.repeater;
-    listeners.iter().filter(hears).count() as u64
 }

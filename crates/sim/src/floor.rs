@@ -1,5 +1,6 @@
 //! The least that a master can do, as a mark to hold a real one against: one socket, and a plain `sendto` for
-//! each receiver. What it takes is the kernel's own cost.
+//! each receiver. What it takes is the kernel's own cost. With another network also that of the signatures: what comes from
+//! there is checked, and what goes there signed anew, after the repeaters have got it.
 //!
 //! It answers logins without looking at them, believes every datagram and forgets only who says goodbye, so
 //! it serves loopback addresses alone.
@@ -15,15 +16,21 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::Pid;
+use openbridge::Signer;
+use stack::Key;
 use sys::Bind;
 
 use crate::Error;
-use crate::traffic::{AT_FLAGS, AT_ID, DMRD_LEN};
+use crate::network::signer;
+use crate::traffic::{AT_FLAGS, AT_ID, DMRD_LEN, HEAD_LEN, SIGNED_LEN, TS2, sign};
 
 /// Both buffers of the socket, in bytes.
 const BUFFER: usize = 4 << 20;
 /// Nobody simulates more.
 const MAX_CLIENTS: usize = 65_536;
+
+/// Its network ID.
+const NETWORK_ID: u32 = 1;
 
 /// A running floor; it ends when it is dropped.
 pub struct Floor {
@@ -34,14 +41,16 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Starts it on a free port of `ip`, in a thread of its own on core `cpu` where given.
+    /// Starts it on a free port of `ip`, in a thread of its own on core `cpu` where given. With a `key`, the network that
+    /// has it is linked at the same port.
     ///
     /// # Errors
-    /// For an address that is not loopback, a core that there is not, and those of the system.
-    pub fn start(ip: IpAddr, cpu: Option<usize>) -> Result<Self, Error> {
+    /// For an address that is not loopback, a core that there is not, a key that is too long, and those of the system.
+    pub fn start(ip: IpAddr, cpu: Option<usize>, key: Option<&Key>) -> Result<Self, Error> {
         if !ip.is_loopback() {
             return Err(Error::NotLoopback(ip));
         }
+        let signer = key.map(signer).transpose()?;
         let how = Bind { buffer: BUFFER, ..Bind::default() };
         let socket = sys::bind(SocketAddr::new(ip, 0), how).map_err(Error::io("bind the floor's socket"))?;
         let address = socket.local_addr().map_err(Error::io("read the floor's address"))?;
@@ -54,7 +63,7 @@ impl Floor {
             let pinned = ready.is_ok();
             let _ = tell.send(ready.map(|()| nix::unistd::gettid().as_raw()));
             if pinned {
-                let _ = Forwarder::new(socket).serve(&stopped);
+                let _ = Forwarder::new(socket, signer).serve(&stopped);
             }
         };
         let thread = std::thread::Builder::new()
@@ -100,11 +109,14 @@ struct Forwarder {
     clients: HashMap<SocketAddr, (u32, u32)>,
     /// Each talkgroup's listeners.
     listeners: HashMap<u32, Vec<(SocketAddr, u32)>>,
+    signer: Option<Signer>,
+    /// Where the network is, once it has said something.
+    network: Option<SocketAddr>,
 }
 
 impl Forwarder {
-    fn new(socket: UdpSocket) -> Self {
-        Self { socket, clients: HashMap::new(), listeners: HashMap::new() }
+    fn new(socket: UdpSocket, signer: Option<Signer>) -> Self {
+        Self { socket, clients: HashMap::new(), listeners: HashMap::new(), signer, network: None }
     }
 
     fn serve(&mut self, stop: &EventFd) -> io::Result<()> {
@@ -126,7 +138,13 @@ impl Forwarder {
 
     fn handle(&mut self, bytes: &mut [u8], from: SocketAddr) {
         if bytes.starts_with(b"DMRD") {
-            return self.forward(bytes, from);
+            if let Ok(datagram) = <&mut [u8; DMRD_LEN]>::try_from(&mut *bytes) {
+                self.forward(datagram, from);
+                self.forward_to_network(datagram);
+            } else if let Ok(signed) = <&mut [u8; SIGNED_LEN]>::try_from(bytes) {
+                self.forward_from_network(signed, from);
+            }
+            return;
         }
         if let Some(id) = bytes.strip_prefix(b"RPTPING") {
             return self.answer(b"MSTPONG", id, from);
@@ -173,10 +191,26 @@ impl Forwarder {
         }
     }
 
-    fn forward(&self, bytes: &mut [u8], from: SocketAddr) {
-        if bytes.len() != DMRD_LEN {
+    fn forward_from_network(&mut self, signed: &[u8; SIGNED_LEN], from: SocketAddr) {
+        let (head, signature) = signed.split_at(HEAD_LEN);
+        if !self.signer.as_ref().is_some_and(|signer| signer.is_signed(head, signature)) {
             return;
         }
+        self.network = Some(from);
+        let mut datagram = [0; DMRD_LEN];
+        datagram[..HEAD_LEN].copy_from_slice(head);
+        datagram[AT_FLAGS] |= TS2;
+        self.forward(&mut datagram, from);
+    }
+
+    fn forward_to_network(&self, datagram: &mut [u8; DMRD_LEN]) {
+        let Some((signer, network)) = self.signer.as_ref().zip(self.network) else { return };
+        datagram[AT_ID..AT_FLAGS].copy_from_slice(&NETWORK_ID.to_be_bytes());
+        datagram[AT_FLAGS] &= !TS2;
+        let _ = self.socket.send_to(&sign(datagram, signer), network);
+    }
+
+    fn forward(&self, bytes: &mut [u8; DMRD_LEN], from: SocketAddr) {
         let talkgroup = u32::from_be_bytes([0, bytes[8], bytes[9], bytes[10]]);
         for (address, id) in self.listeners.get(&talkgroup).into_iter().flatten() {
             if *address != from {
@@ -200,9 +234,12 @@ mod tests {
 
     #[test]
     fn serves_this_host_alone() {
-        let wildcard = Floor::start(Ipv4Addr::UNSPECIFIED.into(), None);
+        let wildcard = Floor::start(Ipv4Addr::UNSPECIFIED.into(), None, None);
         assert!(matches!(wildcard, Err(Error::NotLoopback(_))));
-        assert!(matches!(Floor::start(Ipv4Addr::LOCALHOST.into(), Some(100_000)), Err(Error::Io { .. })));
+        assert!(matches!(
+            Floor::start(Ipv4Addr::LOCALHOST.into(), Some(100_000), None),
+            Err(Error::Io { .. })
+        ));
     }
 
     #[test]

@@ -2,16 +2,22 @@
 //!
 //! Pure: it is told what was sent and what came, with the times of both. A master may rewrite three fields of
 //! a `DMRD`: the repeater's ID (the receiver's), the slot bit (the receiver's slot for the talkgroup, which
-//! is TS2 here) and the stream ID (one and the same for a call at each receiver). Everything else has to
-//! arrive as it was sent.
+//! is TS2 here) and the stream ID (one and the same for a call at each receiver). To another network it says
+//! its own network ID, TS1, and neither error rate nor field strength. Everything else has to arrive as it was sent.
+
+mod bridge;
+mod ear;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::traffic::{
-    AT_BURST, AT_FLAGS, AT_ID, AT_STREAM, Call, DMRD_LEN, Part, TS2, payload_of, read_payload,
-};
+use crate::traffic::Call;
+use bridge::Bridge;
+pub use bridge::Way;
+use ear::{Ear, Said};
 
+/// The number of the other network, as a listener.
+pub const NETWORK: usize = usize::MAX;
 /// The longest time that is told apart, in microseconds.
 const LONGEST_US: u64 = 60_000_000;
 
@@ -123,104 +129,83 @@ pub struct Missing {
     pub burst: Burst,
 }
 
-struct Ear {
-    id: u32,
-    /// The call that it should hear.
-    call: Option<usize>,
-    /// One bit for each burst of the call.
-    seen: Vec<u64>,
-    /// One above the latest burst seen.
-    next: usize,
-    stream: Option<[u8; 4]>,
-    counts: Counts,
-}
-
 /// What became of all bursts so far.
 pub struct Judge<'a> {
-    calls: &'a [Call],
-    /// Of each call and burst: when it was sent, microseconds since 1970; 0 where it was not.
-    sent_us: Vec<Vec<u64>>,
-    /// Of each call and burst: how long it took to whom it came last.
-    slowest_us: Vec<Vec<u64>>,
+    said: Said<'a>,
     ears: Vec<Ear>,
     latency: Times,
+    bridge: Option<Bridge>,
 }
 
 impl<'a> Judge<'a> {
     /// A judge of `calls`, numbered in order and each on a talkgroup of its own, and of `listeners`.
     #[must_use]
     pub fn new(calls: &'a [Call], listeners: &[Listener]) -> Self {
+        let said = Said::new(calls);
         let ear = |listener: &Listener| {
-            let hears =
-                |call: &Call| call.plan.talkgroup == listener.talkgroup && call.plan.repeater != listener.id;
-            let call = calls.iter().position(hears);
-            let words = call.map_or(0, |call| calls[call].bursts().div_ceil(64));
-            Ear {
-                id: listener.id,
-                call,
-                seen: vec![0; words],
-                next: 0,
-                stream: None,
-                counts: Counts::default(),
-            }
+            let hears = |call: &Call| {
+                let is_its_own = !call.is_by_network() && call.plan.repeater == listener.id;
+                call.plan.talkgroup == listener.talkgroup && !is_its_own
+            };
+            Ear::new(&said, listener.id, false, calls.iter().position(hears))
         };
-        let times = || calls.iter().map(|call| vec![0; call.bursts()]).collect();
-        Self {
-            calls,
-            sent_us: times(),
-            slowest_us: times(),
-            ears: listeners.iter().map(ear).collect(),
-            latency: Times::new(),
-        }
+        let ears = listeners.iter().map(ear).collect();
+        Self { said, ears, latency: Times::new(), bridge: None }
+    }
+
+    /// The same with another network, which should hear all calls that it does not make, as listener [`NETWORK`].
+    #[must_use]
+    pub fn with_network(self) -> Self {
+        Self { bridge: Some(Bridge::new(&self.said)), ..self }
     }
 
     /// Burst `index` of call `call` was sent at `at_us`, microseconds since 1970.
     pub fn sent(&mut self, call: usize, index: usize, at_us: u64) {
-        if let Some(sent_us) = self.sent_us.get_mut(call).and_then(|call| call.get_mut(index)) {
+        if let Some(sent_us) = self.said.sent_us.get_mut(call).and_then(|call| call.get_mut(index)) {
             *sent_us = at_us;
         }
     }
 
-    /// Listener `listener` got the `DMRD` `bytes` at `at_us`, microseconds since 1970.
+    /// Listener `listener` got the `DMRD` `bytes` at `at_us`, microseconds since 1970. To the network it came signed: that
+    /// is found right, and left out.
     pub fn received(&mut self, listener: usize, bytes: &[u8], at_us: u64) {
+        if let Some(bridge) = self.bridge.as_mut().filter(|_| listener == NETWORK) {
+            return bridge.received(&mut self.said, bytes, at_us);
+        }
         let Some(ear) = self.ears.get_mut(listener) else { return };
-        let Some((number, call)) = ear.call.map(|n| (n, &self.calls[n])).filter(|(_, c)| is_of(c, bytes))
-        else {
-            ear.counts.stray += 1;
-            return;
-        };
-        let Some(index) = index_in(call, bytes) else {
-            ear.counts.altered += 1;
-            return;
-        };
-        let sent_us = self.sent_us[number][index];
-        if sent_us == 0 {
-            // A terminator that the master made up: its talker has not ended.
-            ear.counts.stray += 1;
-            return;
+        let Some(us) = self.said.judge(ear, bytes, at_us) else { return };
+        self.latency.record(us);
+        if let Some(bridge) = &mut self.bridge
+            && ear.call.is_some_and(|number| self.said.calls[number].is_by_network())
+        {
+            bridge.to_repeaters.record(us);
         }
-        if ear.take(index) {
-            let us = at_us.saturating_sub(sent_us);
-            let slowest_us = &mut self.slowest_us[number][index];
-            *slowest_us = us.max(*slowest_us);
-            self.latency.record(us);
-        }
-        if !ear.is_intact(bytes, &call.datagrams()[index]) {
-            ear.counts.altered += 1;
-        }
+    }
+
+    /// To how many a burst of call `call` is due.
+    pub(crate) fn fan_out(&self, call: usize) -> u64 {
+        let repeaters = self.ears.iter().filter(|ear| ear.call == Some(call)).count();
+        (repeaters + self.bridge.as_ref().map_or(0, |bridge| bridge.fan_out(call))) as u64
     }
 
     /// What each listener heard of what was sent so far, in their order.
     #[must_use]
     pub fn listeners(&self) -> Vec<Heard> {
-        let heard = |ear: &Ear| {
-            let mut counts = ear.counts;
-            let sent_us = ear.call.map_or(&[][..], |call| &self.sent_us[call]);
-            counts.expected = sent_us.iter().filter(|at| **at > 0).count() as u64;
-            counts.lost = counts.expected.saturating_sub(counts.delivered);
-            Heard { id: ear.id, counts }
-        };
-        self.ears.iter().map(heard).collect()
+        self.ears.iter().map(|ear| Heard { id: ear.id, counts: ear.counts(&self.said) }).collect()
+    }
+
+    /// From the network to the repeaters, and from these to the network; `None` without one.
+    #[must_use]
+    pub fn ways(&self) -> Option<[Way; 2]> {
+        let bridge = self.bridge.as_ref()?;
+        let is_by_network = |&number: &usize| self.said.calls[number].is_by_network();
+        let mut counts = Counts::default();
+        let its = self.ears.iter().filter(|ear| ear.call.as_ref().is_some_and(is_by_network));
+        its.for_each(|ear| counts.add(&ear.counts(&self.said)));
+        let sent =
+            (0..self.said.calls.len()).filter(is_by_network).map(|number| self.said.bursts(number)).sum();
+        let way_out = Way { sent, counts, latency: bridge.to_repeaters.spread() };
+        Some([way_out, bridge.way_in(&self.said)])
     }
 
     /// What all listeners heard together.
@@ -234,7 +219,7 @@ impl<'a> Judge<'a> {
     /// All bursts that were sent so far, call by call.
     #[must_use]
     pub fn bursts(&self) -> Vec<Burst> {
-        (0..self.calls.len()).flat_map(|call| self.bursts_of(call)).map(|(_, burst)| burst).collect()
+        (0..self.said.calls.len()).flat_map(|call| self.bursts_of(call)).map(|(_, burst)| burst).collect()
     }
 
     /// All that never came, listener by listener.
@@ -250,7 +235,7 @@ impl<'a> Judge<'a> {
 
     /// Those of a call that were sent so far, with their places in it.
     fn bursts_of(&self, call: usize) -> impl Iterator<Item = (usize, Burst)> {
-        let times = self.sent_us[call].iter().zip(&self.slowest_us[call]).enumerate();
+        let times = self.said.sent_us[call].iter().zip(&self.said.slowest_us[call]).enumerate();
         times
             .filter(|(_, (sent_us, _))| **sent_us > 0)
             .map(move |(index, (&sent_us, &slowest_us))| (index, Burst { call, sent_us, slowest_us }))
@@ -263,64 +248,11 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl Ear {
-    fn has_seen(&self, index: usize) -> bool {
-        self.seen[index / 64] & 1 << (index % 64) != 0
-    }
-
-    /// Marks burst `index` as seen; false where it was before.
-    fn take(&mut self, index: usize) -> bool {
-        let bit = 1 << (index % 64);
-        let word = &mut self.seen[index / 64];
-        if *word & bit != 0 {
-            self.counts.duplicated += 1;
-            return false;
-        }
-        *word |= bit;
-        self.counts.delivered += 1;
-        if index < self.next {
-            self.counts.reordered += 1;
-        } else {
-            self.next = index + 1;
-        }
-        true
-    }
-
-    fn is_intact(&mut self, got: &[u8], sent: &[u8; DMRD_LEN]) -> bool {
-        let Ok(got) = <&[u8; DMRD_LEN]>::try_from(got) else { return false };
-        let mut expected = *sent;
-        expected[AT_ID..AT_FLAGS].copy_from_slice(&self.id.to_be_bytes());
-        expected[AT_FLAGS] |= TS2;
-        let mut stream = [0; 4];
-        stream.copy_from_slice(&got[AT_STREAM..AT_BURST]);
-        expected[AT_STREAM..AT_BURST].copy_from_slice(self.stream.get_or_insert(stream));
-        expected == *got
-    }
-}
-
-/// A `DMRD` is of `call`, by its IDs.
-fn is_of(call: &Call, bytes: &[u8]) -> bool {
-    bytes.get(5..AT_ID) == call.datagrams()[0].get(5..AT_ID)
-}
-
-/// The index in `call` of the burst in a `DMRD`, by what it carries.
-fn index_in(call: &Call, bytes: &[u8]) -> Option<usize> {
-    let last = call.bursts() - 1;
-    match Part::of(*bytes.get(AT_FLAGS)?)? {
-        Part::Header => Some(0),
-        Part::Terminator => Some(last),
-        Part::Voice => {
-            let (number, index) = read_payload(&payload_of(bytes)?)?;
-            let index = usize::try_from(index).ok()?;
-            (number == call.plan.number && (1..last).contains(&index)).then_some(index)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::{Plan, Seed};
+    use crate::traffic::{AT_BURST, AT_FLAGS, AT_ID, AT_STREAM, DMRD_LEN, HEAD_LEN, Plan, Seed};
+    use openbridge::Signer;
 
     const LISTENERS: [Listener; 4] = [
         Listener { id: 1, talkgroup: 91 },
@@ -472,5 +404,69 @@ mod tests {
         let burst = |slowest_us| Burst { call: 0, sent_us: AT_US, slowest_us };
         assert_eq!(judge.bursts(), [burst(300), burst(7)]);
         assert_eq!(judge.missing(), [Missing { listener: 1, burst: burst(7) }]);
+    }
+
+    /// Call 0 is the network's, for repeaters 1 and 2; call 1 is made by repeater 3 on 92, for 4 and the network.
+    fn bridged() -> Vec<Call> {
+        let signer = Signer::new(&stack::Key::new("k3y").unwrap()).unwrap();
+        let mut calls = calls();
+        calls[0] = calls[0].clone().by_network(&signer);
+        calls
+    }
+
+    /// As a good master forwards it to the network.
+    fn bridged_to(call: &Call, index: usize) -> [u8; HEAD_LEN] {
+        let mut bytes = *forwarded(call, index, 7_777).first_chunk().unwrap();
+        bytes[AT_FLAGS] &= 0x7F;
+        bytes
+    }
+
+    #[test]
+    fn both_ways_are_counted_apart() {
+        let calls = bridged();
+        let mut judge = Judge::new(&calls, &LISTENERS).with_network();
+        assert_eq!([0, 1].map(|call| judge.fan_out(call)), [2, 2]);
+        for index in 0..14 {
+            judge.sent(0, index, AT_US);
+            judge.sent(1, index, AT_US);
+            judge.received(0, &forwarded(&calls[0], index, 1), AT_US + 10);
+            judge.received(1, &forwarded(&calls[0], index, 2), AT_US + 20);
+            judge.received(3, &forwarded(&calls[1], index, 4), AT_US + 30);
+            judge.received(NETWORK, &bridged_to(&calls[1], index), AT_US + 40);
+        }
+        assert_eq!(judge.counts(), Counts { expected: 42, delivered: 42, ..Counts::default() });
+        let [out, r#in] = judge.ways().unwrap();
+        let all = |count| Counts { expected: count, delivered: count, ..Counts::default() };
+        assert_eq!((out.sent, out.counts, out.latency.max_us), (14, all(28), 20));
+        assert_eq!((r#in.sent, r#in.counts, r#in.latency.max_us), (14, all(14), 40));
+        assert_eq!(Judge::new(&calls, &LISTENERS).ways(), None);
+    }
+
+    #[test]
+    fn what_goes_wrong_at_the_network_is_found() {
+        let calls = bridged();
+        let mut judge = Judge::new(&calls, &LISTENERS).with_network();
+        for index in 0..14 {
+            judge.sent(0, index, AT_US);
+            judge.sent(1, index, AT_US);
+            let mut bytes = bridged_to(&calls[1], index);
+            // Another network ID, TS2, another sequence number; lost; doubled; the network's own call sent back.
+            match index {
+                2 => bytes[AT_ID] ^= 1,
+                3 => bytes[AT_FLAGS] |= 0x80,
+                4 => bytes[4] ^= 1,
+                5 => continue,
+                6 => judge.received(NETWORK, &bytes, AT_US),
+                7 => judge.received(NETWORK, &bridged_to(&calls[0], index), AT_US),
+                _ => {}
+            }
+            judge.received(NETWORK, &bytes, AT_US);
+        }
+        judge.received(NETWORK, &forwarded(&calls[1], 8, 7_777), AT_US);
+        judge.received(NETWORK, b"DMRD", AT_US);
+        let counts = judge.ways().unwrap()[1].counts;
+        let expected =
+            Counts { expected: 14, delivered: 13, lost: 1, duplicated: 2, stray: 2, altered: 4, ..counts };
+        assert_eq!((counts, counts.reordered), (expected, 0));
     }
 }

@@ -1,8 +1,8 @@
 //! Simulated repeaters: a user's first proof that a master works, and the load generator of its measurements.
 //!
 //! [`run`] logs in many MMDVM clients, makes calls and judges what comes out at the other repeaters, burst by
-//! burst; [`run_floor`] does the same with a bare `sendto` loop in the master's place; [`demo`] makes one
-//! call between two workers and one to the parrot and tells what happened. It talks to a master as its
+//! burst, and at another network over OpenBridge where there is one; [`run_floor`] does the same with a bare `sendto` loop
+//! in the master's place; [`demo`] makes one call between two workers and one to the parrot and tells what happened. It talks to a master as its
 //! clients do and knows nothing of its inside. It starts no master and prints nothing.
 //!
 //! Latency is the kernel's time of receipt minus the time just before sending, both on the real-time clock: a
@@ -17,6 +17,7 @@ mod flood;
 mod floor;
 mod idle;
 pub mod judge;
+mod network;
 mod report;
 mod run;
 mod timers;
@@ -26,5 +27,7 @@ pub use demo::{Place, Story, WhereIs, demo};
 pub use error::Error;
 pub use floor::Floor;
 pub use idle::Idle;
-pub use report::{Report, Table};
+pub use network::Network;
+pub use report::{Bridged, Report, Table};
 pub use run::{Settings, run, run_floor};
+pub use stack::Key;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::judge::{Burst, Counts, Heard, Missing, Spread};
+use crate::judge::{Burst, Counts, Heard, Missing, Spread, Way};
 
 /// What a run found.
 #[derive(Clone, Debug, Serialize)]
@@ -42,8 +42,11 @@ pub struct Report {
     /// CPU time of the measured processes during the calls, in microseconds; none where none were named, or
     /// one has ended.
     pub server_cpu_us: Option<u64>,
-    /// The same for each burst delivered.
+    /// The same for each burst delivered, to repeaters and to the network.
     pub server_cpu_us_per_forward: Option<f64>,
+    /// What the other network said and heard; none without one. All figures above but bursts and CPU time leave out what
+    /// it heard.
+    pub network: Option<Bridged>,
     /// What each repeater heard, in the order of their IDs.
     pub heard: Vec<Heard>,
     /// All bursts that were sent, call by call.
@@ -54,19 +57,62 @@ pub struct Report {
     pub missing: Vec<Missing>,
 }
 
+/// What the other network said and heard.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bridged {
+    /// Its network ID.
+    pub id: u32,
+    /// Where the server listens for OpenBridge.
+    pub server: SocketAddr,
+    /// How many of the calls it made.
+    pub calls: usize,
+    /// What it said, at the repeaters; part of what these heard.
+    pub said: Way,
+    /// What the repeaters said, at the network.
+    pub heard: Way,
+    /// Datagrams that came to it without the right signature; nothing else is made of them.
+    pub unsigned: u64,
+    /// What the first of them was.
+    pub first_unsigned: Option<String>,
+}
+
 impl Report {
-    /// Every burst that was due was sent and came once, in order, as it was sent, and nothing else came.
+    /// Every burst that was due was sent and came once, in order, as it was sent, and nothing else came. At a network,
+    /// nothing without the right signature.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.unsent == 0 && self.counts.is_clean()
+        let network = self.network.as_ref();
+        let is_clean = network.is_none_or(|network| network.unsigned == 0 && network.heard.counts.is_clean());
+        is_clean && self.unsent == 0 && self.counts.is_clean()
     }
 
-    fn rows(&self) -> [(&'static str, String); 18] {
+    /// How many times as long it took as the floor took, in words; what was not measured on both sides is left out.
+    #[must_use]
+    pub fn ratios(&self, floor: &Self) -> String {
+        let ratio =
+            |ours: f64, floor: f64| (ours > 0.0 && floor > 0.0).then(|| format!("{:.2}", ours / floor));
+        let mut ratios = Vec::new();
+        let mut latency = |name: &str, ours: Spread, floor: Spread| {
+            let p50 = ratio(ours.p50_us as f64, floor.p50_us as f64);
+            let p99 = ratio(ours.p99_us as f64, floor.p99_us as f64);
+            ratios.extend(p50.zip(p99).map(|(p50, p99)| format!("{name} p50 {p50}, p99 {p99}")));
+        };
+        latency("latency", self.latency, floor.latency);
+        if let Some((ours, floor)) = self.network.as_ref().zip(floor.network.as_ref()) {
+            latency("from the network", ours.said.latency, floor.said.latency);
+            latency("to the network", ours.heard.latency, floor.heard.latency);
+        }
+        let cpu = |report: &Self| report.server_cpu_us_per_forward.unwrap_or_default();
+        ratios.extend(ratio(cpu(self), cpu(floor)).map(|cpu| format!("CPU time a forward {cpu}")));
+        ratios.join("; ")
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let per_forward = self.server_cpu_us_per_forward.map(|us| format!("{us:.1} us"));
         let busy = |us: u64| {
             format!("{} ms ({:.1} %)", us / 1_000, 100.0 * us as f64 / self.duration_us.max(1) as f64)
         };
-        [
+        let mut rows = vec![
             ("repeaters", self.repeaters.to_string()),
             ("talkgroups", self.talkgroups.to_string()),
             ("calls at once", self.calls.to_string()),
@@ -92,6 +138,29 @@ impl Report {
                     _ => "not measured".to_owned(),
                 },
             ),
+        ];
+        if let Some(network) = &self.network {
+            rows.extend(network.rows());
+        }
+        rows
+    }
+}
+
+impl Bridged {
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self { said, heard, .. } = self;
+        let of = |way: &Way| format!("{} of {}", way.counts.delivered, way.counts.expected);
+        let Counts { lost, reordered, duplicated, stray, altered, .. } = heard.counts;
+        vec![
+            ("network", self.id.to_string()),
+            ("calls by the network", self.calls.to_string()),
+            ("from the network: delivered", of(said)),
+            ("  latency p50 / p99 / max", said.latency.to_string()),
+            ("to the network: delivered", of(heard)),
+            ("  latency p50 / p99 / max", heard.latency.to_string()),
+            ("  lost / reordered / duplicated", format!("{lost} / {reordered} / {duplicated}")),
+            ("  stray / altered", format!("{stray} / {altered}")),
+            ("  not signed with the key", self.unsigned.to_string()),
         ]
     }
 }
@@ -114,11 +183,11 @@ pub struct Table<'a>(pub &'a [(&'a str, &'a Report)]);
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<_> = self.0.iter().map(|(heading, report)| (*heading, report.rows())).collect();
-        let width = |(heading, rows): &(&str, [(&str, String); 18])| {
+        let width = |(heading, rows): &(&str, Vec<(&str, String)>)| {
             rows.iter().map(|(_, value)| value.len()).max().unwrap_or(0).max(heading.len())
         };
-        let names = columns.first().map(|(_, rows)| rows.each_ref().map(|(name, _)| *name));
-        let Some(names) = names else { return Ok(()) };
+        let Some((_, rows)) = columns.first() else { return Ok(()) };
+        let names: Vec<_> = rows.iter().map(|(name, _)| *name).collect();
         let first = names.iter().map(|name| name.len()).max().unwrap_or(0);
         write!(f, "{:first$}", "")?;
         for column in &columns {
@@ -127,7 +196,8 @@ impl fmt::Display for Table<'_> {
         for (row, name) in names.iter().enumerate() {
             write!(f, "\n{name:first$}")?;
             for column in &columns {
-                write!(f, "  {:>1$}", column.1[row].1, width(column))?;
+                let value = column.1.get(row).map_or("", |(_, value)| value);
+                write!(f, "  {value:>0$}", width(column))?;
             }
         }
         Ok(())
@@ -155,6 +225,7 @@ mod tests {
             generator_cpu_us: 900_000,
             server_cpu_us: Some(500_000),
             server_cpu_us_per_forward: Some(10.22),
+            network: None,
             heard: Vec::new(),
             bursts: Vec::new(),
             missing: Vec::new(),
@@ -173,6 +244,42 @@ mod tests {
         assert_eq!(text.matches("299 / 1360 / 2000 us").count(), 2, "{text}");
         assert!(report().to_string().starts_with("    "), "one column");
         assert_eq!(Table(&[]).to_string(), "");
+    }
+
+    #[test]
+    fn a_network_is_judged_and_shown_too() {
+        let counts = Counts { expected: 998, delivered: 998, ..Counts::default() };
+        let way = Way { sent: 998, counts, latency: Spread { p50_us: 40, p99_us: 80, max_us: 90 } };
+        let network = Bridged {
+            id: 3_129_900,
+            server: "127.0.0.1:62035".parse().unwrap(),
+            calls: 1,
+            said: way,
+            heard: way,
+            unsigned: 0,
+            first_unsigned: None,
+        };
+        let with = |network| Report { network: Some(network), ..report() };
+        let good = with(network.clone());
+        assert!(good.is_clean());
+        assert!(!with(Bridged { unsigned: 1, ..network.clone() }).is_clean());
+        let mut deaf = network.clone();
+        deaf.heard.counts.lost = 1;
+        assert!(!with(deaf).is_clean());
+        let text = good.to_string();
+        let rows: Vec<String> =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for row in ["to the network: delivered 998 of 998", "latency p50 / p99 / max 40 / 80 / 90 us"] {
+            assert!(rows.iter().any(|line| line == row), "{text}");
+        }
+        let json = serde_json::to_value(&good).unwrap();
+        assert_eq!(json["network"]["heard"]["latency"]["p50_us"], 40);
+        assert_eq!(json["network"]["said"]["delivered"], 998);
+        let mut floor = good.clone();
+        floor.latency = Spread { p50_us: 598, p99_us: 680, max_us: 0 };
+        floor.server_cpu_us_per_forward = None;
+        let ratios = "latency p50 0.50, p99 2.00; from the network p50 1.00, p99 1.00; to the network p50 1.00, p99 1.00";
+        assert_eq!(good.ratios(&floor), ratios);
     }
 
     #[test]

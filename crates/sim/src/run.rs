@@ -10,7 +10,9 @@ use crate::client::{Client, options};
 use crate::fleet::{Fleet, allow_files};
 use crate::flood::{self, flood};
 use crate::floor::Floor;
-use crate::judge::{Judge, Listener, Times};
+use crate::judge::{Judge, Listener, NETWORK, Times};
+use crate::network::Network;
+use crate::report::Bridged;
 use crate::traffic::{BURST_US, Call, Plan, Seed, bursts_in};
 use crate::{Error, Report, cpu};
 
@@ -22,7 +24,8 @@ const LEAD_US: u64 = 200_000;
 const DRAIN_US: u64 = 1_000_000;
 
 /// What is simulated: repeater `i` (from 0) has the ID `first_id + i` and listens on TS2 to talkgroup
-/// `first_talkgroup + i % talkgroups`; call `k` is made by repeater `k` on its talkgroup.
+/// `first_talkgroup + i % talkgroups`; call `k` is made by repeater `k` on its talkgroup. Where there is another network
+/// it makes calls 0, 2, 4 and so on instead.
 #[derive(Clone)]
 pub struct Settings {
     /// The server.
@@ -44,8 +47,11 @@ pub struct Settings {
     pub first_id: u32,
     /// The first talkgroup.
     pub first_talkgroup: u32,
-    /// Stream IDs and sequence numbers are drawn from this.
+    /// Stream IDs and sequence numbers are drawn from this. A server takes no stream of a network twice: with one, no
+    /// two runs may have the same.
     pub seed: u64,
+    /// Another network beside the repeaters.
+    pub network: Option<Network>,
     /// Processes whose CPU time is measured during the calls; a thread of this process may be named, too.
     pub pids: Vec<i32>,
 }
@@ -65,6 +71,7 @@ impl Settings {
             first_id: 2_501_001,
             first_talkgroup: 25_001,
             seed: 1,
+            network: None,
             pids: Vec::new(),
         }
     }
@@ -97,7 +104,7 @@ impl Settings {
         if first_id == 0 || first_id > 999_999_999 - 60_000 {
             return wrong(format!("repeater IDs {first_id} and up: an ID has at most nine digits"));
         }
-        Ok(())
+        self.network.as_ref().map_or(Ok(()), Network::check)
     }
 
     pub(crate) fn listeners(&self) -> Vec<Listener> {
@@ -117,6 +124,7 @@ impl fmt::Debug for Settings {
             .field("talkgroups", &self.talkgroups)
             .field("calls", &self.calls)
             .field("seconds", &self.seconds)
+            .field("network", &self.network)
             .field("pids", &self.pids)
             .finish_non_exhaustive()
     }
@@ -131,18 +139,24 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
     settings.check()?;
     allow_files(settings.repeaters)?;
     let listeners = settings.listeners();
-    let calls = make_calls(settings, &listeners);
+    let calls = make_calls(settings, &listeners)?;
+    let talkers: Vec<usize> =
+        (0..).zip(&calls).map(|(k, call)| if call.is_by_network() { NETWORK } else { k }).collect();
     let mut judge = Judge::new(&calls, &listeners);
     let mut fleet = make_fleet(settings, &listeners)?;
+    if let Some(network) = &settings.network {
+        judge = judge.with_network();
+        fleet.link(network)?;
+    }
     fleet.log_in(0, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
 
     let (server_before, own_before) = (cpu::used_us(&settings.pids)?, cpu::own_us()?);
     let pace = match settings.in_flight {
-        None => talk(&mut fleet, &mut judge, 0, &calls)?,
+        None => talk(&mut fleet, &mut judge, &talkers, &calls)?,
         Some(in_flight) => {
             let lead_us = Clocks::now().mono_us + LEAD_US;
             fleet.serve(lead_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
-            flood(&mut fleet, &mut judge, &calls, &listeners, in_flight, settings.seconds)?
+            flood(&mut fleet, &mut judge, &talkers, &calls, in_flight, settings.seconds)?
         }
     };
     let until_us = Clocks::now().mono_us + DRAIN_US;
@@ -153,6 +167,12 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
     let generator_cpu_us = cpu::own_us()?.saturating_sub(own_before);
 
     let counts = judge.counts();
+    let network = settings.network.as_ref().zip(judge.ways()).map(|(network, [said, heard])| {
+        let calls = calls.iter().filter(|call| call.is_by_network()).count();
+        let (unsigned, first_unsigned) = fleet.unsigned();
+        Bridged { id: network.id, server: network.server, calls, said, heard, unsigned, first_unsigned }
+    });
+    let forwards = counts.delivered + network.as_ref().map_or(0, |network| network.heard.counts.delivered);
     let report = Report {
         server: settings.server,
         repeaters: settings.repeaters,
@@ -168,7 +188,8 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
         late: pace.late.spread(),
         generator_cpu_us,
         server_cpu_us,
-        server_cpu_us_per_forward: server_cpu_us.map(|us| us as f64 / counts.delivered.max(1) as f64),
+        server_cpu_us_per_forward: server_cpu_us.map(|us| us as f64 / forwards.max(1) as f64),
+        network,
         heard: judge.listeners(),
         bursts: judge.bursts(),
         missing: judge.missing(),
@@ -185,8 +206,11 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
 pub fn run_floor(settings: &Settings, cpu: Option<usize>) -> Result<Report, Error> {
     let ip: IpAddr =
         if settings.server.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-    let floor = Floor::start(ip, cpu)?;
-    run(&Settings { server: floor.address(), pids: vec![floor.thread_id()], ..settings.clone() })
+    let floor = Floor::start(ip, cpu, settings.network.as_ref().map(|network| &network.key))?;
+    // It learns where the network is, as it learns where repeaters are.
+    let (server, listen) = (floor.address(), SocketAddr::new(ip, 0));
+    let network = settings.network.clone().map(|network| Network { server, listen, ..network });
+    run(&Settings { server, network, pids: vec![floor.thread_id()], ..settings.clone() })
 }
 
 /// A fleet of these listeners, not logged in.
@@ -199,22 +223,28 @@ pub(crate) fn make_fleet(settings: &Settings, listeners: &[Listener]) -> Result<
     Ok(fleet)
 }
 
-fn make_calls(settings: &Settings, listeners: &[Listener]) -> Vec<Call> {
+fn make_calls(settings: &Settings, listeners: &[Listener]) -> Result<Vec<Call>, Error> {
+    let network = settings.network.as_ref().map(|network| Ok((network.id, network.signer()?))).transpose()?;
     let mut seed = Seed(settings.seed);
     let bursts = match settings.in_flight {
         None => bursts_in(settings.seconds),
         Some(_) => flood::bursts_in(settings.seconds, settings.calls),
     };
     let talkers = listeners.iter().take(settings.calls).zip(0..);
-    let plan = |(talker, number): (&Listener, u32)| Plan {
-        number,
-        repeater: talker.id,
-        source: FIRST_SOURCE + number,
-        talkgroup: talker.talkgroup,
-        ts2: true,
-        bursts,
+    let call = |(talker, number): (&Listener, u32)| {
+        let network = network.as_ref().filter(|_| number % 2 == 0);
+        let plan = Plan {
+            number,
+            repeater: network.map_or(talker.id, |(id, _)| *id),
+            source: FIRST_SOURCE + number,
+            talkgroup: talker.talkgroup,
+            ts2: network.is_none(),
+            bursts,
+        };
+        let call = Call::new(plan, &mut seed);
+        if let Some((_, signer)) = network { call.by_network(signer) } else { call }
     };
-    talkers.map(|talker| Call::new(plan(talker), &mut seed)).collect()
+    Ok(talkers.map(call).collect())
 }
 
 /// How the talking went.
@@ -226,40 +256,40 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Client `client` says burst `index` of call `number`.
+    /// `talker`, a client or the network, says burst `index` of `call`, which has this number.
     pub(crate) fn send(
         &mut self,
         fleet: &Fleet,
         judge: &mut Judge<'_>,
-        client: usize,
+        talker: usize,
         (number, index): (usize, usize),
-        datagram: &[u8],
+        call: &Call,
         wall_us: u64,
     ) {
+        let Some(datagram) = call.sent(index) else { return };
         judge.sent(number, index, wall_us);
         self.sent += 1;
-        self.unsent += u64::from(!fleet.send(client, datagram));
+        self.unsent += u64::from(!fleet.send(talker, datagram));
     }
 }
 
-/// Sends `calls`, all of one length, at once: call `k` is made by client `first + k`. The calls are spread
+/// Sends `calls`, all of one length, at once: call `k` is made by client `talkers[k]`. The calls are spread
 /// evenly over the 60 ms between two bursts, as those of the world are.
 pub(crate) fn talk(
     fleet: &mut Fleet,
     judge: &mut Judge<'_>,
-    first: usize,
+    talkers: &[usize],
     calls: &[Call],
 ) -> Result<Pace, Error> {
     let mut pace = Pace { sent: 0, unsent: 0, late: Times::new(), duration_us: 0 };
     let start_us = Clocks::now().mono_us + LEAD_US;
     let bursts = calls.iter().map(Call::bursts).max().unwrap_or(0);
     for index in 0..bursts {
-        for (number, call) in calls.iter().enumerate() {
-            let Some(datagram) = call.datagrams().get(index) else { continue };
+        for (number, (call, &talker)) in calls.iter().zip(talkers).enumerate() {
             let due_us = start_us + index as u64 * BURST_US + number as u64 * BURST_US / calls.len() as u64;
             fleet.serve(due_us, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
             let now = Clocks::now();
-            pace.send(fleet, judge, first + number, (number, index), datagram, now.wall_us);
+            pace.send(fleet, judge, talker, (number, index), call, now.wall_us);
             pace.late.record(now.mono_us.saturating_sub(due_us));
         }
     }
@@ -287,6 +317,42 @@ mod tests {
     }
 
     #[test]
+    fn a_network_and_repeaters_hear_each_other_through_the_floor() {
+        let local = "127.0.0.1:1".parse().unwrap();
+        let key = stack::Key::new("k3y").unwrap();
+        let network = Some(Network { id: 3_129_900, key, listen: local, server: local });
+        for in_flight in [None, Some(4)] {
+            let settings = Settings {
+                repeaters: 12,
+                talkgroups: 4,
+                calls: 3,
+                seconds: 1,
+                in_flight,
+                network: network.clone(),
+                ..settings()
+            };
+            let report = run_floor(&settings, None).unwrap();
+            let bridged = report.network.as_ref().unwrap();
+            assert!(report.is_clean(), "{report}");
+            let (said, heard) = (bridged.said.counts, bridged.heard.counts);
+            assert_eq!((bridged.calls, bridged.unsigned), (2, 0));
+            assert!(heard.delivered > 0 && said.delivered == 6 * heard.delivered, "{report}");
+            assert_eq!(report.counts.delivered, said.delivered + 2 * heard.delivered);
+        }
+    }
+
+    #[test]
+    fn a_network_without_a_server_is_told_at_once() {
+        let floor = Floor::start(Ipv4Addr::LOCALHOST.into(), None, None).unwrap();
+        let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let key = stack::Key::new("k3y").unwrap();
+        let network = Some(Network { id: 7, key, listen, server: nobody });
+        let settings = Settings { server: floor.address(), repeaters: 2, seconds: 60, network, ..settings() };
+        assert!(matches!(run(&settings), Err(Error::NoServer(server)) if server == nobody));
+    }
+
+    #[test]
     fn the_password_is_not_shown() {
         assert!(!format!("{:?}", settings()).contains("secret"));
     }
@@ -295,7 +361,7 @@ mod tests {
     fn each_call_has_a_talkgroup_of_its_own() {
         let settings = Settings { repeaters: 30, talkgroups: 10, calls: 5, seconds: 3, ..settings() };
         let listeners = settings.listeners();
-        let calls = make_calls(&settings, &listeners);
+        let calls = make_calls(&settings, &listeners).unwrap();
         assert_eq!((listeners[12].id, listeners[12].talkgroup), (2_501_013, 25_003));
         let judge = Judge::new(&calls, &listeners);
         let mut expected = 0;

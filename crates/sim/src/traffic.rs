@@ -5,9 +5,14 @@
 //! doubles show. It is no speech: a vocoder would make noise of it.
 
 use dmr::{AMBE_LEN, BURST_LEN, BurstKind, FullLc, Sync, VoiceCall};
+use openbridge::Signer;
 
 /// Bytes of a `DMRD` as current clients send and expect it.
 pub const DMRD_LEN: usize = 55;
+/// Bytes of a `DMRD` without error rate and field strength, which is what OpenBridge signs.
+pub(crate) const HEAD_LEN: usize = 53;
+/// Bytes of a burst on OpenBridge: the same with an HMAC-SHA1.
+pub(crate) const SIGNED_LEN: usize = 73;
 /// Time between two bursts of a call, in microseconds.
 pub const BURST_US: u64 = 60_000;
 /// Offset of the receiving repeater's ID in a `DMRD`.
@@ -56,12 +61,14 @@ pub struct Plan {
     pub bursts: usize,
 }
 
-/// A group call: what its talker's repeater sends.
+/// A group call: what its talker's repeater sends, or another network.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Who calls whom.
     pub plan: Plan,
     datagrams: Vec<[u8; DMRD_LEN]>,
+    /// As a network sends them; none where a repeater does.
+    signed: Vec<[u8; SIGNED_LEN]>,
 }
 
 /// What the flags of a `DMRD` say of its burst.
@@ -116,7 +123,31 @@ impl Call {
             datagram
         };
         let datagrams = bursts.zip((0..=u8::MAX).cycle()).map(datagram).collect();
-        Self { plan, datagrams }
+        Self { plan, datagrams, signed: Vec::new() }
+    }
+
+    /// The same as another network says it over OpenBridge, whose ID stands for the repeater's: without error rate and field
+    /// strength, and signed.
+    #[must_use]
+    pub fn by_network(mut self, signer: &Signer) -> Self {
+        self.datagrams.iter_mut().for_each(|datagram| datagram[HEAD_LEN..].fill(0));
+        self.signed = self.datagrams.iter().map(|datagram| sign(datagram, signer)).collect();
+        self
+    }
+
+    /// Whether another network makes it.
+    #[must_use]
+    pub fn is_by_network(&self) -> bool {
+        !self.signed.is_empty()
+    }
+
+    /// What is sent as burst `index`, by whoever makes the call.
+    #[must_use]
+    pub fn sent(&self, index: usize) -> Option<&[u8]> {
+        if self.is_by_network() {
+            return self.signed.get(index).map(<[u8; SIGNED_LEN]>::as_slice);
+        }
+        self.datagrams.get(index).map(<[u8; DMRD_LEN]>::as_slice)
     }
 
     /// How many bursts it has: header, voice, terminator.
@@ -125,7 +156,7 @@ impl Call {
         self.datagrams.len()
     }
 
-    /// What is sent, 60 ms apart.
+    /// Its bursts, 60 ms apart, as a repeater sends them.
     #[must_use]
     pub fn datagrams(&self) -> &[[u8; DMRD_LEN]] {
         &self.datagrams
@@ -144,6 +175,15 @@ fn flags(kind: BurstKind) -> u8 {
         BurstKind::Voice(index) => index,
         BurstKind::Data(data_type) => 0x20 | data_type.bits(),
     }
+}
+
+/// A burst as it is sent over OpenBridge.
+pub(crate) fn sign(datagram: &[u8; DMRD_LEN], signer: &Signer) -> [u8; SIGNED_LEN] {
+    let mut signed = [0; SIGNED_LEN];
+    signed[..HEAD_LEN].copy_from_slice(&datagram[..HEAD_LEN]);
+    let signature = signer.sign(&datagram[..HEAD_LEN]);
+    signed[HEAD_LEN..].copy_from_slice(&signature);
+    signed
 }
 
 /// How many bursts fill so many seconds.
@@ -238,6 +278,22 @@ mod tests {
             assert_eq!(payload, super::payload(7, index));
         }
         assert_eq!(read_payload(&dmr::AMBE_SILENCE), None);
+    }
+
+    #[test]
+    fn a_network_signs_what_it_says() {
+        let signer = Signer::new(&stack::Key::new("k3y").unwrap()).unwrap();
+        let call = call(14);
+        assert_eq!((call.is_by_network(), call.sent(3)), (false, Some(&call.datagrams()[3][..])));
+        let by_network = call.clone().by_network(&signer);
+        assert!(by_network.is_by_network() && by_network.sent(14).is_none());
+        for index in 0..14 {
+            let sent = by_network.sent(index).unwrap();
+            let (head, signature) = sent.split_at(HEAD_LEN);
+            assert_eq!((head, sent.len()), (&call.datagrams()[index][..HEAD_LEN], 73));
+            assert!(signer.is_signed(head, signature));
+            assert_eq!(by_network.datagrams()[index][HEAD_LEN..], [0, 0]);
+        }
     }
 
     #[test]

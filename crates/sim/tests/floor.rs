@@ -23,7 +23,7 @@ fn the_floor_delivers_every_burst() {
 
 #[test]
 fn ipv6_and_other_masters_work_the_same() {
-    let floor = Floor::start("::1".parse().unwrap(), Some(sys::cpus().unwrap()[0])).unwrap();
+    let floor = Floor::start("::1".parse().unwrap(), Some(sys::cpus().unwrap()[0]), None).unwrap();
     let report = run(&settings(floor.address())).unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.server_cpu_us, None);
@@ -60,7 +60,7 @@ fn a_refused_login_is_told_at_once() {
 
 #[test]
 fn the_demo_tells_what_happens() {
-    let floor = Floor::start("127.0.0.1".parse().unwrap(), None).unwrap();
+    let floor = Floor::start("127.0.0.1".parse().unwrap(), None, None).unwrap();
     let mut asked = Vec::new();
     let mut where_is = |id: u32| {
         asked.push(id);
