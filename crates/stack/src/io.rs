@@ -9,6 +9,9 @@ use crate::{DeviceSettings, Frame, Now, PeerSettings, Profile, Slot, Time};
 /// The longest datagram that a stack may send, in bytes: what a path of 1,500 bytes takes whole over IPv4.
 pub const MAX_DATAGRAM: usize = 1472;
 
+/// The longest record of a context, in bytes: the room for it in its shard's memory.
+pub const MAX_RECORD: usize = 448;
+
 /// Datagrams up to here take no memory of their own: answers of all protocols are as short. Outputs are moved again and again.
 const SHORT: usize = 32;
 
@@ -346,8 +349,8 @@ pub trait Stack {
     /// When [`Stack::handle_timeout`] is to be called, at the latest.
     fn poll_timeout(&self) -> Option<Time>;
 
-    /// Writes the record of a context into `out` and returns its length; `None` where there is no such
-    /// context, so that the record is to be erased.
+    /// Writes the record of a context into `out`, which has [`MAX_RECORD`] bytes, and returns its length; `None` where there
+    /// is no such context, so that the record is to be erased.
     fn encode_record(&self, context: u16, out: &mut [u8]) -> Option<usize>;
 }
 

@@ -17,8 +17,8 @@ mod time;
 pub use access::{Access, CallAccess};
 pub use frame::{CallType, Frame, Slot};
 pub use io::{
-    Answer, Ask, Datagram, Envelope, Gone, Input, Login, MAX_DATAGRAM, Notice, Output, Refusal, Stack,
-    Verdict, delivered,
+    Answer, Ask, Datagram, Envelope, Gone, Input, Login, MAX_DATAGRAM, MAX_RECORD, Notice, Output, Refusal,
+    Stack, Verdict, delivered,
 };
 pub use peer::{Key, MAX_ENTRIES, MAX_KEY, PeerSettings, Talkgroups};
 pub use profile::{

@@ -59,6 +59,9 @@ pub struct StackFactory {
     pub make: fn(&StackOptions<'_>) -> Result<Box<dyn Stack>, String>,
 }
 
+/// A record fits the cell for it.
+const _: () = assert!(stack::MAX_RECORD == fabric::CELL_LEN);
+
 /// Exit code after which another start makes no sense (EX_CONFIG).
 const EX_CONFIG: u8 = 78;
 /// Exit code of what should not happen (EX_SOFTWARE).

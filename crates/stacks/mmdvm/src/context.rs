@@ -120,6 +120,12 @@ impl Context {
             IpAddr::V4(ip) => SocketAddr::from((ip, record.port)),
             IpAddr::V6(ip) => SocketAddrV6::new(ip, record.port, 0, record.scope).into(),
         };
+        // Numbers that no device can have said.
+        if record.config.as_ref().is_some_and(|config| config.colour_code > 15)
+            || record.rules.dynamic_minutes() == Some(0)
+        {
+            return Err(damaged());
+        }
         Ok(Self {
             id: record.id,
             path: Path { listener: record.listener, local: record.local, remote, dialect: record.dialect },

@@ -39,7 +39,7 @@ pub(crate) struct Peer {
     /// When it last sent something that was signed rightly.
     pub(crate) heard: Option<Time>,
     /// When that was last written down.
-    noted: Option<Time>,
+    pub(crate) noted: Option<Time>,
     /// When it is sent the next sign of life.
     pub(crate) keep_alive_at: Time,
     /// It was told of as one that is there.

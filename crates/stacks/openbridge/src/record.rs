@@ -143,7 +143,7 @@ pub(crate) fn decode(now: Time, bytes: &[u8]) -> Option<Decoded> {
             let path = record.path.as_ref().map(path_of);
             let (id, version, heard) = (record.id, record.version, record.heard);
             let mut peer = Peer::new(id, settings_of(record), now)?;
-            (peer.path, peer.version, peer.heard) = (path, version, heard);
+            (peer.path, peer.version, peer.heard, peer.noted) = (path, version, heard, heard);
             Decoded::Peer(Box::new(peer))
         }
         Record::Leg(LegRecord { peer, stream, source, talkgroup, server, repeater, hops }) => {
@@ -166,7 +166,8 @@ pub(crate) fn encode_peer(peer: &Peer, out: &mut [u8]) -> Option<usize> {
         id: peer.id,
         path,
         version: peer.version,
-        heard: peer.heard,
+        // As it was last told of: what changes with each datagram is not written down with each.
+        heard: peer.noted,
         address: address.map(|address| (address.ip(), address.port())),
         learns,
         enhanced,
