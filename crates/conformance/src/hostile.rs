@@ -13,6 +13,8 @@ use crate::{CAPACITY, Subject, state};
 
 /// Datagrams of one seed.
 const DATAGRAMS: usize = 4000;
+/// Those of them that come last.
+const CROWD: usize = 500;
 const DAY: Duration = Duration::from_secs(86_400);
 
 pub(crate) fn check(subject: &Subject) {
@@ -72,6 +74,7 @@ fn one_seed(subject: &Subject, number: u64, capacity: u16) {
             something_else(&mut witness, &mut seed, &mut open);
         }
     }
+    crowd(&mut witness, &mut seed, &said);
     witness.jump(DAY);
     witness.jump(DAY);
     let count = |records: &[Option<Vec<u8>>]| records.iter().flatten().count();
@@ -87,6 +90,20 @@ fn one_seed(subject: &Subject, number: u64, capacity: u16) {
     if frames != fresh.converse(Answers::AtOnce).frames || witness.up.len() != fresh.up.len() {
         let came = format!("{} are up, {} in a new stack", witness.up.len(), fresh.up.len());
         witness.fail("after all this, and a shutdown, the honest conversation goes as in a new stack", came);
+    }
+}
+
+/// Many come who are nearly honest, and are let in, as far as there is room.
+fn crowd(witness: &mut Witness, seed: &mut Seed, said: &[Said]) {
+    for _ in 0..CROWD {
+        let Some(Said { listener, bytes, .. }) = said.get(seed.below(said.len())) else { return };
+        let (mut bytes, from) = (bytes.clone(), stranger(seed));
+        seed.flip(&mut bytes);
+        let outputs =
+            witness.input(Input::Datagram { listener: *listener, from, local: None, bytes: &bytes });
+        for login in asked(&outputs) {
+            witness.answer(&login, Answers::AtOnce);
+        }
     }
 }
 

@@ -425,6 +425,7 @@ impl OpenBridge {
             Some(Decoded::Peer(mut peer)) => {
                 // What was noted may be of before.
                 peer.heard = peer.heard.map(|at| at.min(now));
+                peer.noted = peer.heard;
                 let listeners = self.listen.len();
                 peer.path = peer.path.filter(|path| usize::from(path.envelope.listener) < listeners);
                 let profile = Box::new(peer.profile());

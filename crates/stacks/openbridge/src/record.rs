@@ -143,7 +143,7 @@ pub(crate) fn decode(now: Time, bytes: &[u8]) -> Option<Decoded> {
             let path = record.path.as_ref().map(path_of);
             let (id, version, heard) = (record.id, record.version, record.heard);
             let mut peer = Peer::new(id, settings_of(record), now)?;
-            (peer.path, peer.version, peer.heard, peer.noted) = (path, version, heard, heard);
+            (peer.path, peer.version, peer.heard) = (path, version, heard);
             Decoded::Peer(Box::new(peer))
         }
         Record::Leg(LegRecord { peer, stream, source, talkgroup, server, repeater, hops }) => {
