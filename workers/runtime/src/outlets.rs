@@ -19,6 +19,8 @@ const LINE: usize = 64;
 struct Outlet {
     socket: UdpSocket,
     batch: SendBatch,
+    /// Which of its stack's listen addresses it is for.
+    listener: u8,
 }
 
 /// All of a worker.
@@ -30,17 +32,19 @@ pub(crate) struct Outlets {
 }
 
 impl Outlets {
-    /// Adds one that sends datagrams of at most `longest` bytes through `socket`, and returns its number.
-    pub(crate) fn add(&mut self, socket: UdpSocket, longest: usize) -> usize {
+    /// Adds one for a stack's listen address that sends datagrams of at most `longest` bytes through `socket`, and returns its
+    /// number.
+    pub(crate) fn add(&mut self, socket: UdpSocket, listener: u8, longest: usize) -> usize {
         let size = longest.min(MAX_DATAGRAM).next_multiple_of(LINE);
-        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, size) });
+        self.all.push(Outlet { socket, batch: SendBatch::new(BATCH, size), listener });
         self.all.len() - 1
     }
 
     /// Puts a datagram into the batch of the outlet for its listen address, of those of a stack that begin at `first`; false
-    /// where that is full.
+    /// where that is full. What names an address that the stack does not have goes nowhere.
     pub(crate) fn push(&mut self, first: usize, envelope: &Envelope, bytes: &[u8]) -> bool {
-        let Some(outlet) = self.all.get_mut(first + usize::from(envelope.listener)) else { return true };
+        let outlet = self.all.get_mut(first + usize::from(envelope.listener));
+        let Some(outlet) = outlet.filter(|outlet| outlet.listener == envelope.listener) else { return true };
         !outlet.batch.is_full() && {
             self.too_long += u64::from(!outlet.batch.push(envelope.to, envelope.local, bytes));
             true

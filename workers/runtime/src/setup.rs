@@ -169,9 +169,9 @@ impl Worker {
             Some(&(_, outlet)) => outlet,
             None => {
                 let mut first = None;
-                for socket in &sockets {
+                for (listener, socket) in (0..).zip(&sockets) {
                     let socket = socket.try_clone().map_err(Error::system("copying a socket"))?;
-                    let number = self.outlets.add(socket, factory.longest);
+                    let number = self.outlets.add(socket, listener, factory.longest);
                     first.get_or_insert(number);
                 }
                 let first = first.ok_or_else(|| wrong("no sockets"))?;
