@@ -45,6 +45,12 @@ impl Network {
         Self { socket, id, key: key.to_owned(), heard: Vec::new() }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
     /// The table of a cluster's configuration for it.
     #[must_use]
     pub fn table(&self, more: &str) -> String {
@@ -59,7 +65,8 @@ impl Network {
     #[must_use]
     pub fn call(&self, source: u32, talkgroup: u32, seconds: u32) -> (Call, SignedCall) {
         let number = 0x0100_0000 | STREAMS.fetch_add(1, Ordering::Relaxed);
-        let plan = Plan { number, repeater: self.id, source, talkgroup, ts2: false, bursts: bursts_in(seconds) };
+        let plan =
+            Plan { number, repeater: self.id, source, talkgroup, ts2: false, bursts: bursts_in(seconds) };
         let call = Call::new(plan, &mut Seed(number.into()));
         let heads: Vec<Vec<u8>> = call.datagrams().iter().map(|datagram| datagram[..HEAD].to_vec()).collect();
         let signed = self.sign(&heads);
