@@ -45,6 +45,12 @@ impl Network {
         Self { socket, id, key: key.to_owned(), heard: Vec::new() }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
     /// The table of a cluster's configuration for it.
     #[must_use]
     pub fn table(&self, more: &str) -> String {

@@ -124,7 +124,6 @@ fn put(paths: &Paths, space: Space, record: &str) -> Result<()> {
         && let Some(secret) = object.get(name)
     {
         if secret == HIDDEN {
-            object.remove(name);
             keep.push(name.to_owned());
         } else if is_argument && !secret.is_null() && secret != "" {
             bail!("{name}: others can see the command line; put - and give the record on standard input");
@@ -132,6 +131,7 @@ fn put(paths: &Paths, space: Space, record: &str) -> Result<()> {
     }
     let checked = Record::of_object(space, object.clone())?;
     if let Some(name) = keep.first() {
+        object.remove(name);
         let there = find(paths, space, &checked.key)?;
         if there.and_then(|mut there| there.remove(name)).is_none_or(|secret| secret != HIDDEN) {
             bail!("{name}: {HIDDEN} stands for the one that is there, and {space} {} has none", checked.key);

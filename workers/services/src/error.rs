@@ -68,11 +68,6 @@ pub(crate) enum Error {
     /// The stack of other networks is not on.
     #[error("there are no peers: the configuration file has no [stacks.openbridge]")]
     NoPeers,
-    /// A peer that is to be thrown out.
-    #[error(
-        "{0} is another network, which logs in nowhere: take it out of the file, or `bmctl registry remove Peers {0}`"
-    )]
-    IsPeer(u32),
     /// A slot that does not exist.
     #[error("slot {0}: write 1 or 2")]
     NoSlot(u8),
