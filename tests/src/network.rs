@@ -40,7 +40,17 @@ impl Network {
     /// One with this ID and key.
     #[must_use]
     pub fn new(id: u32, key: &str) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0", id, key)
+    }
+
+    /// One that is reached by IPv6.
+    #[must_use]
+    pub fn new_v6(id: u32, key: &str) -> Self {
+        Self::at("[::1]:0", id, key)
+    }
+
+    fn at(address: &str, id: u32, key: &str) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
         socket.set_nonblocking(true).unwrap();
         Self { socket, id, key: key.to_owned(), heard: Vec::new() }
     }

@@ -25,7 +25,7 @@ fn cluster(networks: &[(&Network, &str)]) -> Cluster {
 
 fn tables(mmdvm: &str, openbridge: &str, networks: &[(&Network, &str)]) -> String {
     let peers: String = networks.iter().map(|(network, more)| network.table(more)).collect();
-    format!("{mmdvm}\n[stacks.openbridge]\nlisten = \"127.0.0.1:0\"\n{openbridge}\n{peers}")
+    format!("{mmdvm}\n[stacks.openbridge]\nlisten = [\"127.0.0.1:0\", \"[::1]:0\"]\n{openbridge}\n{peers}")
 }
 
 fn server(cluster: &Cluster) -> SocketAddr {
@@ -200,6 +200,49 @@ fn what_is_not_right_is_counted_by_its_reason_and_heard_by_nobody() {
     let all = but_the_end.len() as u64;
     wait_for("the whole call to be a replay", || (refused(&cluster, "replayed") == all).then_some(()));
     assert_eq!(listener.bursts(), call.len());
+}
+
+#[test]
+fn a_call_that_comes_back_over_another_network_is_heard_once() {
+    let mut first = Network::new(NETWORK, KEY);
+    let mut second = Network::new_v6(7, "another key");
+    let cluster = cluster(&[(&first, ALL), (&second, "talkgroups = [\"1-16777215\"]\nenhanced = true")]);
+    wait_for_peers(&cluster, 2);
+    let mut listener = repeater(&cluster, 2_501_091, &[91]);
+    let listen = cluster.status().listen["openbridge"].clone();
+    let (v4, v6) = (listen[0], listen[1]);
+    // It is there: without that it is sent nothing.
+    let alive = second.sign(&[b"BCKA".to_vec()]).remove(0);
+    second.send(v6, &alive);
+    let (_, call) = first.call(2_701_001, 91, 2);
+    let mut back = None;
+    for bytes in &call {
+        first.send(v4, bytes);
+        let heard = wait_for("the call at the other network", || {
+            second.hear();
+            let at = second.heard.iter().position(|bytes| bytes.starts_with(b"DMRD"))?;
+            Some(second.heard.remove(at))
+        });
+        // As it went out, but for the stream, which each network numbers for itself, and the ID.
+        let mut again = heard[..53].to_vec();
+        again[11..15].copy_from_slice(&7_u32.to_be_bytes());
+        again[16..20].copy_from_slice(&[9, 9, 9, 9]);
+        second.send(v6, &second.sign(&[again]).remove(0));
+        back = Some(heard);
+    }
+    assert!(back.is_some());
+    // It is told that nobody wants it.
+    let quench = wait_for("a word of that", || {
+        second.hear();
+        second.heard.iter().find(|bytes| bytes.starts_with(b"BCSQ")).cloned()
+    });
+    assert_eq!(quench, second.sign(&[quench[..11].to_vec()])[0]);
+    assert_eq!((&quench[4..7], &quench[7..11]), (&[0, 0, 91][..], &[9; 4][..]));
+    wait_for("the call", || (listener.bursts() == call.len()).then_some(()));
+    cluster
+        .wait_until("the end of the call", |status| status.workers.iter().all(|worker| worker.sessions == 0));
+    first.hear();
+    assert_eq!((first.heard.len(), listener.bursts()), (0, call.len()), "it came back, or was heard twice");
 }
 
 /// Calls among repeaters, and what is done meanwhile.
