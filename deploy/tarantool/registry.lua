@@ -87,7 +87,7 @@ local FORMATS = {
     Peers = {
         field('id', 'unsigned', true), field('address', 'string'), field('key', 'string', true),
         field('learn_address', 'boolean'), field('enhanced', 'boolean'), field('talkgroups_in', 'array'),
-        field('talkgroups_out', 'array'), field('rewrite', 'array'),
+        field('talkgroups_out', 'array'), field('rewrite', 'array'), field('own_id', 'unsigned'),
     },
 }
 

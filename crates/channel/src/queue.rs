@@ -159,6 +159,7 @@ mod tests {
                 address: "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().ok(),
                 learns: true,
                 key: Key::new("x".repeat(MAX_KEY)).unwrap(),
+                own_id: Some(u32::MAX),
                 enhanced: true,
                 talkgroups,
             };

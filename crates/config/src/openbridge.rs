@@ -49,6 +49,9 @@ pub struct Peer {
     pub key: Option<Key>,
     /// The file with that key: an absolute path.
     pub key_file: Option<PathBuf>,
+    /// Our own network ID there; `None` for [`OpenBridge::id`].
+    #[serde(default)]
+    pub own_id: Option<u32>,
     /// It speaks the extensions of the protocol.
     pub enhanced: bool,
     /// Which talkgroups, merged and in order.
@@ -187,6 +190,7 @@ fn read_peer(item: &Value<'_>) -> Result<Peer, Error> {
         "learn_address",
         "key",
         "key_file",
+        "own_id",
         "enhanced",
         "talkgroups",
         "talkgroups_in",
@@ -218,9 +222,10 @@ fn read_peer(item: &Value<'_>) -> Result<Peer, Error> {
     if key.is_some() == key_file.is_some() {
         return Err(item.wrong(format!("{id}: write one of key and key_file")));
     }
+    let own_id = table.read("own_id", None, |value, _| read_id(value).map(Some))?;
     let enhanced = table.read("enhanced", false, |value, _| value.boolean())?;
     let talkgroups = read_talkgroups(item, &table)?;
-    Ok(Peer { id, address, learn_address, key, key_file, enhanced, talkgroups })
+    Ok(Peer { id, address, learn_address, key, key_file, own_id, enhanced, talkgroups })
 }
 
 fn read_talkgroups(item: &Value<'_>, table: &Table<'_>) -> Result<Talkgroups, Error> {
@@ -275,6 +280,7 @@ rewrite = ["91=3191"]
 id = 4294967295
 learn_address = true
 key = "hidden"
+own_id = 3129101
 enhanced = true
 talkgroups_in = [91]
 talkgroups_out = ["1-16777215"]
@@ -305,6 +311,7 @@ talkgroups_out = ["1-16777215"]
             (second.id, &second.address, second.learn_address, second.enhanced),
             (u32::MAX, &None, true, true)
         );
+        assert_eq!((first.own_id, second.own_id), (None, Some(3_129_101)));
         assert_eq!(second.talkgroups.out, [(1, 0x00ff_ffff)]);
         assert!(!format!("{bridge:?}").contains("hidden"));
         let json = serde_json::to_string(&bridge).unwrap();

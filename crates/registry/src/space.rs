@@ -121,6 +121,7 @@ impl Space {
                 "talkgroups_in",
                 "talkgroups_out",
                 "rewrite",
+                "own_id",
             ],
         }
     }

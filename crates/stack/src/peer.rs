@@ -90,6 +90,8 @@ pub struct PeerSettings {
     pub learns: bool,
     /// The key that both have.
     pub key: Key,
+    /// Our own network ID there; `None` for the one that all others get.
+    pub own_id: Option<u32>,
     /// It speaks the extensions of the protocol: keep-alive, versions, source quench.
     pub enhanced: bool,
     /// Which talkgroups.

@@ -214,6 +214,7 @@ impl Peers {
             address,
             learns: peer.learn_address,
             key: peer.key.clone()?,
+            own_id: peer.own_id,
             enhanced: peer.enhanced,
             talkgroups: peer.talkgroups.clone(),
         })

@@ -23,6 +23,9 @@ pub struct PeerRow {
     /// It speaks the extensions of the protocol.
     #[serde(default)]
     pub enhanced: bool,
+    /// Our own network ID there, from 1 on; none for that of the configuration.
+    #[serde(default)]
+    pub own_id: Option<u32>,
     /// Talkgroups that are taken from there, by their numbers here.
     #[serde(default)]
     pub talkgroups_in: Vec<Range>,
@@ -62,6 +65,9 @@ impl PeerRow {
         if self.id == 0 {
             return Err(format!("a network ID is a number from 1 to {}", u32::MAX));
         }
+        if self.own_id == Some(0) {
+            return Err(format!("own_id: a network ID is a number from 1 to {}", u32::MAX));
+        }
         let address = self.address.as_deref().map(str::parse::<PeerAddress>).transpose();
         let address = address.map_err(|reason| format!("address: {reason}"))?;
         if address.is_none() && !self.learn_address {
@@ -83,6 +89,7 @@ impl PeerRow {
             learn_address: self.learn_address,
             key: Some(key),
             key_file: None,
+            own_id: self.own_id,
             enhanced: self.enhanced,
             talkgroups: talkgroups::of(r#in, out, renamed)?,
         })

@@ -23,7 +23,7 @@ pub(crate) const MAX_HOPS: u8 = 10;
 /// What the shard has to be told.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Our own network ID, which all datagrams bear.
+    /// Our own network ID, which all datagrams bear, unless a peer is to get another one.
     pub network: u32,
     /// The listen addresses, in their order.
     pub listen: Vec<SocketAddr>,
@@ -104,7 +104,8 @@ impl Stack for OpenBridge {
                 Way { ber: frame.ber, rssi: frame.rssi, time_ns: now.wall_us.saturating_mul(1000), ..way },
             )
         });
-        let len = packet::write_burst(out, &peer.signer, self.network, stream, frame, way)?;
+        let network = peer.settings.own_id.unwrap_or(self.network);
+        let len = packet::write_burst(out, &peer.signer, network, stream, frame, way)?;
         Some((path.envelope, len))
     }
 

@@ -110,6 +110,7 @@ impl Run {
             address: (byte & 8 == 0).then(|| address(id)),
             learns: byte & 16 == 0,
             key,
+            own_id: (byte & 64 == 0).then_some(7),
             enhanced: byte & 32 == 0,
             talkgroups,
         };

@@ -53,6 +53,7 @@ struct PeerRecord {
     heard: Option<Time>,
     address: Option<(IpAddr, u16)>,
     learns: bool,
+    own_id: Option<u32>,
     enhanced: bool,
     key: stack::Key,
     out: Vec<(u32, u32)>,
@@ -130,10 +131,10 @@ fn path_of(record: &PathRecord) -> Path {
 }
 
 fn settings_of(record: PeerRecord) -> PeerSettings {
-    let PeerRecord { address, learns, enhanced, key, out, r#in, renamed, .. } = record;
+    let PeerRecord { address, learns, own_id, enhanced, key, out, r#in, renamed, .. } = record;
     let r#in = r#in.unwrap_or_else(|| out.clone());
     let talkgroups = Talkgroups { out, r#in, renamed };
-    PeerSettings { address: address.map(SocketAddr::from), learns, key, enhanced, talkgroups }
+    PeerSettings { address: address.map(SocketAddr::from), learns, key, own_id, enhanced, talkgroups }
 }
 
 /// Reads what another owner of the shard has written down; `now` is when its calls were last heard.
@@ -161,7 +162,7 @@ pub(crate) fn encode_peer(peer: &Peer, out: &mut [u8]) -> Option<usize> {
         let scope = if let SocketAddr::V6(v6) = to { v6.scope_id() } else { 0 };
         PathRecord { listener, local, ip: to.ip(), port: to.port(), scope, is_learned }
     });
-    let PeerSettings { address, learns, key, enhanced, talkgroups } = peer.settings.clone();
+    let PeerSettings { address, learns, key, own_id, enhanced, talkgroups } = peer.settings.clone();
     let record = PeerRecord {
         id: peer.id,
         path,
@@ -170,6 +171,7 @@ pub(crate) fn encode_peer(peer: &Peer, out: &mut [u8]) -> Option<usize> {
         heard: peer.noted,
         address: address.map(|address| (address.ip(), address.port())),
         learns,
+        own_id,
         enhanced,
         key,
         r#in: (talkgroups.r#in != talkgroups.out).then_some(talkgroups.r#in),

@@ -32,7 +32,7 @@ fn key(text: &str) -> Key {
 fn settings(address: Option<SocketAddr>, text: &str) -> PeerSettings {
     let all = vec![(1, 0xFF_FFFF)];
     let talkgroups = Talkgroups { out: all.clone(), r#in: all, renamed: vec![] };
-    PeerSettings { address, learns: false, key: key(text), enhanced: false, talkgroups }
+    PeerSettings { address, learns: false, key: key(text), own_id: None, enhanced: false, talkgroups }
 }
 
 fn frame(source: u32, destination: u32, kind: BurstKind) -> Frame {
@@ -149,6 +149,11 @@ fn a_burst_goes_out_signed_and_one_comes_in() {
     assert_eq!(bytes.len(), 73);
     assert_eq!(bytes[..20], *b"DMRD\x03\x27\xff\xba\x00\x00\x5b\x00\x00\x61\xb3\x21\x01\x02\x03\x04");
     assert!(parse(bytes).unwrap().is_by(&Signer::new(&key("alpha")).unwrap()));
+    // Some take only what bears an ID of their own choice.
+    bench.set(A, PeerSettings { own_id: Some(A), ..settings(Some(addr(1)), "alpha") });
+    let sent = bench.deliver(0, 1, &frame(2_621_370, 91, HEADER)).unwrap();
+    assert_eq!(sent.bytes()[11..15], A.to_be_bytes());
+    assert!(parse(sent.bytes()).unwrap().is_by(&Signer::new(&key("alpha")).unwrap()));
     // What the other side sends is of the same form.
     let said = bench.hear(addr(1), &datagram("alpha", A, 7, &frame(1, 91, HEADER), None));
     assert_eq!(said, ["Leg 200 of 3129900", "200: 1 to 91 in 7"]);
@@ -414,7 +419,12 @@ fn the_longest_record_fits_and_says_what_is_set() {
     let talkgroups = Talkgroups { out: ranges(0xF0_0000), r#in: ranges(0xE0_0000), renamed };
     assert_eq!(talkgroups.entries(), stack::MAX_ENTRIES);
     let address = "[fe80::ffff:ffff:ffff:ffff%4294967295]:65535".parse().unwrap();
-    let settings = PeerSettings { talkgroups, learns: true, ..settings(Some(address), &"k".repeat(64)) };
+    let settings = PeerSettings {
+        talkgroups,
+        learns: true,
+        own_id: Some(u32::MAX),
+        ..settings(Some(address), &"k".repeat(64))
+    };
     bench.set(0xFFFF_FFFF, settings.clone());
     bench.hear(address, &datagram(&"k".repeat(64), 0xFFFF_FFFF, 1, &frame(1, 0xE0_0000, HEADER), None));
     let mut out = [0; RECORD];

@@ -35,7 +35,14 @@ fn converse(talk: &mut Talk<'_>) {
         let talkgroups = Talkgroups { out: all.clone(), r#in: all, renamed: vec![] };
         let number = u8::try_from(id).unwrap();
         let address = (id < 3).then(|| at(number));
-        let settings = PeerSettings { address, learns: id == 3, key: key(), enhanced: id == 2, talkgroups };
+        let settings = PeerSettings {
+            address,
+            learns: id == 3,
+            key: key(),
+            own_id: None,
+            enhanced: id == 2,
+            talkgroups,
+        };
         talk.tell(Input::Peer { id, settings: Some(Box::new(settings)) });
         talk.wait(Duration::from_millis(100));
         talk.send(at(number), &dmrd(id, 70 + id, 0x21));

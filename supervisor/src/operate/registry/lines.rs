@@ -180,6 +180,7 @@ mod tests {
                 talkgroups_in: talkgroups.iter().map(|talkgroup| Range::One(*talkgroup)).collect(),
                 talkgroups_out: vec![Range::Text("1-16777215".to_owned())],
                 rewrite: vec![format!("{id}={id}")],
+                own_id: flag.then_some(id),
             });
             of(&Profile {
                 id,

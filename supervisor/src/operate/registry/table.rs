@@ -42,6 +42,7 @@ const fn columns(space: Space) -> &'static [(&'static str, usize)] {
             ("talkgroups_in", 24),
             ("talkgroups_out", 24),
             ("rewrite", 20),
+            ("own_id", 10),
         ],
     }
 }

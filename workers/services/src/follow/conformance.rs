@@ -89,7 +89,7 @@ fn samples() -> Vec<Change> {
             Space::Peers,
             json!({"id": u32::MAX, "address": "bridge.example.org:62035", "key": "pä\"ss", "learn_address": true,
                    "enhanced": true, "talkgroups_in": [91, "3100-3199"], "talkgroups_out": ["1-16777215"],
-                   "rewrite": ["91=3191"]}),
+                   "rewrite": ["91=3191"], "own_id": 3_129_100}),
         ),
         put(Space::Peers, json!({"id": 1, "key": "x", "address": "[::1]:1"})),
     ]

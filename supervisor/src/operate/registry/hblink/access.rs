@@ -55,8 +55,8 @@ pub(super) struct Snippet {
     /// Where the password is that devices without one of their own have.
     pub(super) password_of: Option<String>,
     pub(super) hang_time: Option<u32>,
-    /// Where links to other networks listen, and our own network ID.
-    bridge: Option<(Vec<String>, u32)>,
+    /// Where links to other networks listen.
+    bridge: Vec<String>,
     /// Allowed and denied entries, by name of the list.
     access: BTreeMap<&'static str, [Vec<String>; 2]>,
 }
@@ -107,19 +107,10 @@ impl Snippet {
         add(&mut self.listen, at)
     }
 
-    /// Adds an address of links to other networks; says why where that, or a second network ID, cannot be.
-    pub(super) fn bridge(&mut self, address: &str, port: &str, id: u32) -> Result<(), String> {
+    /// Adds an address of links to other networks; says why where that cannot be.
+    pub(super) fn bridge(&mut self, address: &str, port: &str) -> Result<(), String> {
         let at = socket(address, port)?;
-        let (listen, ours) = self.bridge.get_or_insert_with(|| (Vec::new(), id));
-        if !listen.contains(&at) {
-            add(listen, at)?;
-        }
-        if *ours != id {
-            return Err(format!(
-                "the far end takes only what comes under {id}, and stacks.openbridge.id is one for all: {ours}"
-            ));
-        }
-        Ok(())
+        if self.bridge.contains(&at) { Ok(()) } else { add(&mut self.bridge, at) }
     }
 
     /// As text; empty where there is nothing.
@@ -151,9 +142,9 @@ impl Snippet {
                 "# password = \"...\"    # copy it from {place}: it is not printed here\n"
             ));
         }
-        if let Some((listen, id)) = &self.bridge {
-            let listen: Vec<String> = listen.iter().map(|address| format!("{address:?}")).collect();
-            text.push_str(&format!("[stacks.openbridge]\nlisten = [{}]\nid = {id}\n", listen.join(", ")));
+        if !self.bridge.is_empty() {
+            let listen: Vec<String> = self.bridge.iter().map(|address| format!("{address:?}")).collect();
+            text.push_str(&format!("[stacks.openbridge]\nlisten = [{}]\n", listen.join(", ")));
         }
         text
     }

@@ -39,8 +39,10 @@ pub(super) fn read(section: &System, found: &mut Found) -> Option<u32> {
     if section.acl(&["SUB_ACL"], found).is_some_and(|acl| !acl.is_open()) {
         found.left(format!("[{name}] SUB_ACL: who may talk is one rule for all: access.radios"));
     }
-    if let Err(why) = found.snippet.bridge(section.get("IP"), section.get("PORT"), id) {
-        found.left(format!("[{name}] IP, PORT, NETWORK_ID: {why}"));
+    // The far end takes only what bears its own.
+    found.set(Space::Peers, id, "own_id", id.into());
+    if let Err(why) = found.snippet.bridge(section.get("IP"), section.get("PORT")) {
+        found.left(format!("[{name}] IP, PORT: {why}"));
     }
     Some(id)
 }
