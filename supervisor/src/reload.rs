@@ -129,12 +129,12 @@ mod tests {
             let peer = format!("[[stacks.openbridge.peers]]\nid = 7\naddress = \"a:1\"\nkey = \"{key}\"");
             parse(&peer)
         };
-        for (old, new) in
-            [(parse(""), peer("hidden")), (peer("hidden"), peer("hidden2")), (peer("hidden"), parse(""))]
-        {
-            // That there is the stack, or not, is fixed.
-            let told = changes(&old, &new).map_or_else(|why| why, |told| told.join(" | "));
-            assert!(told.starts_with("stacks.openbridge") && !told.contains("hidden"), "{told}");
+        let told = changes(&peer("hidden"), &peer("hidden2")).unwrap().join(" | ");
+        assert!(told.starts_with("stacks.openbridge.peers: ") && !told.contains("hidden"), "{told}");
+        // That there is the stack, or not, is fixed.
+        for (old, new) in [(parse(""), peer("hidden")), (peer("hidden"), parse(""))] {
+            let why = changes(&old, &new).unwrap_err();
+            assert!(why.starts_with("stacks.openbridge cannot change") && !why.contains("hidden"), "{why}");
         }
     }
 

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use control::{ContextInfo, Paths, ServicesRequest, Status, SupervisorRequest};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sim::{Report, Settings};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a loaded machine: a hang, not slowness, runs into it.
@@ -156,6 +157,27 @@ impl Cluster {
     /// Waits until `is` holds of its status.
     pub fn wait_until(&self, what: &str, is: impl Fn(&Status) -> bool) -> Status {
         wait_for(what, || Some(self.status()).filter(&is))
+    }
+
+    /// Eight calls of so many seconds among forty repeaters, and what is done meanwhile.
+    ///
+    /// # Panics
+    /// Where the simulator cannot be run.
+    #[must_use]
+    pub fn talk(&self, seconds: u32, meanwhile: impl FnOnce()) -> Report {
+        const CALLS: u32 = 8;
+        let settings = Settings {
+            repeaters: 40,
+            talkgroups: CALLS as usize,
+            calls: CALLS as usize,
+            seconds,
+            ..Settings::new(self.mmdvm(), PASSWORD)
+        };
+        let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
+        let sessions = |status: &Status| status.workers.iter().map(|worker| worker.sessions).sum::<u32>();
+        self.wait_until("all calls", |status| sessions(status) == CALLS);
+        meanwhile();
+        talk.join().unwrap()
     }
 
     /// The processes of all its workers, its services, and the registry and broker that it has started.

@@ -51,7 +51,7 @@ impl Network {
 
     fn at(address: &str, id: u32, key: &str) -> Self {
         let socket = UdpSocket::bind(address).unwrap();
-        socket.set_nonblocking(true).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
         Self { socket, id, key: key.to_owned(), heard: Vec::new() }
     }
 
@@ -104,18 +104,17 @@ impl Network {
             due += Duration::from_micros(BURST_US);
             while Instant::now() < due {
                 self.hear();
-                std::thread::sleep(Duration::from_millis(2));
             }
         }
     }
 
-    /// Takes in what has come.
+    /// Takes in what has come, and waits for it a moment.
     pub fn hear(&mut self) {
         let mut buffer = [0; 256];
         loop {
             match self.socket.recv(&mut buffer) {
                 Ok(len) => self.heard.push(buffer[..len].to_vec()),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return,
                 Err(error) => panic!("{error}"),
             }
         }

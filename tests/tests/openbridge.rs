@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 
 use control::{ServicesRequest, State, Status};
 use nix::sys::signal::Signal;
-use sim::{Report, Settings};
 use tests::network::{Network, SignedCall, payloads};
 use tests::{Cluster, HANG, PASSWORD, Repeater, install, installed, signal, wait_for};
 
@@ -245,23 +244,6 @@ fn a_call_that_comes_back_over_another_network_is_heard_once() {
     assert_eq!((first.heard.len(), listener.bursts()), (0, call.len()), "it came back, or was heard twice");
 }
 
-/// Calls among repeaters, and what is done meanwhile.
-fn talk_here(cluster: &Cluster, seconds: u32, meanwhile: impl FnOnce()) -> Report {
-    let settings = Settings {
-        repeaters: 40,
-        talkgroups: 8,
-        calls: 8,
-        seconds,
-        ..Settings::new(cluster.mmdvm(), PASSWORD)
-    };
-    let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
-    cluster.wait_until("all calls", |status| {
-        status.workers.iter().map(|worker| worker.sessions).sum::<u32>() >= 8
-    });
-    meanwhile();
-    talk.join().unwrap()
-}
-
 #[test]
 fn whatever_becomes_of_its_worker_costs_no_call_of_others() {
     let programs = installed();
@@ -278,7 +260,7 @@ fn whatever_becomes_of_its_worker_costs_no_call_of_others() {
     let is_back = |status: &Status, restarts: u32| {
         (own(status).restarts, own(status).state) == (restarts, State::Ready)
     };
-    let report = talk_here(&cluster, 16, || {
+    let report = cluster.talk(16, || {
         signal(pid(&cluster.status()), Signal::SIGKILL);
         cluster.wait_until("one after a kill", |status| is_back(status, 1));
         signal(pid(&cluster.status()), Signal::SIGSTOP);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use control::{ClusterState, State, Status, WorkerStatus};
 use nix::sys::signal::Signal;
-use sim::{Report, Settings};
+use sim::Report;
 use tests::{Cluster, PASSWORD, Repeater, bmctl, run, signal, text, wait_for};
 
 const ECHO: &str = env!("CARGO_BIN_EXE_echo-worker");
@@ -44,23 +44,6 @@ fn ask(server: SocketAddr, question: &str) -> String {
 
 fn tell(server: SocketAddr, order: &str) {
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(order.as_bytes(), server).unwrap();
-}
-
-/// Calls of some seconds, and what is done meanwhile.
-fn talk(cluster: &Cluster, seconds: u32, meanwhile: impl FnOnce()) -> Report {
-    const CALLS: u32 = 8;
-    let settings = Settings {
-        repeaters: 40,
-        talkgroups: CALLS as usize,
-        calls: CALLS as usize,
-        seconds,
-        ..Settings::new(cluster.mmdvm(), PASSWORD)
-    };
-    let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
-    let sessions = |status: &Status| status.workers.iter().map(|worker| worker.sessions).sum::<u32>();
-    cluster.wait_until("all calls", |status| sessions(status) == CALLS);
-    meanwhile();
-    talk.join().unwrap()
 }
 
 fn is_untouched(report: &Report) {
@@ -117,7 +100,7 @@ fn whatever_becomes_of_an_own_worker_costs_no_call_elsewhere() {
         let worker = own(status, "echo");
         (worker.restarts, worker.state, worker.shards) == (restarts, State::Ready, 1)
     };
-    let report = talk(&cluster, 16, || {
+    let report = cluster.talk(16, || {
         signal(pid(own(&cluster.status(), "echo")), Signal::SIGKILL);
         cluster.wait_until("one after a kill", |status| is_back(status, 1));
         assert_eq!(ask(server, "a"), "> a");
@@ -139,7 +122,7 @@ fn a_reload_moves_a_stack_to_a_worker_of_its_own_and_back_and_costs_no_burst() {
     let cluster = Cluster::start(2, "");
     let shared = std::fs::read_to_string(cluster.config_file()).unwrap();
     let placed = |workers: &str| format!("{shared}workers = {workers}\n");
-    let report = talk(&cluster, 12, || {
+    let report = cluster.talk(12, || {
         for _ in 0..2 {
             let said = reload(&cluster, &placed("\"own\""));
             for step in [

@@ -201,28 +201,11 @@ fn a_record_that_kills_its_owner_is_not_read_again_and_costs_nobody_else() {
     });
 }
 
-/// Calls of some seconds, and what is done meanwhile.
-fn talk(cluster: &Cluster, seconds: u32, meanwhile: impl FnOnce()) -> Report {
-    const CALLS: u32 = 8;
-    let settings = Settings {
-        repeaters: 40,
-        talkgroups: CALLS as usize,
-        calls: CALLS as usize,
-        seconds,
-        ..Settings::new(cluster.mmdvm(), PASSWORD)
-    };
-    let talk = std::thread::spawn(move || sim::run(&settings).unwrap());
-    let sessions = |status: &Status| status.workers.iter().map(|worker| worker.sessions).sum::<u32>();
-    cluster.wait_until("all calls", |status| sessions(status) == CALLS);
-    meanwhile();
-    talk.join().unwrap()
-}
-
 #[test]
 fn a_worker_that_prints_a_gibibyte_costs_no_burst() {
     let faulty = Faulty::start(2, &["printer"]);
     let (repeater, worker) = faulty.repeater(2_599_999);
-    let report = talk(&faulty.cluster, 8, || repeater.send(b"FAULT print"));
+    let report = faulty.cluster.talk(8, || repeater.send(b"FAULT print"));
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.relogins, 0, "{report}");
     assert!(restarted(&faulty.cluster.status(), worker, 0));
@@ -231,7 +214,7 @@ fn a_worker_that_prints_a_gibibyte_costs_no_burst() {
 #[test]
 fn a_worker_that_hangs_for_a_while_and_then_until_it_is_replaced_costs_no_burst() {
     let cluster = Cluster::start(2, "");
-    let report = talk(&cluster, 14, || {
+    let report = cluster.talk(14, || {
         let victim = pid(&cluster, 1);
         signal(victim, Signal::SIGSTOP);
         cluster.wait_until("it to be noticed", |status| status.workers[1].state == State::Stalled);
@@ -247,7 +230,7 @@ fn a_worker_that_hangs_for_a_while_and_then_until_it_is_replaced_costs_no_burst(
 #[test]
 fn draining_scaling_and_restarting_cost_no_burst_and_no_login() {
     let cluster = Cluster::start(2, "");
-    let report = talk(&cluster, 8, || {
+    let report = cluster.talk(8, || {
         let orders: [&[&str]; 6] = [
             &["scale", "4"],
             &["drain", "1"],
@@ -276,7 +259,7 @@ fn a_reload_says_what_changes_costs_no_burst_and_a_wrong_file_changes_nothing() 
     let cluster = Cluster::start(2, "");
     let file = cluster.config_file();
     let before = std::fs::read_to_string(&file).unwrap();
-    let report = talk(&cluster, 6, || {
+    let report = cluster.talk(6, || {
         std::fs::write(&file, format!("{before}\n[calls]\nhang_time = 5\n")).unwrap();
         let output = cluster.bmctl(&["reload"], "");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -318,7 +301,7 @@ fn an_upgrade_costs_no_burst_and_one_that_fails_is_undone() {
     let program = programs.path().join("bmctl");
     let cluster = Cluster::start_program(&program, 2, "", |command| command);
     let (pid, first) = (cluster.status().pid, cluster.children());
-    let report = talk(&cluster, 10, || {
+    let report = cluster.talk(10, || {
         for name in ["bmctl", "bm-worker", "bm-services"] {
             install(&tests::bmctl().with_file_name(name), &programs.path().join(name));
         }
@@ -354,7 +337,7 @@ fn install_all(bmctl: &Path, programs: &TempDir) {
 fn an_upgrade_to_another_abi_and_back_costs_no_burst_and_no_login() {
     let programs = installed();
     let cluster = Cluster::start_program(&programs.path().join("bmctl"), 3, "", |command| command);
-    let report = talk(&cluster, 10, || {
+    let report = cluster.talk(10, || {
         for build in [tests::other_abi(), tests::bmctl()] {
             install_all(&build, &programs);
             let output = cluster.bmctl(&["upgrade"], "");

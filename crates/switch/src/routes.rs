@@ -162,7 +162,7 @@ impl Switch {
                 }
                 route.is_open = true;
             }
-            let mut frame = match tuned {
+            let frame = match tuned {
                 Some((air, frame)) if air == route.air => frame,
                 _ => {
                     let mut frame = *frame;
@@ -170,10 +170,12 @@ impl Switch {
                     tuned.insert((route.air, frame)).1
                 }
             };
-            if let Some(talkgroup) = route.renamed {
-                trunks::rename(&session.voice.lc, talkgroup, &mut frame);
-            }
             self.outputs.push_back(Output::Deliver { context, slot, stream, frame });
+            if let Some(talkgroup) = route.renamed
+                && let Some(Output::Deliver { frame, .. }) = self.outputs.back_mut()
+            {
+                trunks::rename(&session.voice.lc, talkgroup, frame);
+            }
         }
     }
 

@@ -39,7 +39,7 @@ impl Switch {
             }
         }
         self.resubscribe(now, key);
-        self.set_trunk(now, key, Some(&line));
+        self.set_trunk(now, key, &line);
         self.stop_blocked(now, key);
     }
 

@@ -2,73 +2,87 @@
 //! talkgroups: what goes out over one is decided by its list alone. What comes in over it comes from contexts of its own,
 //! one a call ([`stack::Line::Leg`]).
 
+use std::time::Duration;
+
 use dmr::{BurstKind, FullLc, embedded_fragment, set_embedded_fragment};
 use stack::{ContextKey, Frame, Line, Now, Slot, Trunk};
 
 use crate::io::{Ended, Output, Refused};
+use crate::routes::made_up_terminator;
 use crate::session::{Origin, Route, Session, Standing};
 use crate::slots::Grant;
 use crate::{HEADER, Switch, TERMINATOR};
 
 /// So long a call that comes over a trunk has been silent when its talker has keyed up again.
-const REKEYED: std::time::Duration = std::time::Duration::from_millis(180);
+const REKEYED: Duration = Duration::from_millis(180);
 
 /// All trunks of a worker.
 #[derive(Debug, Default)]
-pub(crate) struct Trunks(Vec<(ContextKey, Trunk)>);
+pub(crate) struct Trunks {
+    all: Vec<(ContextKey, Trunk)>,
+    /// What one of them carries out: ranges in order, none of which touches another.
+    carried: Vec<(u32, u32)>,
+}
 
 impl Trunks {
-    /// Whether one of them carries the talkgroup out.
+    /// Whether one of them carries the talkgroup out. Asked for each burst of a call that nobody here wants.
     pub(crate) fn want(&self, talkgroup: u32) -> bool {
-        self.0.iter().any(|(_, trunk)| trunk.carries(talkgroup))
+        let place = self.carried.partition_point(|&(_, last)| last < talkgroup);
+        self.carried.get(place).is_some_and(|&(first, _)| first <= talkgroup)
     }
 
     fn get(&self, key: ContextKey) -> Option<&Trunk> {
-        self.0.iter().find(|(other, _)| *other == key).map(|(_, trunk)| trunk)
+        self.all.iter().find(|(other, _)| *other == key).map(|(_, trunk)| trunk)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// The one at this place, and whether it carries the talkgroup out.
     pub(crate) fn at(&self, place: usize, talkgroup: u32) -> Option<(ContextKey, bool)> {
-        self.0.get(place).map(|(key, trunk)| (*key, trunk.carries(talkgroup)))
+        self.all.get(place).map(|(key, trunk)| (*key, trunk.carries(talkgroup)))
     }
 
     /// The context is this trunk from now on, or none. Returns whether there are any, where that has changed.
     fn set(&mut self, key: ContextKey, trunk: Option<Trunk>) -> Option<bool> {
-        let had_any = !self.0.is_empty();
-        self.0.retain(|(other, _)| *other != key);
-        self.0.extend(trunk.map(|trunk| (key, trunk)));
-        (self.0.is_empty() == had_any).then_some(!had_any)
+        let had_any = !self.all.is_empty();
+        self.all.retain(|(other, _)| *other != key);
+        self.all.extend(trunk.map(|trunk| (key, trunk)));
+        let mut ranges: Vec<_> =
+            self.all.iter().flat_map(|(_, trunk)| trunk.talkgroups.iter().copied()).collect();
+        ranges.sort_unstable();
+        self.carried.clear();
+        for (first, last) in ranges {
+            match self.carried.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => self.carried.push((first, last)),
+            }
+        }
+        (self.all.is_empty() == had_any).then_some(!had_any)
     }
 }
 
 impl Switch {
-    /// A context is what its profile says: a trunk, or none. Calls that run join it, or go off it.
-    pub(crate) fn set_trunk(&mut self, now: Now, key: ContextKey, line: Option<&Line>) {
-        let trunk = match line {
-            Some(Line::Trunk(trunk)) => Some(trunk.clone()),
-            Some(Line::Channel | Line::Leg) | None => None,
-        };
-        let before = self.trunks.get(key);
-        if before == trunk.as_ref() {
+    /// A context is what its profile says: a trunk, or none. Calls that it carries no longer, or under another number, go off
+    /// it, and those that run join it where they are for it; what does not concern a call it does not notice.
+    pub(crate) fn set_trunk(&mut self, now: Now, key: ContextKey, line: &Line) {
+        let trunk = if let Line::Trunk(trunk) = line { Some(trunk) } else { None };
+        if self.trunks.get(key) == trunk {
             return;
         }
-        if let Some(wanted) = self.trunks.set(key, trunk) {
+        if let Some(wanted) = self.trunks.set(key, trunk.cloned()) {
             self.out(Output::Everything { wanted });
         }
-        let mut running: Vec<u16> = Vec::new();
-        running.extend(
-            self.sessions.iter().filter(|(_, session)| session.group.is_some()).map(|(index, _)| index),
-        );
-        for index in running {
-            self.route_off(index, key);
-            let Some(session) = self.sessions.get(index) else { continue };
-            let is_wanted = self.trunks.get(key).is_some_and(|trunk| trunk.carries(session.call.destination));
-            if is_wanted {
+        let to_talkgroups = self.sessions.iter().filter(|(_, session)| session.group.is_some());
+        let running: Vec<(u16, u32)> =
+            to_talkgroups.map(|(index, session)| (index, session.call.destination)).collect();
+        for (index, talkgroup) in running {
+            let trunk = self.trunks.get(key).filter(|trunk| trunk.carries(talkgroup));
+            let renamed = trunk.map(|trunk| trunk.renamed(talkgroup));
+            self.route_off(index, key, renamed);
+            if renamed.is_some() {
                 let _ = self.join(now, index, (key, Slot::One));
             }
         }
@@ -94,16 +108,16 @@ impl Switch {
         Some(Grant::Free)
     }
 
-    /// What a trunk hears of a session it hears no longer.
-    fn route_off(&mut self, index: u16, key: ContextKey) {
+    /// What a trunk hears of a session it hears no longer, unless that is under the number that it is to have (`renamed`; `None`
+    /// where it is not to be heard).
+    fn route_off(&mut self, index: u16, key: ContextKey, renamed: Option<Option<u32>>) {
         let Some(session) = self.sessions.get_mut(index) else { return };
-        let Some(place) = session.routes.iter().position(|route| route.to.0 == key) else { return };
+        let is_stale = |route: &Route| route.to.0 == key && Some(route.renamed) != renamed;
+        let Some(place) = session.routes.iter().position(is_stale) else { return };
         let route = session.routes.remove(place);
-        let is_there = self.contexts.get(key).is_some();
-        if let Some(session) = self.sessions.get(index).filter(|session| is_there && session.call.is_voice())
-        {
-            let output = crate::routes::made_up_terminator(session, &route);
-            self.out(output);
+        if session.call.is_voice() {
+            let terminator = made_up_terminator(session, &route);
+            self.out(terminator);
         }
     }
 

@@ -82,9 +82,9 @@ impl Worker {
                 let sent = stack.deliver(now, context.index, slot, stream, &frame, &mut self.scratch);
                 if let Some((envelope, len)) = sent {
                     let (outlet, len) = (*outlet, len.min(MAX_DATAGRAM));
-                    if !self.outlets.push(outlet, &envelope, &self.scratch[..len]) {
+                    if !self.outlets.push(&self.stats, outlet, &envelope, &self.scratch[..len]) {
                         self.make_room();
-                        self.outlets.push(outlet, &envelope, &self.scratch[..len]);
+                        self.outlets.push(&self.stats, outlet, &envelope, &self.scratch[..len]);
                     }
                 }
             }
@@ -170,9 +170,9 @@ impl Worker {
 
     /// Puts a datagram into the batch of the listen address that it leaves from.
     fn post(&mut self, outlet: usize, envelope: &Envelope, bytes: &[u8]) {
-        if !self.outlets.push(outlet, envelope, bytes) {
+        if !self.outlets.push(&self.stats, outlet, envelope, bytes) {
             self.make_room();
-            self.outlets.push(outlet, envelope, bytes);
+            self.outlets.push(&self.stats, outlet, envelope, bytes);
         }
     }
 

@@ -27,8 +27,6 @@ struct Outlet {
 #[derive(Default)]
 pub(crate) struct Outlets {
     all: Vec<Outlet>,
-    /// Datagrams longer than their stack has said that they can be.
-    too_long: u64,
 }
 
 impl Outlets {
@@ -42,21 +40,22 @@ impl Outlets {
 
     /// Puts a datagram into the batch of the outlet for its listen address, of those of a stack that begin at `first`; false
     /// where that is full. What names an address that the stack does not have goes nowhere.
-    pub(crate) fn push(&mut self, first: usize, envelope: &Envelope, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, stats: &Stats, first: usize, envelope: &Envelope, bytes: &[u8]) -> bool {
         let outlet = self.all.get_mut(first + usize::from(envelope.listener));
         let Some(outlet) = outlet.filter(|outlet| outlet.listener == envelope.listener) else { return true };
-        !outlet.batch.is_full() && {
-            self.too_long += u64::from(!outlet.batch.push(envelope.to, envelope.local, bytes));
-            true
+        if outlet.batch.is_full() {
+            return false;
         }
+        if !outlet.batch.push(envelope.to, envelope.local, bytes) {
+            // Longer than its stack has said that it can be.
+            stats.add(Counter::SendFailed, 1);
+        }
+        true
     }
 
     /// Sends all that waits.
     pub(crate) fn flush(&mut self, stats: &Stats) {
         self.all.iter_mut().filter(|outlet| !outlet.batch.is_empty()).for_each(|outlet| send(stats, outlet));
-        if self.too_long > 0 {
-            stats.add(Counter::SendFailed, std::mem::take(&mut self.too_long));
-        }
     }
 }
 

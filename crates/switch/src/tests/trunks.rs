@@ -62,6 +62,37 @@ fn only_talkgroups_of_the_list_go_out_and_the_list_may_change_meanwhile() {
 }
 
 #[test]
+fn a_change_of_the_list_concerns_only_its_own_calls() {
+    let mut bench = bench();
+    bench.trunk("net", NETWORK, &[(91, 91), (93, 93)], &[(93, 1093)]);
+    bench.repeater("B", &[], &[93]);
+    bench.key("A", Slot::One, 91);
+    bench.key("B", Slot::Two, 93);
+    bench.talk(&["A", "B"], 2);
+    bench.bursts("net");
+    // More talkgroups, and another number for one of them.
+    bench.trunk("net", NETWORK, &[(90, 95)], &[(93, 2093)]);
+    assert_eq!(bench.kinds("net"), [(1093, TERMINATOR)]);
+    bench.talk(&["A", "B"], 1);
+    let mut heard: Vec<u32> = bench.kinds("net").iter().map(|(talkgroup, _)| *talkgroup).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, [91, 2093]);
+}
+
+#[test]
+fn what_any_trunk_carries_is_wanted() {
+    let mut bench = bench();
+    bench.trunk("net", NETWORK, &[(10, 20), (21, 30), (15, 17)], &[]);
+    bench.trunk("other", 7_654_321, &[(40, 40), (5, 12)], &[]);
+    let wanted = |bench: &Bench| {
+        (0..60).filter(|&talkgroup| bench.switch.trunks.want(talkgroup)).collect::<Vec<u32>>()
+    };
+    assert_eq!(wanted(&bench), (5..=30).chain([40]).collect::<Vec<_>>());
+    bench.down("net");
+    assert_eq!(wanted(&bench), (5..=12).chain([40]).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_siblings_carry_goes_out_too() {
     let mut bench = bench();
     for kind in [HEADER, BurstKind::Voice(0), TERMINATOR] {
