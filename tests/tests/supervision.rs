@@ -5,7 +5,6 @@ use std::path::Path;
 
 use control::{ClusterState, State, Status};
 use nix::sys::signal::Signal;
-use sim::{Report, Settings};
 use tempfile::TempDir;
 use tests::{Cluster, PASSWORD, Repeater, install, installed, signal, wait_for};
 
