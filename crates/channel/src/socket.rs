@@ -92,7 +92,12 @@ impl Socket {
     /// See [`Error`].
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
         // Most are short, and a worker is given them between bursts: no more memory is taken than each needs.
-        let received = sys::next_len(self.as_fd()).and_then(|len| {
+        let next = match sys::next_len(self.as_fd()) {
+            // The other side has ended with something unread. That is said once, and before what it has said last.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => sys::next_len(self.as_fd()),
+            next => next,
+        };
+        let received = next.and_then(|len| {
             if len > MAX_LEN {
                 return Err(too_long(len));
             }
@@ -176,6 +181,17 @@ impl AsFd for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_words_are_heard_of_one_that_has_not_listened_to_the_end() {
+        let (ours, theirs) = Socket::pair().unwrap();
+        ours.send(&"unread", &[]).unwrap();
+        theirs.send(&"last words", &[]).unwrap();
+        drop(theirs);
+        assert_eq!(ours.receive::<String>().unwrap().unwrap().0, "last words");
+        let error = ours.receive::<String>().unwrap_err().to_string();
+        assert!(error.contains("the other side is gone"), "{error}");
+    }
 
     #[test]
     fn long_messages_come_whole_and_longer_ones_do_not_go() {
