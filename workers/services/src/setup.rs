@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use channel::{Child, Parent, ServicesSetup, Socket};
 use config::Url;
@@ -24,6 +26,22 @@ pub(crate) struct Begin {
     pub(crate) requests: UnixListener,
 }
 
+/// A process that was killed keeps what it had open for a moment after it has vanished from the lists of processes.
+const LAST_GASP: Duration = Duration::from_secs(1);
+
+/// Opens the registry. Whoever has it may just have been killed.
+fn open(dir: &Path, follows: bool) -> Result<Embedded, registry::Error> {
+    let since = Instant::now();
+    loop {
+        match Embedded::open(dir, follows) {
+            Err(registry::Error::InUse { .. }) if since.elapsed() < LAST_GASP => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Receives everything; ends when the supervisor says "go".
 pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     let (Parent::Services(setup), fds) = socket.wait()? else {
@@ -42,9 +60,8 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     }
     host.bell.retract();
     let follows = matches!(setup.config.registry.url, Url::Remote(_));
-    let registry = Embedded::open(&setup.data_dir, follows)
-        .map_err(Error::from)
-        .map_err(Error::if_first(setup.again))?;
+    let registry =
+        open(&setup.data_dir, follows).map_err(Error::from).map_err(Error::if_first(setup.again))?;
     let peers = Peers::new(setup.config.stacks.openbridge.as_ref());
     let mut services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone(), peers)?;
     if follows {
