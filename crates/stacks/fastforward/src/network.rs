@@ -1,0 +1,362 @@
+//! All that is known of all nodes: who they are, who hears whom, who wants which talkgroups, and where radios were heard.
+
+use rustc_hash::FxHashMap;
+use stack::Time;
+
+use crate::state::{Change, State};
+use crate::topology::Topology;
+use crate::wire::{Fact, Known, Versioned};
+
+/// How many nodes can be known; more are not learned of.
+pub(crate) const MAX_NODES: usize = 16_384;
+/// What a node said before it started again stands for so long, until it has said it again.
+const INHERITED: std::time::Duration = std::time::Duration::from_secs(2);
+/// A node that cannot be reached is forgotten after this.
+const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(600);
+
+#[derive(Debug)]
+struct Node {
+    state: State,
+    /// When it started again; what it said before is dropped a while after.
+    again: Option<Time>,
+    /// Since when it cannot be reached.
+    lost: Option<Time>,
+}
+
+/// What is known of the network.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// This node, and its host.
+    own: u32,
+    host: u32,
+    nodes: FxHashMap<u32, Node>,
+    /// Who wants a talkgroup.
+    talkgroups: FxHashMap<u32, Vec<u32>>,
+    /// Ranges of more than one talkgroup, and who wants them.
+    wide: Vec<(u32, u32, u32)>,
+    /// Where a radio was heard, and when.
+    radios: FxHashMap<u32, Vec<(u32, u64)>>,
+    topology: Topology,
+    is_stale: bool,
+    /// Changes when routes may.
+    pub(crate) version: u64,
+    /// Of all that is known; `None` where that has changed.
+    digest: Option<u64>,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learned {
+    /// Something new, said after this version.
+    New(u32),
+    /// Nothing new.
+    Old,
+    /// What comes before it is missing: this is what is known.
+    Gap(Known),
+}
+
+impl Network {
+    pub(crate) fn new(own: u32, host: u32, start: u64) -> Self {
+        let mut network = Self {
+            own,
+            host,
+            nodes: FxHashMap::default(),
+            talkgroups: FxHashMap::default(),
+            wide: Vec::new(),
+            radios: FxHashMap::default(),
+            topology: Topology::default(),
+            is_stale: true,
+            version: 0,
+            digest: None,
+        };
+        network.nodes.insert(own, Node { state: State::new(start), again: None, lost: None });
+        network.refresh(Time::default());
+        network
+    }
+
+    /// This node says something new of itself. Returns the version before it; `None` where it is not new.
+    pub(crate) fn say(&mut self, fact: Fact) -> Option<u32> {
+        let own = self.own;
+        let state = &mut self.nodes.get_mut(&own)?.state;
+        let before = state.version;
+        let change = state.say(fact)?;
+        self.digest = None;
+        self.note(own, fact, change);
+        Some(before)
+    }
+
+    /// This node begins anew, and says all again.
+    pub(crate) fn begin_again(&mut self, start: u64) {
+        let own = self.own;
+        if let Some(node) = self.nodes.get_mut(&own) {
+            let facts: Vec<Fact> = node.state.facts().collect();
+            node.state = State::new(start);
+            for fact in facts {
+                node.state.say(fact);
+            }
+        }
+        self.digest = None;
+    }
+
+    /// Something is known of a node before it has said it itself.
+    pub(crate) fn assume(&mut self, node: u32, start: u64, fact: Fact) {
+        if self.nodes.len() >= MAX_NODES {
+            return;
+        }
+        let known = self.nodes.entry(node).or_insert_with(|| Node { state: State::new(start), again: None, lost: None });
+        if known.state.get(&fact).is_none()
+            && let Some(change) = known.state.learn((0, fact))
+        {
+            self.note(node, fact, change);
+        }
+    }
+
+    /// Takes in what a node has said.
+    pub(crate) fn learn(&mut self, now: Time, from: Known, to: u32, facts: impl Iterator<Item = Versioned>) -> Learned {
+        if from.node == self.own {
+            return Learned::Old;
+        }
+        if !self.nodes.contains_key(&from.node) {
+            if self.nodes.len() >= MAX_NODES {
+                return Learned::Old;
+            }
+            let node = Node { state: State::new(from.start), again: None, lost: None };
+            self.nodes.insert(from.node, node);
+        }
+        let Some(node) = self.nodes.get_mut(&from.node) else { return Learned::Old };
+        if from.start > node.state.start {
+            node.state.begin_again(from.start);
+            node.again = Some(now);
+        }
+        let state = &node.state;
+        if from.start < state.start || to <= state.version {
+            return Learned::Old;
+        }
+        if from.version > state.version {
+            return Learned::Gap(state.known(from.node));
+        }
+        let before = state.version;
+        self.digest = None;
+        for fact in facts.filter(|&(version, _)| version > before && version <= to) {
+            let Some(node) = self.nodes.get_mut(&from.node) else { break };
+            if let Some(change) = node.state.learn(fact) {
+                self.note(from.node, fact.1, change);
+            }
+        }
+        if let Some(node) = self.nodes.get_mut(&from.node) {
+            node.state.version = to;
+        }
+        Learned::New(before)
+    }
+
+    /// Keeps what is asked for often true to the facts.
+    fn note(&mut self, node: u32, fact: Fact, Change { before, forgotten }: Change) {
+        if before == Some(fact) {
+            return;
+        }
+        for gone in before.into_iter().chain(forgotten) {
+            self.unnote(node, gone);
+        }
+        match fact {
+            Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
+            Fact::Range { first, last, is_wanted: true } if first == last => {
+                self.talkgroups.entry(first).or_default().push(node);
+                self.version += 1;
+            }
+            Fact::Range { first, last, is_wanted: true } => {
+                self.wide.push((first, last, node));
+                self.version += 1;
+            }
+            Fact::Range { .. } => {}
+            Fact::Heard { radio, at_ms } => self.radios.entry(radio).or_default().push((node, at_ms)),
+        }
+    }
+
+    fn unnote(&mut self, node: u32, fact: Fact) {
+        match fact {
+            Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
+            Fact::Range { first, last, is_wanted: true } if first == last => {
+                remove(&mut self.talkgroups, first, |&other| other != node);
+                self.version += 1;
+            }
+            Fact::Range { first, last, is_wanted: true } => {
+                self.wide.retain(|range| *range != (first, last, node));
+                self.version += 1;
+            }
+            Fact::Range { .. } => {}
+            Fact::Heard { radio, .. } => remove(&mut self.radios, radio, |&(other, _)| other != node),
+        }
+    }
+
+    /// Does what is due: what a node said before it started again goes, and who cannot be reached for long.
+    pub(crate) fn tidy(&mut self, now: Time) {
+        let mut gone: Vec<(u32, Fact)> = Vec::new();
+        self.nodes.retain(|&number, node| {
+            if node.again.is_some_and(|at| now.since(at) >= INHERITED) {
+                node.again = None;
+                gone.extend(node.state.drop_old().into_iter().map(|fact| (number, fact)));
+            }
+            let is_kept = node.lost.is_none_or(|at| now.since(at) < FORGOTTEN);
+            if !is_kept {
+                gone.extend(node.state.facts().map(|fact| (number, fact)));
+            }
+            is_kept
+        });
+        gone.into_iter().for_each(|(node, fact)| self.unnote(node, fact));
+    }
+
+    /// Finds out anew who can be reached, where that may have changed. Returns whether it was looked at.
+    pub(crate) fn refresh(&mut self, now: Time) -> bool {
+        if !std::mem::take(&mut self.is_stale) {
+            return false;
+        }
+        let nodes = &self.nodes;
+        let own = self.own;
+        let hears = |node: u32, other: u32| nodes.get(&node).is_some_and(|node| node.state.hears(other));
+        let neighbours = |node: u32| {
+            let links: Vec<u32> = nodes.get(&node).into_iter().flat_map(|node| node.state.links()).collect();
+            // Who is heard here is there; of others both have to say it.
+            links.into_iter().filter(move |&other| match own {
+                _ if node == own => true,
+                _ if other == own => hears(own, node),
+                _ => hears(other, node),
+            })
+        };
+        let host = |node: u32| if node == own { Some(self.host) } else { self.host_of(node) };
+        self.topology = Topology::build(own, neighbours, host);
+        for (&number, node) in &mut self.nodes {
+            node.lost = if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
+        }
+        (self.version, self.digest) = (self.version + 1, None);
+        true
+    }
+
+    /// The host of a node, as far as that has been said.
+    pub(crate) fn host_of(&self, node: u32) -> Option<u32> {
+        if node == self.own {
+            return Some(self.host);
+        }
+        self.nodes.get(&node)?.state.about().map(|(host, ..)| host)
+    }
+
+    pub(crate) fn topology(&mut self) -> &mut Topology {
+        &mut self.topology
+    }
+
+    pub(crate) fn reaches(&self, node: u32) -> bool {
+        self.topology.reaches(node)
+    }
+
+    /// The nodes that can be reached, with what is known of them.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &State)> {
+        let is_reached = |(&number, node): (&u32, _)| self.reaches(number).then_some((number, node));
+        self.nodes.iter().filter_map(is_reached).map(|(number, node): (u32, &Node)| (number, &node.state))
+    }
+
+    pub(crate) fn state(&self, node: u32) -> Option<&State> {
+        self.nodes.get(&node).map(|node| &node.state)
+    }
+
+    /// One number for all that is known of those who can be reached: where two nodes have the same, they know the same.
+    pub(crate) fn digest(&mut self) -> u64 {
+        let digest = self.digest.unwrap_or_else(|| {
+            self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))))
+        });
+        self.digest = Some(digest);
+        digest
+    }
+
+    /// Who wants calls to a talkgroup.
+    pub(crate) fn wanting(&self, talkgroup: u32) -> impl Iterator<Item = u32> {
+        let one = self.talkgroups.get(&talkgroup).into_iter().flatten().copied();
+        let wide = self.wide.iter().filter(move |(first, last, _)| (*first..=*last).contains(&talkgroup));
+        one.chain(wide.map(|&(_, _, node)| node)).filter(|&node| self.reaches(node))
+    }
+
+    /// The newest place where a radio was heard, and when: this node's and others'.
+    pub(crate) fn heard(&self, radio: u32) -> Option<(u32, u64)> {
+        let all = self.radios.get(&radio)?.iter().copied();
+        all.filter(|&(node, _)| self.reaches(node)).max_by_key(|&(node, at_ms)| (at_ms, node))
+    }
+
+    /// How many facts are kept, of all nodes.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.values().map(|node| node.state.facts().count()).sum()
+    }
+}
+
+fn remove<T>(map: &mut FxHashMap<u32, Vec<T>>, key: u32, keep: impl FnMut(&T) -> bool) {
+    if let Some(list) = map.get_mut(&key) {
+        list.retain(keep);
+        if list.is_empty() {
+            map.remove(&key);
+        }
+    }
+}
+
+fn mix(known: &Known) -> u64 {
+    let words = [u64::from(known.node), known.start, u64::from(known.version)];
+    words.into_iter().fold(0x9E37_79B9_7F4A_7C15, |hash, word| {
+        let hash = (hash ^ word).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        hash ^ hash >> 29
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learn(network: &mut Network, node: u32, from: u32, facts: &[Fact]) -> Learned {
+        let to = from + facts.len() as u32;
+        let facts = (from + 1..).zip(facts.iter().copied());
+        let learned = network.learn(Time(1), Known { node, start: 5, version: from }, to, facts);
+        network.refresh(Time(1));
+        learned
+    }
+
+    fn about(host: u32) -> Fact {
+        Fact::About { host, port: 1, transports: 1, version: 1 }
+    }
+
+    const fn link(node: u32) -> Fact {
+        Fact::Link { node, is_up: true }
+    }
+
+    #[test]
+    fn who_is_heard_by_both_is_there_and_what_it_wants_counts() {
+        let mut network = Network::new(1, 1, 5);
+        let range = Fact::Range { first: 91, last: 91, is_wanted: true };
+        let wide = Fact::Range { first: 90, last: 100, is_wanted: true };
+        assert_eq!(learn(&mut network, 3, 0, &[about(3), range, link(2)]), Learned::New(0));
+        assert_eq!(learn(&mut network, 2, 0, &[about(2), wide]), Learned::New(0));
+        network.say(link(2));
+        network.refresh(Time(1));
+        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [2]);
+        assert_eq!(learn(&mut network, 2, 2, &[link(3)]), Learned::New(2));
+        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(network.topology().next_hop(1, 1, 3), Some(2));
+        let digest = network.digest();
+        let unwanted = Fact::Range { is_wanted: false, first: 90, last: 100 };
+        assert_eq!(learn(&mut network, 2, 3, &[unwanted]), Learned::New(3));
+        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [3]);
+        assert_ne!(network.digest(), digest);
+        assert_eq!(learn(&mut network, 2, 3, &[unwanted]), Learned::Old);
+        let known = Known { node: 2, start: 5, version: 4 };
+        assert_eq!(learn(&mut network, 2, 9, &[range]), Learned::Gap(known));
+    }
+
+    #[test]
+    fn of_two_places_of_a_radio_the_newer_is_right_while_it_can_be_reached() {
+        let mut network = Network::new(1, 1, 5);
+        network.say(Fact::Heard { radio: 7, at_ms: 100 });
+        network.say(link(2));
+        learn(&mut network, 2, 0, &[about(2), Fact::Heard { radio: 7, at_ms: 101 }]);
+        assert_eq!(network.heard(7), Some((2, 101)));
+        network.say(Fact::Link { node: 2, is_up: false });
+        network.refresh(Time(2));
+        assert_eq!(network.heard(7), Some((1, 100)));
+        network.tidy(Time(2) + FORGOTTEN);
+        assert_eq!((network.state(2).is_none(), network.size()), (true, 2));
+    }
+}

@@ -1,0 +1,60 @@
+//! What an operator may want to know of the nodes that are heard, and of the hosts behind them.
+
+use std::collections::BTreeMap;
+
+use transport::Address;
+
+use crate::association::Measured;
+use crate::node::FastForward;
+
+/// A node that this one speaks with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its ID.
+    pub node: u32,
+    /// Its host's.
+    pub host: u32,
+    /// Where it is reached.
+    pub address: Address,
+    /// It was heard lately.
+    pub is_fresh: bool,
+    /// What was measured.
+    pub measured: Measured,
+}
+
+/// A host that can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostStatus {
+    /// Its ID.
+    pub host: u32,
+    /// How many of its nodes can be reached.
+    pub nodes: u16,
+    /// How many ranges of talkgroups they want.
+    pub ranges: u32,
+}
+
+impl FastForward {
+    /// The nodes that this one speaks with, of its own host and of others.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeStatus> {
+        self.all().map(|(_, known)| NodeStatus {
+            node: known.node,
+            host: known.host,
+            address: known.address,
+            is_fresh: known.is_fresh,
+            measured: known.measured,
+        })
+    }
+
+    /// The other hosts that can be reached, spoken with or behind others.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostStatus> {
+        let mut hosts: BTreeMap<u32, HostStatus> = BTreeMap::new();
+        for (node, state) in self.network.nodes() {
+            let Some(host) = self.network.host_of(node).filter(|&host| host != self.settings.host) else { continue };
+            let status = hosts.entry(host).or_insert(HostStatus { host, ..HostStatus::default() });
+            status.nodes += 1;
+            status.ranges += u32::try_from(state.ranges()).unwrap_or(u32::MAX);
+        }
+        hosts.into_values().collect()
+    }
+}

@@ -1,0 +1,8 @@
+//! Nodes of simulated hosts, joined by a simulated network.
+
+mod calls;
+mod faults;
+mod hostile;
+mod simulation;
+mod vectors;
+mod world;

@@ -1,0 +1,401 @@
+//! Hosts in one thread, with simulated time: a network that delays, loses, doubles and cuts; and who received what.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dmr::{BURST_LEN, BurstKind, DataType};
+use stack::{CallType, Frame, Now, Slot, Time};
+use switch::{Forward, Kind, SessionId, SessionReport};
+use transport::Address;
+
+use crate::wire::MAX_DATAGRAM;
+use crate::{FastForward, Input, NetworkKey, Notice, Output, Settings};
+
+pub(crate) const SECOND: u64 = 1_000_000;
+pub(crate) const BURST_US: u64 = 60_000;
+const EPOCH_US: u64 = 1_800_000_000 * SECOND;
+
+/// A small generator, the same in each run.
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        (self.next() >> 11) % limit.max(1)
+    }
+
+    pub(crate) fn permille(&mut self, chance: u64) -> bool {
+        self.below(1000) < chance
+    }
+}
+
+/// How the network between hosts is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Path {
+    pub(crate) delay_us: u64,
+    pub(crate) jitter_us: u64,
+    pub(crate) loss_permille: u64,
+    pub(crate) double_permille: u64,
+}
+
+pub(crate) struct Member {
+    /// `None` while it is dead.
+    pub(crate) ff: Option<FastForward>,
+    pub(crate) node: u32,
+    pub(crate) host: usize,
+    pub(crate) address: Address,
+    /// How often each burst of a session came to this node, by socket or ring.
+    pub(crate) received: BTreeMap<(SessionId, u16), u32>,
+    pub(crate) notices: Vec<Notice>,
+    /// What came while it was dead: its socket stays.
+    socket: Vec<(Address, Vec<u8>)>,
+    wanted: BTreeSet<u32>,
+    wake: u64,
+    starts: u64,
+    /// Sessions that run here as far ones, as the table in its ring has them.
+    far: BTreeMap<u16, SessionId>,
+}
+
+pub(crate) struct World {
+    pub(crate) now_us: u64,
+    pub(crate) members: Vec<Member>,
+    pub(crate) path: Path,
+    pub(crate) rng: Rng,
+    /// Datagrams and bytes from host to host.
+    pub(crate) wire: BTreeMap<(usize, usize), (u64, u64)>,
+    /// Wall clocks of hosts, off by this.
+    pub(crate) skew_us: Vec<i64>,
+    /// Pairs of hosts between which nothing passes.
+    pub(crate) cut: BTreeSet<(usize, usize)>,
+    flying: BinaryHeap<Reverse<(u64, u64, usize, Address, Vec<u8>)>>,
+    places: BTreeMap<Address, usize>,
+    workers: usize,
+    links: Vec<(usize, usize)>,
+    sent: u64,
+    key: NetworkKey,
+    next_index: u16,
+}
+
+/// A call that runs in the world.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) at: usize,
+    pub(crate) index: u16,
+    pub(crate) session: SessionId,
+    call: CallType,
+    source: u32,
+    destination: u32,
+    pub(crate) bursts: u16,
+}
+
+impl World {
+    /// `hosts` hosts with `workers` nodes each; each of `links` is configured at its first host.
+    pub(crate) fn new(seed: u64, hosts: usize, workers: usize, links: &[(usize, usize)]) -> Self {
+        let mut world = Self {
+            now_us: SECOND,
+            members: Vec::new(),
+            path: Path { delay_us: 5_000, ..Path::default() },
+            rng: Rng::new(seed),
+            wire: BTreeMap::new(),
+            skew_us: vec![0; hosts],
+            cut: BTreeSet::new(),
+            flying: BinaryHeap::new(),
+            places: BTreeMap::new(),
+            workers,
+            links: links.to_vec(),
+            sent: 0,
+            key: NetworkKey::new([7; 32]),
+            next_index: 0,
+        };
+        for host in 0..hosts {
+            for worker in 0..workers {
+                let address = Address::udp(SocketAddr::from(([10, 0, host as u8, 1], 54_000 + worker as u16)));
+                world.places.insert(address, world.members.len());
+                world.members.push(Member {
+                    ff: None,
+                    node: node_of(host, worker),
+                    host,
+                    address,
+                    received: BTreeMap::new(),
+                    notices: Vec::new(),
+                    socket: Vec::new(),
+                    wanted: BTreeSet::new(),
+                    wake: 0,
+                    starts: 0,
+                    far: BTreeMap::new(),
+                });
+            }
+        }
+        for place in 0..world.members.len() {
+            world.start(place);
+        }
+        world
+    }
+
+    /// All hosts linked with all.
+    pub(crate) fn mesh(hosts: usize) -> Vec<(usize, usize)> {
+        (0..hosts).flat_map(|a| (a + 1..hosts).map(move |b| (a, b))).collect()
+    }
+
+    pub(crate) fn chain(hosts: usize) -> Vec<(usize, usize)> {
+        (1..hosts).map(|b| (b - 1, b)).collect()
+    }
+
+    pub(crate) fn place(&self, host: usize, worker: usize) -> usize {
+        host * self.workers + worker
+    }
+
+    pub(crate) fn now(&self, host: usize) -> Now {
+        let wall_us = (EPOCH_US + self.now_us).saturating_add_signed(self.skew_us[host]);
+        Now { mono: Time(self.now_us + host as u64 * 977 * SECOND), wall_us }
+    }
+
+    /// A node starts, for the first time or again.
+    pub(crate) fn start(&mut self, place: usize) {
+        let (host, node) = (self.members[place].host, self.members[place].node);
+        let now = self.now(host);
+        let first = node_of(host, 0);
+        let address = self.members[self.place(host, 0)].address;
+        self.members[place].starts += 1;
+        let mut seed = [place as u8; 32];
+        seed[..8].copy_from_slice(&self.members[place].starts.to_le_bytes());
+        let settings = Settings {
+            node,
+            host: first,
+            nodes: (0..self.workers).map(|worker| (node_of(host, worker), 54_000 + worker as u16)).collect(),
+            local: address,
+            keys: vec![self.key.clone()],
+            start: now.wall_us / 1000,
+            seed,
+        };
+        let mut ff = FastForward::new(settings);
+        for &(a, b) in &self.links {
+            if a == host {
+                let address = self.members[self.place(b, 0)].address;
+                ff.handle_input(now, Input::Host { address, is_wanted: true });
+            }
+        }
+        for &talkgroup in &self.members[place].wanted {
+            ff.handle_input(now, Input::Range { first: talkgroup, last: talkgroup, is_wanted: true });
+        }
+        self.members[place].ff = Some(ff);
+        self.members[place].far.clear();
+        self.settle(place);
+        for (from, mut bytes) in std::mem::take(&mut self.members[place].socket) {
+            self.tell(place, Input::Datagram { from, bytes: &mut bytes });
+        }
+    }
+
+    pub(crate) fn kill(&mut self, place: usize) {
+        self.members[place].ff = None;
+    }
+
+    pub(crate) fn want(&mut self, place: usize, talkgroup: u32, is_wanted: bool) {
+        let member = &mut self.members[place];
+        match is_wanted {
+            true => member.wanted.insert(talkgroup),
+            false => member.wanted.remove(&talkgroup),
+        };
+        self.tell(place, Input::Range { first: talkgroup, last: talkgroup, is_wanted });
+    }
+
+    pub(crate) fn tell(&mut self, place: usize, input: Input<'_>) {
+        let now = self.now(self.members[place].host);
+        if let Some(ff) = &mut self.members[place].ff {
+            ff.handle_input(now, input);
+            self.settle(place);
+        }
+    }
+
+    /// Takes all that a node gives out.
+    pub(crate) fn settle(&mut self, place: usize) {
+        let host = self.members[place].host;
+        let now = self.now(host);
+        loop {
+            let Some(ff) = &mut self.members[place].ff else { return };
+            let Some(output) = ff.poll_output() else { break };
+            self.output(place, output);
+        }
+        let mut out = [0; MAX_DATAGRAM];
+        let from = self.members[place].address;
+        loop {
+            let Some(ff) = &mut self.members[place].ff else { return };
+            let Some((to, len)) = ff.poll_transmit(now, &mut out) else { break };
+            self.send(place, from, to, &out[..len]);
+        }
+        let Some(ff) = &mut self.members[place].ff else { return };
+        let at = ff.poll_timeout().map_or(u64::MAX, |at| at.0.saturating_sub(now.mono.0));
+        self.members[place].wake = self.now_us.saturating_add(at.max(1));
+    }
+
+    fn send(&mut self, place: usize, from: Address, to: Address, bytes: &[u8]) {
+        let Some(&target) = self.places.get(&to) else { return };
+        let (a, b) = (self.members[place].host, self.members[target].host);
+        if a == b {
+            return self.fly(target, from, bytes, 50);
+        }
+        let count = self.wire.entry((a, b)).or_default();
+        *count = (count.0 + 1, count.1 + bytes.len() as u64);
+        if self.cut.contains(&(a.min(b), a.max(b))) || self.rng.permille(self.path.loss_permille) {
+            return;
+        }
+        let copies = 1 + u64::from(self.rng.permille(self.path.double_permille));
+        for _ in 0..copies {
+            let delay = self.path.delay_us + self.rng.below(self.path.jitter_us + 1);
+            self.fly(target, from, bytes, delay);
+        }
+    }
+
+    /// A datagram is under way.
+    pub(crate) fn fly(&mut self, target: usize, from: Address, bytes: &[u8], delay_us: u64) {
+        self.sent += 1;
+        self.flying.push(Reverse((self.now_us + delay_us, self.sent, target, from, bytes.to_vec())));
+    }
+
+    fn output(&mut self, place: usize, output: Output) {
+        match output {
+            Output::Opened { number, session, .. } => {
+                assert!(self.members[place].far.insert(number, session).is_none());
+            }
+            Output::Closed { number } => {
+                assert!(self.members[place].far.remove(&number).is_some());
+            }
+            Output::Burst { number, session, sequence, forward, .. } => {
+                assert_eq!(self.members[place].far.get(&number), Some(&session));
+                assert_eq!((forward.key, forward.frame.sequence), (session.key, sequence as u8));
+                let host = self.members[place].host;
+                for worker in 0..self.workers {
+                    let at = self.place(host, worker);
+                    let member = &mut self.members[at];
+                    if member.ff.is_some() && member.wanted.contains(&forward.frame.destination)
+                        || forward.frame.call == CallType::Private
+                    {
+                        *member.received.entry((session, sequence)).or_default() += 1;
+                    }
+                }
+            }
+            Output::Notice(notice) => self.members[place].notices.push(notice),
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, time_us: u64) {
+        let end = self.now_us + time_us;
+        loop {
+            let alive = self.members.iter().enumerate().filter(|(_, member)| member.ff.is_some());
+            let next = alive.map(|(place, member)| (member.wake, place)).min();
+            let flying = self.flying.peek().map(|Reverse((at, ..))| *at);
+            let at = next.map_or(u64::MAX, |(at, _)| at).min(flying.unwrap_or(u64::MAX));
+            if at > end {
+                self.now_us = end;
+                return;
+            }
+            self.now_us = self.now_us.max(at);
+            if flying == Some(at) {
+                let Some(Reverse((_, _, target, from, mut bytes))) = self.flying.pop() else { continue };
+                match self.members[target].ff {
+                    Some(_) => self.tell(target, Input::Datagram { from, bytes: &mut bytes }),
+                    None => self.members[target].socket.push((from, bytes)),
+                }
+            } else if let Some((_, place)) = next {
+                let now = self.now(self.members[place].host);
+                if let Some(ff) = &mut self.members[place].ff {
+                    ff.handle_timeout(now);
+                }
+                self.settle(place);
+            }
+        }
+    }
+
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        self.run(time.as_micros() as u64);
+    }
+
+    /// A call begins.
+    pub(crate) fn call(&mut self, at: usize, call: CallType, source: u32, destination: u32) -> Call {
+        let host = self.members[at].host;
+        let now = self.now(host);
+        self.next_index += 1;
+        let session = SessionId { key: (now.wall_us << 12) + u64::from(self.next_index), node: self.members[at].node };
+        let report = SessionReport {
+            session,
+            context: 1,
+            slot: Slot::One,
+            source,
+            destination,
+            call,
+            kind: Kind::Voice,
+            emergency: false,
+            bursts: 0,
+        };
+        let index = self.next_index;
+        let mut place = None;
+        if call == CallType::Private && let Some(ff) = &self.members[at].ff {
+            place = ff.locate(destination).map(|(node, _)| node);
+        }
+        self.tell(at, Input::Started { index, report: &report, goes_out: true });
+        if call == CallType::Private {
+            self.tell(at, Input::Located { index, node: place });
+        }
+        Call { at, index, session, call, source, destination, bursts: 0 }
+    }
+
+    /// The next burst of a call.
+    pub(crate) fn talk(&mut self, call: &mut Call) {
+        let place = call.bursts;
+        let kind = match place {
+            0 => BurstKind::Data(DataType::VOICE_HEADER),
+            n => BurstKind::Voice(((n - 1) % 6) as u8),
+        };
+        self.burst(call, kind);
+    }
+
+    pub(crate) fn hang_up(&mut self, mut call: Call) {
+        self.burst(&mut call, BurstKind::Data(DataType::TERMINATOR));
+        self.tell(call.at, Input::Stopped { index: call.index });
+    }
+
+    fn burst(&mut self, call: &mut Call, kind: BurstKind) {
+        let frame = Frame {
+            source: call.source,
+            destination: call.destination,
+            call: call.call,
+            kind,
+            sequence: call.bursts as u8,
+            ber: 1,
+            rssi: 2,
+            burst: [call.bursts as u8; BURST_LEN],
+        };
+        let forward = Forward { key: call.session.key, index: call.index, slot: Slot::Two, options: 3, frame };
+        call.bursts += 1;
+        self.tell(call.at, Input::Forward(&forward));
+    }
+
+    /// How many of the bursts of a session came to a node: different ones, and all.
+    pub(crate) fn received(&self, place: usize, session: SessionId) -> (usize, u32) {
+        let of_it = self.members[place].received.iter().filter(|((other, _), _)| *other == session);
+        of_it.fold((0, 0), |(different, all), (_, count)| (different + 1, all + count))
+    }
+
+    /// Whether each node knows all others that `expected` says.
+    pub(crate) fn all_know(&self, hosts: usize) -> bool {
+        let alive = self.members.iter().filter_map(|member| member.ff.as_ref());
+        alive.clone().all(|ff| ff.hosts().len() == hosts - 1)
+    }
+}
+
+pub(crate) fn node_of(host: usize, worker: usize) -> u32 {
+    1000 * (host as u32 + 1) + worker as u32
+}
