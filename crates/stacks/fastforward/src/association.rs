@@ -69,6 +69,8 @@ pub(crate) struct Association {
     pub(crate) measured: Measured,
     pub(crate) challenges: Challenges,
     pub(crate) heard: Time,
+    /// When either wanted to go on last.
+    pub(crate) wanted: Time,
     pub(crate) hello_due: Time,
     pub(crate) summary_sent: Time,
     pub(crate) want_sent: Time,
@@ -112,6 +114,7 @@ impl Association {
             measured: Measured::default(),
             challenges: Challenges::default(),
             heard: now,
+            wanted: now,
             hello_due: now,
             summary_sent: Time::default(),
             want_sent: Time::default(),

@@ -15,6 +15,8 @@ use crate::wire::{MAX_HOPS, WireBurst};
 const RELAYED: u16 = 0x8000;
 /// A session that began earlier goes on here from another worker.
 const IS_NEW_US: u64 = 1_000_000;
+/// Bursts that wait at most.
+const MAX_EARLY: usize = 1024;
 /// Then its bursts are counted from more than there can have been: one comes in 60 ms.
 const FASTEST_US: u64 = 50_000;
 
@@ -66,19 +68,53 @@ impl FastForward {
                 local.routes = routes;
             }
         }
-        let Some(Some(local)) = self.locals.get(usize::from(forward.index)) else { return };
-        if local.routes.to.is_empty() {
-            return;
-        }
         #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
         let sent_ms = (now.0 / 1000) as u16;
         let burst = WireBurst { hops: MAX_HOPS, session, index: forward.index, sequence, sent_ms, forward: *forward };
+        let Some(Some(local)) = self.locals.get(usize::from(forward.index)) else { return };
+        if local.routes.to.is_empty() {
+            return self.wait_early(now, burst);
+        }
         let frame = burst.encode();
         for at in 0..local.routes.to.len() {
             let Some(Some(local)) = self.locals.get(usize::from(forward.index)) else { return };
             let place = local.routes.to[at];
             self.put(now, place, &frame);
         }
+    }
+
+    /// Just after a start nobody is known who wants a call, but may be in a moment.
+    fn wait_early(&mut self, now: Time, burst: WireBurst) {
+        if self.is_early_until.is_none_or(|until| now < until) && self.early.len() < MAX_EARLY {
+            self.early.push(burst);
+        }
+    }
+
+    /// Sends what waits for those who want it: they are known now, or there are none.
+    pub(crate) fn send_early(&mut self, now: Time) {
+        if self.early.is_empty() {
+            return;
+        }
+        let is_over = self.is_early_until.is_some_and(|until| now >= until);
+        let mut early = std::mem::take(&mut self.early);
+        early.retain(|burst| {
+            let place = usize::from(burst.index);
+            let local = self.locals.get_mut(place).and_then(Option::as_mut);
+            let Some(local) = local.filter(|local| local.session == burst.session) else { return false };
+            let target = local.target;
+            let mut routes = std::mem::take(&mut local.routes);
+            if routes.made_for != Some(self.network.version) {
+                self.make_routes(&mut routes, burst.session, target, self.settings.host, self.settings.host);
+            }
+            let frame = burst.encode();
+            routes.to.iter().for_each(|&to| self.put(now, to, &frame));
+            let is_sent = !routes.to.is_empty();
+            if let Some(Some(local)) = self.locals.get_mut(place) {
+                local.routes = routes;
+            }
+            !is_sent && !is_over
+        });
+        self.early = early;
     }
 
     /// A burst of another host came.

@@ -57,6 +57,11 @@ impl Contact {
         Self { node: Some(node), is_configured: false, ..Self::configured(address) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn again(&self) -> Self {
+        Self { node: self.node, is_configured: self.is_configured, ..Self::configured(self.address) }
+    }
+
     fn configured(address: Address) -> Self {
         Self {
             address,
@@ -124,6 +129,10 @@ impl FastForward {
             return;
         }
         let for_anybody = is_for_anybody(&header);
+        if !for_anybody && self.let_go.iter().any(|&(other, at, _)| (other, at) == (node, start)) {
+            self.counters.unproven += 1;
+            return;
+        }
         let receiver = if for_anybody { 0 } else { self.settings.node };
         let stranger = self.strangers.iter().position(|other| (other.node, other.start) == (node, start));
         let key = match (stranger, known) {
@@ -196,9 +205,11 @@ impl FastForward {
     }
 
     fn add_stranger(&mut self, now: Time, node: u32, start: u64, key: NodeKey) -> usize {
-        self.strangers.retain(|other| now.since(other.since) < PROOF && other.node != node);
+        self.forget_strangers(now);
+        self.strangers.retain(|other| other.node != node);
         if self.strangers.len() >= MAX_STRANGERS {
-            self.strangers.remove(0);
+            let oldest = self.strangers.remove(0);
+            self.counters.unproven += oldest.held.len() as u64;
         }
         self.strangers.push(Stranger {
             node,
@@ -211,6 +222,16 @@ impl FastForward {
             held: Vec::new(),
         });
         self.strangers.len() - 1
+    }
+
+    /// Who has not proved to be there in time has not been.
+    pub(crate) fn forget_strangers(&mut self, now: Time) {
+        let unproven = &mut self.counters.unproven;
+        self.strangers.retain(|stranger| {
+            let may_prove = now.since(stranger.since) < PROOF;
+            *unproven += if may_prove { 0 } else { stranger.held.len() as u64 };
+            may_prove
+        });
     }
 
     /// What cannot be trusted yet waits.
@@ -315,6 +336,7 @@ impl FastForward {
                 self.hear(now, place, &content);
             }
         }
+        self.send_early(now);
         self.greet_one(now, place);
         if let Some(known) = self.association_mut(place) {
             known.hurry();
@@ -334,15 +356,7 @@ impl FastForward {
     /// Greets all whose turn it is.
     pub(crate) fn greet(&mut self, now: Time) {
         let due: Vec<u16> = self.all().filter(|(_, known)| known.hello_due <= now).map(|(place, _)| place).collect();
-        for place in due {
-            let Some(known) = self.association(place) else { continue };
-            // Whom neither wants to go on with is let go in silence.
-            if known.is_sibling || known.keeps[0] || known.keeps[1] {
-                self.greet_one(now, place);
-            } else if let Some(known) = self.association_mut(place) {
-                known.hello_due = now + GREETING;
-            }
-        }
+        due.into_iter().for_each(|place| self.greet_one(now, place));
     }
 
     fn greet_one(&mut self, now: Time, place: u16) {

@@ -132,7 +132,7 @@ impl FastForward {
 
     /// Others know of a later start of this node than its own, since its clock was put back: it starts once more, after that.
     #[cold]
-    fn begin_again(&mut self, now: Time, start: u64) {
+    pub(crate) fn begin_again(&mut self, now: Time, start: u64) {
         if start >> 48 != 0 {
             return;
         }

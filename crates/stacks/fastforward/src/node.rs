@@ -14,10 +14,13 @@ use crate::io::{Counters, Input, Notice, Output, Settings};
 use crate::network::Network;
 use crate::seal::{NodeKey, Random};
 use crate::sessions::{FarSessions, Local};
-use crate::wire::{Fact, Frame, Frames, HEADER_LEN, Header, SEAL_LEN, VERSION};
+use crate::wire::{Fact, Frame, Frames, HEADER_LEN, Header, SEAL_LEN, VERSION, WireBurst};
 
 /// How often a node looks after what has no moment of its own.
 const TICK: Duration = Duration::from_millis(100);
+
+/// So long after a start calls that go on here wait until it is known who wants them.
+const EARLY: Duration = Duration::from_millis(500);
 
 /// One node of a network, without its sockets and clocks.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct FastForward {
     pub(crate) places: FxHashMap<u32, u16>,
     pub(crate) contacts: Vec<Contact>,
     pub(crate) strangers: Vec<Stranger>,
+    /// Nodes that were let go, as they had started then, and until when what they still send is for nobody.
+    pub(crate) let_go: Vec<(u32, u64, Time)>,
     /// Numbers of datagrams that are for whoever is there.
     pub(crate) contact_number: u64,
     /// No association that is new may use a number below.
@@ -39,6 +44,10 @@ pub struct FastForward {
     /// By the switch's number.
     pub(crate) locals: Vec<Option<Local>>,
     pub(crate) spare_locals: Vec<Local>,
+    /// Bursts that wait until it is known who wants them.
+    pub(crate) early: Vec<WireBurst>,
+    /// Until then bursts wait.
+    pub(crate) is_early_until: Option<Time>,
     pub(crate) far: FarSessions,
     /// What nodes have said that is to be handed on: since which version, and who has it already.
     pub(crate) floods: Vec<(u32, u32, Option<u16>)>,
@@ -73,10 +82,13 @@ impl FastForward {
             places: FxHashMap::default(),
             contacts: Vec::new(),
             strangers: Vec::new(),
+            let_go: Vec::new(),
             contact_number: 0,
             number_floor: 0,
             locals: Vec::new(),
             spare_locals: Vec::new(),
+            early: Vec::new(),
+            is_early_until: None,
             far: FarSessions::default(),
             floods: Vec::new(),
             flood_due: None,
@@ -216,6 +228,7 @@ impl FastForward {
                 }
                 association.is_fresh = true;
                 self.hear(now, place, content);
+                self.send_early(now);
             }
             _ => self.meet(now, from, header, bytes),
         }
@@ -237,7 +250,9 @@ impl FastForward {
     }
 
     fn tick(&mut self, now: Time) {
+        self.is_early_until.get_or_insert(now + EARLY);
         self.network.tidy(now);
+        self.forget_strangers(now);
         self.drop_silent(now);
         self.say_unwanted(now);
         self.look_for_nodes(now);
@@ -250,10 +265,16 @@ impl FastForward {
     /// Nodes that were not heard for long are gone; those that were not heard lately are given no calls.
     fn drop_silent(&mut self, now: Time) {
         let mut gone = Vec::new();
+        self.let_go.retain(|&(.., until)| now < until);
         for (place, association) in (0_u16..).zip(&mut self.associations) {
             let Some(known) = association else { continue };
-            if now.since(known.heard) >= SILENCE {
+            if known.is_sibling || known.keeps != [false; 2] {
+                known.wanted = now;
+            }
+            // Whom neither wants to go on with is let go, after both have said so.
+            if now.since(known.heard.min(known.wanted)) >= SILENCE {
                 gone.push(place);
+                self.let_go.push((known.node, known.start, now + SILENCE * 2));
             } else if known.is_fresh != known.may_be_used(now) {
                 known.is_fresh = !known.is_fresh;
                 self.network.version += 1;

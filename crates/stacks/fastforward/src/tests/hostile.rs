@@ -1,1 +1,195 @@
+//! What anybody can send: it is answered with nothing, changes nothing and takes no room.
 
+use stack::CallType;
+use transport::Address;
+
+use super::world::{BURST_US, Rng, SECOND, World};
+use crate::{Counters, Input};
+
+const TALKGROUP: u32 = 91;
+
+/// A world of two hosts with a call under way, and all datagrams that have come to the receiver.
+fn recorded() -> (World, Vec<(Address, Vec<u8>)>) {
+    let mut world = World::new(21, 2, 1, &World::mesh(2));
+    world.want(1, TALKGROUP, true);
+    world.run(3 * SECOND);
+    let mut call = world.call(0, CallType::Group, 7, TALKGROUP);
+    let mut all = Vec::new();
+    for _ in 0..30 {
+        world.talk(&mut call);
+        all.extend(world.under_way(1));
+        world.run(BURST_US);
+        all.extend(world.under_way(1));
+    }
+    (world, all)
+}
+
+fn counters(world: &World) -> Counters {
+    world.members[1].ff.as_ref().unwrap().counters()
+}
+
+/// Gives a datagram to the receiver, and says whether it answered.
+fn answers(world: &mut World, from: Address, mut bytes: Vec<u8>) -> bool {
+    let now = world.now(1);
+    let ff = world.members[1].ff.as_mut().unwrap();
+    ff.handle_input(now, Input::Datagram { from, bytes: &mut bytes });
+    let mut out = [0; crate::MAX_DATAGRAM];
+    let mut has_answered = false;
+    while ff.poll_transmit(now, &mut out).is_some() {
+        has_answered = true;
+    }
+    has_answered
+}
+
+#[test]
+fn what_is_changed_cut_lengthened_or_said_again_is_counted_and_no_more() {
+    let (mut world, recorded) = recorded();
+    let received = world.members[1].received.clone();
+    let before = counters(&world);
+    let elsewhere: Address = "198.51.100.66:7".parse().unwrap();
+    let mut rng = Rng::new(5);
+    let mut expected = before;
+    for (at, (from, bytes)) in recorded.iter().enumerate() {
+        for from in [*from, elsewhere] {
+            assert!(!answers(&mut world, from, bytes.clone()), "said again");
+            expected.replayed += 1;
+        }
+        for cut in (0..bytes.len()).step_by(7) {
+            assert!(!answers(&mut world, *from, bytes[..cut].to_vec()));
+            *if cut < 33 { &mut expected.malformed } else { &mut expected.unauthenticated } += 1;
+        }
+        let mut longer = bytes.clone();
+        longer.resize(1472, at as u8);
+        assert!(!answers(&mut world, elsewhere, longer));
+        expected.unauthenticated += 1;
+        for _ in 0..20 {
+            let mut changed = bytes.clone();
+            let place = 1 + rng.below(bytes.len() as u64 - 1) as usize;
+            changed[place] ^= 1 << rng.below(8);
+            let before = counters(&world);
+            assert!(!answers(&mut world, elsewhere, changed));
+            let after = counters(&world);
+            assert_eq!(after.unauthenticated + after.replayed - before.unauthenticated - before.replayed, 1);
+        }
+        let now = counters(&world);
+        (expected.unauthenticated, expected.replayed) = (now.unauthenticated, now.replayed);
+    }
+    assert_eq!(counters(&world), expected);
+    assert_eq!(world.members[1].received, received);
+    let ff = world.members[1].ff.as_ref().unwrap();
+    assert_eq!((ff.strangers.len(), ff.places.len(), ff.contacts.len()), (0, 1, 0));
+}
+
+#[test]
+fn noise_of_all_lengths_is_no_more_than_counted() {
+    let (mut world, _) = recorded();
+    let mut rng = Rng::new(9);
+    for n in 0..50_000_u64 {
+        let len = rng.below(1473) as usize;
+        let mut bytes: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();
+        if n % 2 == 0 && let Some(first) = bytes.first_mut() {
+            *first = 0xF1;
+        }
+        assert!(!answers(&mut world, "203.0.113.9:9".parse().unwrap(), bytes));
+    }
+    let now = counters(&world);
+    assert_eq!(now.malformed + now.unauthenticated + now.replayed, 50_000);
+    assert_eq!(world.members[1].ff.as_ref().unwrap().strangers.len(), 0);
+}
+
+#[test]
+fn a_recording_says_nothing_to_a_node_that_has_started_since() {
+    let (mut world, recorded) = recorded();
+    world.kill(0);
+    world.kill(1);
+    world.run(60 * SECOND);
+    world.start(1);
+    let received = world.members[1].received.clone();
+    let elsewhere: Address = "198.51.100.66:7".parse().unwrap();
+    let mut answered = 0;
+    for round in 0..50 {
+        for (_, bytes) in &recorded {
+            answered += usize::from(answers(&mut world, elsewhere, bytes.clone()));
+        }
+        // It proves nothing, so nothing of it counts, and it is asked once in a while: not more than came, and not to the flood.
+        world.run(100_000);
+        assert!(answered <= 2 + round, "{answered} in round {round}");
+    }
+    assert_eq!(world.members[1].received, received);
+    assert!(world.members[1].ff.as_ref().unwrap().places.is_empty());
+    // The true node comes back, and is listened to.
+    world.start(0);
+    world.run(3 * SECOND);
+    assert!(world.all_know(2));
+}
+
+#[test]
+fn a_flood_of_sealed_datagrams_of_unknown_nodes_has_bounded_room() {
+    use crate::wire::{HEADER_LEN, Header, SEAL_LEN};
+    let (mut world, _) = recorded();
+    let key = crate::NetworkKey::new([7; 32]);
+    for node in 0..5000_u32 {
+        let header = Header { key: key.tag(), node: 50_000 + node, start: 1, number: 3 };
+        let mut bytes = vec![0; HEADER_LEN + 700 + SEAL_LEN];
+        key.of_node(header.node, 1).seal(&header, 2000, &mut bytes, 700).unwrap();
+        answers(&mut world, "198.51.100.66:7".parse().unwrap(), bytes);
+    }
+    let ff = world.members[1].ff.as_ref().unwrap();
+    assert!(ff.strangers.len() <= 256 && ff.counters().unproven > 4000, "{}", ff.strangers.len());
+    world.run(10 * SECOND);
+    assert!(world.all_know(2));
+}
+
+#[test]
+fn another_host_with_an_id_of_ours_is_told_of() {
+    let mut world = World::new(22, 2, 1, &World::mesh(2));
+    world.members[1].node = world.members[0].node;
+    world.kill(1);
+    world.run(SECOND);
+    world.start(1);
+    world.run(2 * SECOND);
+    let told = |notice: &crate::Notice| matches!(notice, crate::Notice::SameId { .. });
+    assert!(world.members.iter().any(|member| member.notices.iter().any(told)));
+    assert!(world.members.iter().all(|member| member.notices.len() < 50));
+}
+
+#[test]
+fn keys_change_without_a_gap() {
+    use crate::NetworkKey;
+    let (old, new) = (NetworkKey::new([7; 32]), NetworkKey::new([8; 32]));
+    let mut world = World::new(23, 2, 2, &World::mesh(2));
+    let receiver = world.place(1, 0);
+    world.want(receiver, TALKGROUP, true);
+    world.run(3 * SECOND);
+    let mut call = world.call(0, CallType::Group, 7, TALKGROUP);
+    // First all take the new one too, then all send with it, then the old one goes: each host one worker after the other.
+    for keys in [vec![old.clone(), new.clone()], vec![new.clone(), old], vec![new]] {
+        for host in 0..2 {
+            for worker in [1, 0] {
+                let place = world.place(host, worker);
+                if place == call.at {
+                    continue;
+                }
+                world.keys = keys.clone();
+                world.kill(place);
+                world.run(20_000);
+                world.start(place);
+                for _ in 0..10 {
+                    world.talk(&mut call);
+                    world.run(BURST_US);
+                }
+            }
+        }
+        // The caller too, whose call goes on.
+        let (now, at) = (world.now(0), call.at);
+        if let Some(ff) = &mut world.members[at].ff {
+            ff.settings.keys = keys;
+            ff.begin_again(now.mono, ff.start + 1);
+            ff.is_early_until = None;
+            ff.contacts.iter_mut().for_each(|contact| *contact = contact.again());
+        }
+        world.run(1000);
+    }
+    let bursts = usize::from(call.bursts);
+    assert_eq!(world.received(receiver, call.session), (bursts, bursts as u32));
+}

@@ -84,7 +84,8 @@ pub(crate) struct World {
     workers: usize,
     links: Vec<(usize, usize)>,
     sent: u64,
-    key: NetworkKey,
+    /// What nodes are given that start.
+    pub(crate) keys: Vec<NetworkKey>,
     next_index: u16,
 }
 
@@ -116,7 +117,7 @@ impl World {
             workers,
             links: links.to_vec(),
             sent: 0,
-            key: NetworkKey::new([7; 32]),
+            keys: vec![NetworkKey::new([7; 32])],
             next_index: 0,
         };
         for host in 0..hosts {
@@ -176,7 +177,7 @@ impl World {
             host: first,
             nodes: (0..self.workers).map(|worker| (node_of(host, worker), 54_000 + worker as u16)).collect(),
             local: address,
-            keys: vec![self.key.clone()],
+            keys: self.keys.clone(),
             start: now.wall_us / 1000,
             seed,
         };
@@ -209,6 +210,10 @@ impl World {
             false => member.wanted.remove(&talkgroup),
         };
         self.tell(place, Input::Range { first: talkgroup, last: talkgroup, is_wanted });
+    }
+
+    pub(crate) fn wants(&self, place: usize, talkgroup: u32) -> bool {
+        self.members[place].wanted.contains(&talkgroup)
     }
 
     pub(crate) fn tell(&mut self, place: usize, input: Input<'_>) {
@@ -262,6 +267,12 @@ impl World {
     pub(crate) fn fly(&mut self, target: usize, from: Address, bytes: &[u8], delay_us: u64) {
         self.sent += 1;
         self.flying.push(Reverse((self.now_us + delay_us, self.sent, target, from, bytes.to_vec())));
+    }
+
+    /// What is under way to a node.
+    pub(crate) fn under_way(&self, target: usize) -> Vec<(Address, Vec<u8>)> {
+        let to_it = self.flying.iter().filter(|Reverse((_, _, to, ..))| *to == target);
+        to_it.map(|Reverse((_, _, _, from, bytes))| (*from, bytes.clone())).collect()
     }
 
     fn output(&mut self, place: usize, output: Output) {
