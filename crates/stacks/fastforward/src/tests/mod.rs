@@ -4,5 +4,5 @@ mod calls;
 mod faults;
 mod hostile;
 mod simulation;
-//mod vectors;
+mod vectors;
 mod world;
