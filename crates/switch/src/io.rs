@@ -293,6 +293,17 @@ pub enum Output {
         /// Whether.
         wanted: bool,
     },
+    /// From now on other networks here want calls to these talkgroups (`wanted`), or no longer. It is told beside
+    /// [`Output::Everything`], for who can tell ranges apart. Ranges that are wanted do not touch each other but for the
+    /// moment in which one takes the place of others; it is told first.
+    Range {
+        /// The first talkgroup.
+        first: u32,
+        /// The last one.
+        last: u32,
+        /// Whether.
+        wanted: bool,
+    },
     /// What comes in over this leg is not carried, for good: its network need not send more of it.
     Unwanted {
         /// The leg.

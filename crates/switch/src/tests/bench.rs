@@ -268,6 +268,8 @@ impl Bench {
                 }
                 Output::Everything { wanted: true } => "wants everything".to_owned(),
                 Output::Everything { wanted: false } => "wants everything no more".to_owned(),
+                Output::Range { first, last, wanted: true } => format!("wants {first} to {last}"),
+                Output::Range { first, last, wanted: false } => format!("wants {first} to {last} no more"),
                 Output::Unwanted { context, .. } => {
                     format!("unwanted from {}", self.names[usize::from(context.index)])
                 }

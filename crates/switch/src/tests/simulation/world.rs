@@ -15,9 +15,13 @@ const TRUNK: u16 = 1;
 const LEGS: [u16; 2] = [2, 3];
 
 /// Marsaglia's xorshift64.
-pub(super) struct Random(u64);
+pub(in crate::tests) struct Random(u64);
 
 impl Random {
+    pub(in crate::tests) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -25,15 +29,15 @@ impl Random {
         self.0
     }
 
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(in crate::tests) fn below(&mut self, n: u64) -> u64 {
         (self.next() >> 11) % n
     }
 
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub(in crate::tests) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(in crate::tests) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
@@ -83,6 +87,8 @@ pub(super) struct Worker {
     pub(super) wanted: BTreeSet<u32>,
     /// It said that it may want any.
     pub(super) wants_all: bool,
+    /// Ranges that it said other networks want.
+    ranges: BTreeSet<(u32, u32)>,
     /// Sessions that it said run.
     pub(super) running: BTreeMap<u16, SessionId>,
     last: Option<SessionId>,
@@ -123,6 +129,7 @@ impl World {
             switch: Switch::new(node, settings.clone()),
             wanted: BTreeSet::new(),
             wants_all: false,
+            ranges: BTreeSet::new(),
             running: BTreeMap::new(),
             last: None,
             inbox: VecDeque::new(),
@@ -130,7 +137,7 @@ impl World {
             took_over: Time::default(),
         };
         Self {
-            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            random: Random::of(seed),
             now: Now { mono: Time(5_000_000_000), wall_us: 1_790_000_000_000_000 },
             workers: (25_011..).take(workers).map(worker).collect(),
             contexts: BTreeMap::new(),
@@ -396,6 +403,11 @@ impl World {
                 }
                 Output::Everything { wanted } => {
                     assert_ne!(std::mem::replace(&mut this.wants_all, wanted), wanted, "said twice");
+                }
+                Output::Range { first, last, wanted } => {
+                    let range = (first, last);
+                    let is_new = if wanted { this.ranges.insert(range) } else { this.ranges.remove(&range) };
+                    assert!(is_new, "said twice: {range:?} wanted: {wanted}");
                 }
                 Output::Refused { .. }
                 | Output::Unwanted { .. }
