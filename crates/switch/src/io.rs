@@ -32,13 +32,14 @@ pub enum Input<'a> {
         /// The burst.
         frame: &'a Frame,
     },
-    /// A burst came from a sibling worker.
+    /// A burst came from a sibling worker, or from another host.
     Remote {
-        /// The sibling's number on this host, below 128.
+        /// The sibling's number on this host, below 127, or [`crate::FAR`]: then the bursts of a session are in order, each
+        /// comes once, and its node is none of this host.
         peer: u8,
         /// ID of the node where the session began: the sibling's, or another's whose context has moved there since.
         node: u32,
-        /// What it published.
+        /// What it published. Its `index` is the session's number there; of a far session, any that no other one has now.
         forward: &'a Forward,
     },
     /// The answer to [`Output::Moved`], as that has it.

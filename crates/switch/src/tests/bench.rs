@@ -8,7 +8,7 @@ use std::time::Duration;
 use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, Sync, VoiceCall};
 use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slots, Time, Trunk};
 
-use crate::{Forward, Input, Output, Place, Switch};
+use crate::{FAR, Forward, Input, Output, Place, SessionId, Switch};
 
 pub(super) const HEADER: BurstKind = BurstKind::Data(DataType::VOICE_HEADER);
 pub(super) const TERMINATOR: BurstKind = BurstKind::Data(DataType::TERMINATOR);
@@ -160,6 +160,12 @@ impl Bench {
     pub(super) fn sibling(&mut self, key: u64, index: u16, frame: &Frame) {
         let forward = Forward { key, index, slot: Slot::One, options: 0, frame: *frame };
         self.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
+    }
+
+    /// A burst of another host's session, under the number of its jitter buffer here.
+    pub(super) fn far(&mut self, id: SessionId, index: u16, frame: &Frame) {
+        let forward = Forward { key: id.key, index, slot: Slot::One, options: 0, frame: *frame };
+        self.input(Input::Remote { peer: FAR, node: id.node, forward: &forward });
     }
 
     /// The radio presses its key: a header.

@@ -11,9 +11,10 @@ use std::time::Duration;
 use dmr::{BurstKind, DataType, FullLc, Sync};
 use stack::{CallType, Frame, Slot};
 
+pub(super) use self::world::Random;
 use self::world::{Talk, World};
 use super::bench::{HEADER, TERMINATOR, frame};
-use crate::{ALL_CALL, Forward, Input, LOCAL, PARROT, UNLINK};
+use crate::{ALL_CALL, FAR, Forward, Input, LOCAL, PARROT, UNLINK};
 
 const TALKGROUPS: [u32; 20] =
     [1, 2, 3, 4, 5, 6, 7, 8, LOCAL, 10, 11, 12, 13, 91, 92, 93, PARROT, UNLINK, ALL_CALL, 94];
@@ -78,7 +79,7 @@ impl World {
         }
     }
 
-    /// A sibling that has lost its mind.
+    /// A sibling that has lost its mind, or another host.
     fn junk(&mut self) {
         let worker = self.any_worker();
         let kind = self.random.pick(&[HEADER, BurstKind::Voice(0), BurstKind::Voice(1), TERMINATOR]);
@@ -96,7 +97,7 @@ impl World {
             _ => {}
         }
         let (key, index) = (self.random.below(6), self.random.below(4) as u16);
-        let peer = 100 + self.random.below(2) as u8;
+        let peer = self.random.pick(&[100, 101, FAR]);
         let forward = Forward { key, index, slot: Slot::One, options: 0, frame };
         self.input(worker, Input::Remote { peer, node: peer.into(), forward: &forward });
     }
