@@ -1,5 +1,5 @@
 //! Made-up traffic: contexts come, change, move and go, radios key, stop and fall silent, bursts get lost, double
-//! and out of order, operators ban and drop, on workers that send each other their calls. After each step the
+//! and out of order, operators ban and drop, on workers of one host or several that send each other their calls. After each step the
 //! switch that took it is checked, and what it said is held against a model. A failing seed replays.
 
 mod ears;
@@ -166,8 +166,8 @@ impl World {
     }
 }
 
-fn run(seed: u64, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
-    let mut world = World::new(seed, workers, contexts, is_lossy);
+fn run(seed: u64, hosts: usize, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
+    let mut world = World::new(seed, hosts, workers, contexts, is_lossy);
     (0..contexts * 2).for_each(|_| world.log_in());
     for _ in 0..steps {
         world.step();
@@ -180,28 +180,34 @@ fn run(seed: u64, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
 
 /// `SWITCH_SIMULATION_STEPS=1000000` makes each run that long; `SWITCH_SIMULATION_SEED=7` begins with that seed.
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is no matter of the switch")]
-fn runs(workers: usize, contexts: u16, is_lossy: bool) {
+fn runs(hosts: usize, workers: usize, contexts: u16, is_lossy: bool) {
     let number = |name, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let (steps, first) = (number("SWITCH_SIMULATION_STEPS", 30_000), number("SWITCH_SIMULATION_SEED", 1));
     for seed in first..first + 3 {
-        println!("seed {seed}, {workers} workers");
-        run(seed.into(), workers, contexts, steps, is_lossy);
+        println!("seed {seed}, {workers} workers on {hosts} hosts");
+        run(seed.into(), hosts, workers, contexts, steps, is_lossy);
     }
 }
 
 #[test]
 fn two_hundred_contexts_on_one_switch() {
-    runs(1, 200, false);
+    runs(1, 1, 200, false);
 }
 
 #[test]
 fn two_hundred_contexts_on_two_switches() {
-    runs(2, 200, false);
-    runs(2, 200, true);
+    runs(1, 2, 200, false);
+    runs(1, 2, 200, true);
 }
 
 #[test]
 fn two_hundred_contexts_on_eight_switches() {
-    runs(8, 200, false);
-    runs(8, 200, true);
+    runs(1, 8, 200, false);
+    runs(1, 8, 200, true);
+}
+
+#[test]
+fn two_hundred_contexts_on_the_switches_of_several_hosts() {
+    runs(2, 2, 200, false);
+    runs(3, 6, 200, true);
 }

@@ -8,7 +8,7 @@ use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slo
 
 use super::TALKGROUPS;
 use super::ears::Ears;
-use crate::{Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
+use crate::{FAR, Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
 
 /// Places of a network and of the calls that come from it.
 const TRUNK: u16 = 1;
@@ -92,7 +92,8 @@ pub(super) struct Worker {
     /// Sessions that it said run.
     pub(super) running: BTreeMap<u16, SessionId>,
     last: Option<SessionId>,
-    /// What siblings have published and it has not read yet, with their place and the session's node.
+    /// What siblings have published and it has not read yet, with their place and the session's node; what has come from
+    /// another host, as from the place behind all workers.
     pub(super) inbox: VecDeque<(usize, u32, Forward)>,
     /// Bursts that have overtaken what is in there.
     moved: Vec<(u8, u32, Forward)>,
@@ -106,6 +107,10 @@ pub(super) struct World {
     /// The worker that has each context, and the context's profile.
     contexts: BTreeMap<ContextKey, (usize, Profile)>,
     count: u16,
+    /// Workers are of so many hosts, in turn.
+    hosts: usize,
+    /// The number of each session's jitter buffer.
+    buffers: BTreeMap<SessionId, u16>,
     pub(super) talks: Vec<Talk>,
     pub(super) streams: u32,
     marks: u64,
@@ -122,7 +127,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, workers: usize, count: u16, is_lossy: bool) -> Self {
+    pub(super) fn new(seed: u64, hosts: usize, workers: usize, count: u16, is_lossy: bool) -> Self {
         let settings = Settings { call_timeout: Some(Duration::from_secs(20)), ..Settings::default() };
         let worker = |node| Worker {
             node,
@@ -142,6 +147,8 @@ impl World {
             workers: (25_011..).take(workers).map(worker).collect(),
             contexts: BTreeMap::new(),
             count,
+            hosts,
+            buffers: BTreeMap::new(),
             talks: Vec::new(),
             streams: 0,
             marks: 0,
@@ -227,7 +234,11 @@ impl World {
     /// A context goes, and may come again with its record, here or on another worker.
     pub(super) fn move_context(&mut self) {
         let (to, context) = (self.any_worker(), self.any_context());
-        let Some((from, profile)) = self.contexts.remove(&context) else { return };
+        let Some((from, profile)) = self.contexts.get(&context).cloned() else { return };
+        if from % self.hosts != to % self.hosts {
+            return;
+        }
+        self.contexts.remove(&context);
         let mut record = [0; 448];
         let len = self.workers[from].switch.encode_record(context, &mut record);
         self.ears.forget(context);
@@ -248,7 +259,7 @@ impl World {
     pub(super) fn move_shard(&mut self) {
         let (from, to) = (self.any_worker(), self.any_worker());
         let shard = self.any_context().shard;
-        if from == to {
+        if from == to || from % self.hosts != to % self.hosts {
             return;
         }
         for worker in [from, to] {
@@ -309,7 +320,7 @@ impl World {
     pub(super) fn read_ring(&mut self) {
         let worker = self.any_worker();
         // Each has a ring of its own: what one has published later may be read first.
-        let from = self.any_worker();
+        let from = self.random.below(self.workers.len() as u64 + u64::from(self.hosts > 1)) as usize;
         for _ in 0..self.random.below(60) {
             let inbox = &mut self.workers[worker].inbox;
             let place = inbox.iter().position(|&(other, ..)| other == from);
@@ -320,12 +331,14 @@ impl World {
 
     /// A burst of a sibling, and what it has overtaken.
     fn hear(&mut self, worker: usize, from: usize, node: u32, forward: &Forward) {
-        self.input(worker, Input::Remote { peer: from as u8, node, forward });
+        let peer = if from == self.workers.len() { FAR } else { from as u8 };
+        self.input(worker, Input::Remote { peer, node, forward });
         if self.workers[worker].moved.is_empty() {
             return;
         }
         while let Some((from, node, forward)) = self.workers[worker].inbox.pop_front() {
-            self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
+            let peer = if from == self.workers.len() { FAR } else { from as u8 };
+            self.input(worker, Input::Remote { peer, node, forward: &forward });
         }
         for (peer, node, forward) in std::mem::take(&mut self.workers[worker].moved) {
             self.input(worker, Input::Moved { peer, node, forward: &forward });
@@ -445,7 +458,15 @@ impl World {
         for other in (0..self.workers.len()).filter(|&other| other != worker) {
             // The ring of one that sleeps runs over.
             if !self.is_lossy || !self.random.one_in(50) {
-                self.workers[other].inbox.push_back((worker, node, *forward));
+                if other % self.hosts == worker % self.hosts {
+                    self.workers[other].inbox.push_back((worker, node, *forward));
+                    continue;
+                }
+                // Of one session, the bursts come in order wherever its context has moved.
+                let next = (self.buffers.len() % 60_000) as u16;
+                let index = *self.buffers.entry(SessionId { key: forward.key, node }).or_insert(next);
+                let from = self.workers.len();
+                self.workers[other].inbox.push_back((from, node, Forward { index, ..*forward }));
             }
         }
     }
