@@ -15,6 +15,7 @@ mod fifo;
 mod handshake;
 mod interest;
 mod location;
+mod origin;
 mod ring;
 mod sync;
 
@@ -42,6 +43,7 @@ pub use fifo::MAX_MESSAGE;
 pub use handshake::members;
 pub use interest::{FILTER_WORDS, Filter, FilterWriter};
 pub use location::{Location, Locations, LocationsWriter};
+pub use origin::ORIGINS;
 pub use ring::{FRAME_LEN, Read, RingReader, RingWriter, SLOTS};
 
 #[cfg(not(loom))]

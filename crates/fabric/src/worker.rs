@@ -1,10 +1,11 @@
 //! What one worker tells its siblings, in one segment that it alone writes: its interest, where it heard
-//! whom, and its broadcast ring. A new incarnation gets a new segment with a new epoch.
+//! whom, which sessions of other hosts it passes on, and its broadcast ring. A new incarnation gets a new segment with a new epoch.
 
 use std::os::fd::BorrowedFd;
 
 use crate::interest::{FILTER_WORDS, Filter, FilterWriter};
 use crate::location::{LOCATION_WORDS, Location, Locations, LocationsWriter};
+use crate::origin::{ORIGIN_WORDS, Origins, OriginsWriter};
 use crate::ring::{FRAME_LEN, RING_WORDS, Read, RingReader, RingWriter};
 use crate::segment::{Error, Layout, Map, Segment};
 use crate::sync::{Ordering, acquire};
@@ -14,8 +15,9 @@ const HEAD: usize = 0;
 const INTEREST_VERSION: usize = 8;
 const FILTER: usize = 16;
 const LOCATIONS: usize = FILTER + FILTER_WORDS;
-const RING: usize = LOCATIONS + LOCATION_WORDS;
-const LAYOUT: Layout = Layout { name: "bmctl-worker", kind: 1, version: 1, words: RING + RING_WORDS };
+const ORIGIN: usize = LOCATIONS + LOCATION_WORDS;
+const RING: usize = ORIGIN + ORIGIN_WORDS;
+const LAYOUT: Layout = Layout { name: "bmctl-worker", kind: 1, version: 2, words: RING + RING_WORDS };
 
 /// Makes the segment of a worker.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct WorkerWriter {
     epoch: u64,
     filter: FilterWriter,
     locations: LocationsWriter,
+    origins: OriginsWriter,
     ring: RingWriter,
 }
 
@@ -54,6 +57,7 @@ impl WorkerWriter {
             epoch,
             filter: FilterWriter::default(),
             locations: LocationsWriter::default(),
+            origins: OriginsWriter::default(),
             ring: RingWriter::default(),
         })
     }
@@ -105,6 +109,12 @@ impl WorkerWriter {
     /// Notes where `radio` was heard.
     pub fn set_location(&mut self, radio: u32, location: Location) {
         self.locations.set(self.map.body(LOCATIONS, LOCATION_WORDS), radio, location);
+    }
+
+    /// Notes at place `index` that a session of another host, with this key and node, is passed on from now on: before its
+    /// first frame is written. There is no place from [`crate::ORIGINS`] on: then nothing is noted.
+    pub fn set_origin(&mut self, index: u16, key: u64, node: u32) {
+        self.origins.set(self.map.body(ORIGIN, ORIGIN_WORDS), index, key, node);
     }
 }
 
@@ -167,6 +177,14 @@ impl WorkerReader {
     pub fn locations(&self) -> Locations<'_> {
         Locations { words: self.map.body(LOCATIONS, LOCATION_WORDS) }
     }
+
+    /// Key and node of the session of another host that stands at place `index`; `None` where there is none, or another one
+    /// is just put there. A frame that is read late may be of the session that stood there before: it says enough of its key
+    /// to tell.
+    #[must_use]
+    pub fn origin(&self, index: u16) -> Option<(u64, u32)> {
+        Origins { words: self.map.body(ORIGIN, ORIGIN_WORDS) }.get(index)
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +193,7 @@ mod tests {
     use crate::StatsSegment;
 
     #[test]
-    fn a_sibling_sees_frames_interest_and_locations() {
+    fn a_sibling_sees_frames_interest_locations_and_origins() {
         let segment = WorkerSegment::create(7).unwrap();
         let mut writer = WorkerWriter::open(segment.writable()).unwrap();
         writer.write(&[1; FRAME_LEN]);
@@ -196,6 +214,8 @@ mod tests {
         writer.set_location(2_501_001, location);
         assert_eq!(reader.locations().get(2_501_001), Some(location));
         assert_eq!(reader.locations().iter().collect::<Vec<_>>(), [(2_501_001, location)]);
+        writer.set_origin(4095, 77, 26_211);
+        assert_eq!([4095, 0, 4096].map(|place| reader.origin(place)), [Some((77, 26_211)), None, None]);
         assert_eq!(writer.place(), (7, 2));
     }
 

@@ -85,6 +85,7 @@ fn a_worker_that_writes_garbage() {
                 let _ = reader.read(&mut [0; FRAME_LEN]);
                 let _ = reader.interest().may_want(random.next() as u32);
                 let _ = reader.locations().get(random.next() as u32);
+                let _ = reader.origin(random.next() as u16);
                 let _ = (reader.interest_version(), reader.place());
             }
         }

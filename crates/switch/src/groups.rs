@@ -1,7 +1,6 @@
 //! Talkgroups: who is subscribed to them, which sessions are for them, and who talks.
 
 use rustc_hash::FxHashMap;
-use stack::Time;
 
 use crate::session::Member;
 
@@ -10,8 +9,8 @@ use crate::session::Member;
 pub(crate) struct Group {
     pub(crate) talkgroup: u32,
     pub(crate) members: Vec<Member>,
-    /// The voice session that is heard, and since when.
-    pub(crate) talker: Option<(u16, Time)>,
+    /// The voice session that is heard.
+    pub(crate) talker: Option<u16>,
     sessions: u32,
     /// How many of the sessions contend for it here: they must know of those of siblings.
     contenders: u32,
@@ -140,13 +139,13 @@ impl Groups {
     }
 
     /// From now on this session is heard, or none.
-    pub(crate) fn set_talker(&mut self, group: u32, talker: Option<(u16, Time)>) {
+    pub(crate) fn set_talker(&mut self, group: u32, talker: Option<u16>) {
         self.all[group as usize].talker = talker;
     }
 
     /// The session that is heard on the talkgroup.
     pub(crate) fn talker(&self, talkgroup: u32) -> Option<u16> {
-        self.get(self.find(talkgroup)?).talker.map(|(session, _)| session)
+        self.get(self.find(talkgroup)?).talker
     }
 
     /// What must always be true; all groups with how many sessions each has.

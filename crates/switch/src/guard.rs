@@ -32,6 +32,7 @@ struct PastCall {
     id: SessionId,
     call: Call,
     context: u32,
+    is_far: bool,
     at: Time,
 }
 
@@ -96,12 +97,21 @@ impl Guard {
     }
 
     /// Calls that have just ended and came in at another context than this session.
-    fn past_calls(&self, session: &Session, now: Time) -> impl Iterator<Item = SessionId> {
+    fn past_calls(&self, session: &Session, now: Time) -> impl Iterator<Item = Original> {
         let recent = self.ended.iter().rev().take_while(move |ended| now.since(ended.at) < ECHO);
         let (call, context, key) = (session.call, session.context, session.id.key);
         let is_other = move |ended: &&PastCall| ended.context != context && ended.id.key != key;
-        recent.filter(is_other).filter(move |ended| ended.call.is_same(call)).map(|ended| ended.id)
+        recent
+            .filter(is_other)
+            .filter(move |ended| ended.call.is_same(call))
+            .map(|ended| Original { id: ended.id, is_far: ended.is_far })
     }
+}
+
+/// A call that another one may be a copy of.
+struct Original {
+    id: SessionId,
+    is_far: bool,
 }
 
 /// A session that began so soon after another one of the same call is its copy, which came back another way.
@@ -147,12 +157,13 @@ impl Switch {
         self.originals(now, session).next().is_some()
     }
 
-    /// It began so soon after such a call that it is a copy of it, from its beginning.
+    /// It began so soon after such a call that it is a copy of it, from its beginning. How long after one of another host
+    /// no clock tells: where that of the host is ahead, a call that begins here later has its time, too.
     fn is_copy(&self, now: Now, session: &Session) -> bool {
-        self.originals(now, session).any(|original| is_copy(session.id, original))
+        self.originals(now, session).any(|original| !original.is_far && is_copy(session.id, original.id))
     }
 
-    fn originals(&self, now: Now, session: &Session) -> impl Iterator<Item = SessionId> {
+    fn originals(&self, now: Now, session: &Session) -> impl Iterator<Item = Original> {
         let may_be_copied = matches!(session.call.target(), Target::Talkgroup | Target::Radio);
         let (id, call, context) = (session.id, session.call, session.context);
         let running = self.sessions.iter().map(|(_, other)| other).filter(move |other| {
@@ -164,7 +175,8 @@ impl Switch {
             is_heard && is_there && is_elsewhere && other.call.is_same(call) && other.id < id
         });
         let past = self.guard.past_calls(session, now.mono);
-        running.map(|other| other.id).chain(past).filter(move |_| may_be_copied)
+        let original = |other: &Session| Original { id: other.id, is_far: other.is_far() };
+        running.map(original).chain(past).filter(move |_| may_be_copied)
     }
 
     /// A call has ended that was carried.
@@ -173,6 +185,7 @@ impl Switch {
             id: session.id,
             call: session.call,
             context: session.context,
+            is_far: session.is_far(),
             at: now.mono,
         });
     }

@@ -32,13 +32,14 @@ pub enum Input<'a> {
         /// The burst.
         frame: &'a Frame,
     },
-    /// A burst came from a sibling worker.
+    /// A burst came from a sibling worker, or from another host.
     Remote {
-        /// The sibling's number on this host, below 128.
+        /// The sibling's number on this host, below 127, or [`crate::FAR`]: then the bursts of a session are in order, each
+        /// comes once, and its node is none of this host.
         peer: u8,
         /// ID of the node where the session began: the sibling's, or another's whose context has moved there since.
         node: u32,
-        /// What it published.
+        /// What it published. Its `index` is the session's number there; of a far session, any that no other one has now.
         forward: &'a Forward,
     },
     /// The answer to [`Output::Moved`], as that has it.
@@ -290,6 +291,17 @@ pub enum Output {
     },
     /// From now on calls to any talkgroup may be wanted here (`wanted`), or only those of [`Output::Interest`].
     Everything {
+        /// Whether.
+        wanted: bool,
+    },
+    /// From now on other networks here want calls to these talkgroups (`wanted`), or no longer. It is told beside
+    /// [`Output::Everything`], for who can tell ranges apart. Ranges that are wanted do not touch each other but for the
+    /// moment in which one takes the place of others; it is told first.
+    Range {
+        /// The first talkgroup.
+        first: u32,
+        /// The last one.
+        last: u32,
         /// Whether.
         wanted: bool,
     },

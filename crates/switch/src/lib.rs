@@ -37,7 +37,7 @@ pub use record::{Dynamic, Record, Running, read_record};
 pub use session::SessionId;
 pub use settings::Settings;
 pub use switch::Switch;
-pub use wire::{FORWARD_LEN, Forward, RELAYED_LEN};
+pub use wire::{FORWARD_LEN, FarBurst, Forward, Published, RELAYED_LEN};
 
 use std::time::Duration;
 
@@ -48,6 +48,11 @@ pub const STREAM_TIMEOUT: Duration = Duration::from_millis(600);
 /// A voice call from a sibling without a burst for this long has ended. The sibling says when it ends; without a word from
 /// it, it may hang until it is replaced, and the call then goes on.
 pub const SIBLING_TIMEOUT: Duration = Duration::from_millis(5600);
+/// A voice call from another host without a burst for this long has ended. What got lost on the way is concealed before it
+/// comes here: who is silent for longer cannot be heard from there, and its receivers' slots are for others.
+pub const FAR_TIMEOUT: Duration = Duration::from_secs(1);
+/// In place of a sibling's number: the burst is of a far session, one that began at another host.
+pub const FAR: u8 = 127;
 /// How many dynamic talkgroups one slot can have; the one nearest its end makes room for a new one.
 pub const MAX_DYNAMICS: usize = 8;
 /// How long a radio is blocked that keys up again and again.

@@ -1,17 +1,17 @@
-//! Sessions of sibling workers, as their rings tell of them.
+//! Sessions of sibling workers, as their rings tell of them, and far ones: those of other hosts.
 
 use stack::Now;
 
 use crate::call::{Call, Target};
 use crate::io::{Ended, Output};
 use crate::session::{Origin, Session, SessionId};
-use crate::{Forward, HEADER, Switch, TERMINATOR};
+use crate::{FAR, Forward, HEADER, Switch, TERMINATOR};
 
 /// Sessions of siblings are not given more numbers than these, whatever siblings say.
 const MAX_SESSIONS: usize = 32_768;
 
 impl Switch {
-    /// A burst came from a sibling.
+    /// A burst came from a sibling or, as from the sibling [`FAR`], from another host.
     pub(crate) fn remote_frame(&mut self, now: Now, peer: u8, node: u32, forward: &Forward) {
         let id = forward.session(node);
         let known =
@@ -44,8 +44,9 @@ impl Switch {
     /// `is_next`: it has waited.
     #[cold]
     fn meet(&mut self, now: Now, peer: u8, node: u32, forward: &Forward, is_next: bool) -> Option<u16> {
+        self.begin_after(now, forward.session(node));
         // Most of what siblings publish is for others.
-        if !self.may_be_for_us(forward) {
+        if !self.may_be_for_us(forward) || peer == FAR && self.is_near(forward.session(node)) {
             return None;
         }
         if !is_next && self.may_overtake(peer, forward.session(node), forward) {
@@ -55,7 +56,14 @@ impl Switch {
         let index = self.find_or_open(now, node, forward)?;
         self.remember(usize::from(peer), usize::from(forward.index), index);
         self.sessions.get_mut(index)?.peer = Some(peer);
+        self.watch(index);
         Some(index)
+    }
+
+    /// A session that began at this host, whatever another host says.
+    fn is_near(&self, id: SessionId) -> bool {
+        let known = self.sessions.find(id).and_then(|(index, _)| self.sessions.get(index));
+        id.node == self.node || known.is_some_and(|session| session.peer.is_some() && !session.is_far())
     }
 
     /// Takes in a burst of a session that is known.
@@ -78,6 +86,10 @@ impl Switch {
     /// Whether others may have published earlier bursts of this session that are not read yet: it came from another
     /// sibling until now, or nothing is known of its beginning.
     fn may_overtake(&self, peer: u8, id: SessionId, forward: &Forward) -> bool {
+        // Those of another host have been put in order.
+        if peer == FAR {
+            return false;
+        }
         match self.sessions.find(id) {
             Some((index, Origin::Remote)) => {
                 self.sessions.get(index).is_some_and(|session| session.peer != Some(peer))

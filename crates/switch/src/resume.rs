@@ -126,7 +126,7 @@ impl Switch {
         if session.call.target() == Target::Talkgroup {
             self.enter_group(index);
         }
-        if self.may_hear_on(index, key, slot) && self.is_carried_on(now, index) {
+        if self.may_hear_on(index, key, slot) && self.is_carried_on(index) {
             if let Some(session) = self.sessions.get_mut(index)
                 && session.group.is_none()
             {
@@ -169,7 +169,7 @@ impl Switch {
 
     /// Whether a session is carried: one of which nothing was decided here yet, or that was for nobody here, was so at
     /// the worker before.
-    fn is_carried_on(&mut self, now: Now, index: u16) -> bool {
+    fn is_carried_on(&mut self, index: u16) -> bool {
         let Some(session) = self.sessions.get_mut(index) else { return false };
         let is_for_nobody = session.standing == Standing::Local && session.origin == Origin::Remote;
         if session.standing == Standing::New || is_for_nobody {
@@ -179,7 +179,7 @@ impl Switch {
             }
             session.standing = Standing::Carried;
             if let Some(group) = group {
-                self.groups.set_talker(group, Some((index, now.mono)));
+                self.groups.set_talker(group, Some(index));
             }
         }
         session.standing == Standing::Carried

@@ -10,7 +10,7 @@ use crate::call::Call;
 use crate::io::{Kind, SessionReport};
 use crate::sequence::Sequence;
 use crate::voice::Voice;
-use crate::{SIBLING_TIMEOUT, STREAM_TIMEOUT, TERMINATOR};
+use crate::{FAR, FAR_TIMEOUT, SIBLING_TIMEOUT, STREAM_TIMEOUT, TERMINATOR};
 
 /// A session, unique over all nodes and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ impl SessionId {
 pub(crate) enum Origin {
     /// A context here, under the sender's stream ID.
     Local { context: ContextKey, slot: Slot, stream: u32 },
-    /// A sibling worker.
+    /// A sibling worker, or another host.
     Remote,
     /// The parrot.
     Parrot,
@@ -106,9 +106,9 @@ pub(crate) enum Standing {
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) origin: Origin,
-    /// The sibling that its last burst came from, if one did.
+    /// The sibling that its last burst came from, if one did; [`FAR`] where that came from another host.
     pub(crate) peer: Option<u8>,
-    /// ID of the context whence it comes; 0 where a sibling knows.
+    /// ID of the context whence it comes; 0 where another worker knows.
     pub(crate) context: u32,
     pub(crate) slot: Slot,
     pub(crate) call: Call,
@@ -118,8 +118,6 @@ pub(crate) struct Session {
     pub(crate) number: u8,
     /// It was decided what becomes of it. False for what goes on from another worker, until its next burst.
     pub(crate) is_placed: bool,
-    /// It waits since it was silent, and another talker has taken its place: it may come back.
-    pub(crate) gave_way: bool,
     /// It waits since it is a call that runs already, come back another way.
     pub(crate) is_echo: bool,
     /// The outside was told that it waits, and not yet that it is carried.
@@ -158,7 +156,6 @@ impl Session {
             bursts: 0,
             number: 0,
             is_placed: true,
-            gave_way: false,
             is_echo: false,
             is_told_to_wait: false,
             hint: None,
@@ -214,6 +211,11 @@ impl Session {
         }
     }
 
+    /// It began at another host.
+    pub(crate) fn is_far(&self) -> bool {
+        self.peer == Some(FAR)
+    }
+
     /// When it has been silent for so long that nobody need wait for it.
     pub(crate) fn falls_silent(&self) -> Time {
         self.last + self.patience
@@ -223,7 +225,9 @@ impl Session {
     pub(crate) fn times_out(&self) -> Time {
         match self.origin {
             // Nobody says that data has ended.
-            Origin::Remote if self.call.is_voice() => self.last + SIBLING_TIMEOUT,
+            Origin::Remote if self.call.is_voice() => {
+                self.last + if self.is_far() { FAR_TIMEOUT } else { SIBLING_TIMEOUT }
+            }
             _ => self.falls_silent(),
         }
     }

@@ -17,6 +17,11 @@ use crate::sessions::Sessions;
 use crate::timers::{Timer, Timers};
 use crate::trunks::Trunks;
 
+/// Sessions of other workers that began by so many microseconds later than now, at most, are taken at their word.
+const MAX_LEAD_US: u64 = 10 * 60 * 1_000_000;
+/// At most so much is added to the key of such a session: a quarter of a millisecond.
+const LEAP: u64 = 0xF_FFFF;
+
 /// Call control of one worker.
 #[derive(Debug)]
 pub struct Switch {
@@ -153,6 +158,19 @@ impl Switch {
 
     pub(crate) fn out(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// A session of another worker was met: whoever begins here from now on has begun after it, though the clock of its host
+    /// may be ahead of ours. Far ahead, it is wrong, and no reason for ours to be wrong, too.
+    pub(crate) fn begin_after(&mut self, now: Now, id: SessionId) {
+        let begun_us = id.begun_us();
+        if id.key <= self.last_key || begun_us > now.wall_us.saturating_add(MAX_LEAD_US) {
+            return;
+        }
+        // A worker that is replaced forgets how far it was ahead, and the next one may meet the same session again: what is
+        // added keeps the two from giving a key twice.
+        let leap = if begun_us < now.wall_us { 0 } else { now.wall_us & LEAP };
+        self.last_key = id.key.saturating_add(leap);
     }
 
     /// A new session's ID. Keys only grow, whatever the wall clock does.

@@ -4,6 +4,8 @@ mod allocations;
 mod bench;
 mod calls;
 mod contest;
+mod far;
+mod hosts;
 mod invariants;
 mod moves;
 mod parrot;

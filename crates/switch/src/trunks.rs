@@ -45,22 +45,21 @@ impl Trunks {
         self.all.get(place).map(|(key, trunk)| (*key, trunk.carries(talkgroup)))
     }
 
-    /// The context is this trunk from now on, or none. Returns whether there are any, where that has changed.
-    fn set(&mut self, key: ContextKey, trunk: Option<Trunk>) -> Option<bool> {
-        let had_any = !self.all.is_empty();
+    /// The context is this trunk from now on, or none. Returns the ranges that were carried before.
+    fn set(&mut self, key: ContextKey, trunk: Option<Trunk>) -> Vec<(u32, u32)> {
         self.all.retain(|(other, _)| *other != key);
         self.all.extend(trunk.map(|trunk| (key, trunk)));
         let mut ranges: Vec<_> =
             self.all.iter().flat_map(|(_, trunk)| trunk.talkgroups.iter().copied()).collect();
         ranges.sort_unstable();
-        self.carried.clear();
+        let before = std::mem::take(&mut self.carried);
         for (first, last) in ranges {
             match self.carried.last_mut() {
                 Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
                 _ => self.carried.push((first, last)),
             }
         }
-        (self.all.is_empty() == had_any).then_some(!had_any)
+        before
     }
 }
 
@@ -72,9 +71,7 @@ impl Switch {
         if self.trunks.get(key) == trunk {
             return;
         }
-        if let Some(wanted) = self.trunks.set(key, trunk.cloned()) {
-            self.out(Output::Everything { wanted });
-        }
+        self.retune_trunk(key, trunk.cloned());
         let to_talkgroups = self.sessions.iter().filter(|(_, session)| session.group.is_some());
         let running: Vec<(u16, u32)> =
             to_talkgroups.map(|(index, session)| (index, session.call.destination)).collect();
@@ -86,6 +83,22 @@ impl Switch {
                 let _ = self.join(now, index, (key, Slot::One));
             }
         }
+    }
+
+    /// A context is this trunk, or none, and the outside is told what that changes.
+    fn retune_trunk(&mut self, key: ContextKey, trunk: Option<Trunk>) {
+        let had_any = self.trunks.len() > 0;
+        let before = self.trunks.set(key, trunk);
+        let has_any = self.trunks.len() > 0;
+        if had_any != has_any {
+            self.out(Output::Everything { wanted: has_any });
+        }
+        // New ones first: what only changes its bounds is wanted all the time.
+        let now = &self.trunks.carried;
+        let new = now.iter().filter(|range| !before.contains(range)).map(|range| (*range, true));
+        let old = before.iter().filter(|range| !now.contains(range)).map(|range| (*range, false));
+        let changes = new.chain(old);
+        self.outputs.extend(changes.map(|((first, last), wanted)| Output::Range { first, last, wanted }));
     }
 
     /// A session goes out over a trunk: all that are for it do. `None` where it is not, since it came from there.
@@ -124,9 +137,7 @@ impl Switch {
     /// A trunk goes, or goes on at another worker: nobody hears anything there any more.
     pub(crate) fn leave_trunk(&mut self, key: ContextKey) -> Vec<u16> {
         let Some(true) = self.contexts.get(key).map(|context| context.is_trunk()) else { return Vec::new() };
-        if let Some(wanted) = self.trunks.set(key, None) {
-            self.out(Output::Everything { wanted });
-        }
+        self.retune_trunk(key, None);
         let hears = |session: &Session| session.routes.iter().any(|route| route.to.0 == key);
         let heard = self.sessions.iter().filter(|(_, session)| hears(session)).map(|(index, _)| index);
         let heard: Vec<u16> = heard.collect();

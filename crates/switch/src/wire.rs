@@ -1,4 +1,4 @@
-//! A burst on its way to sibling workers: 56 bytes, so that it fits one cache line of the ring with its
+//! A burst on its way to sibling workers, of a session of this host or of another one: 56 bytes, so that it fits one cache line of the ring with its
 //! sequence word. The layout belongs to the fabric's version: change both together.
 
 use dmr::{BURST_LEN, BurstKind, DataType};
@@ -9,8 +9,9 @@ use crate::SessionId;
 /// Bytes of an encoded [`Forward`].
 pub const FORWARD_LEN: usize = 56;
 
-/// Payload kind: a DMR burst. Others may follow.
+/// Payload kinds: a burst of a session that began at this host, and one of a far session.
 const KIND_BURST: u8 = 1;
+const KIND_FAR: u8 = 2;
 const FLAG_PRIVATE: u8 = 0x40;
 const FLAG_DATA: u8 = 0x20;
 const FLAG_SLOT: u8 = 0x80;
@@ -40,6 +41,10 @@ impl Forward {
     /// As it lies in the ring; `origin` is the number of the node where the session began.
     #[must_use]
     pub fn encode(&self, origin: u8) -> [u8; FORWARD_LEN] {
+        self.encode_as(KIND_BURST, self.key, self.frame.sequence, origin)
+    }
+
+    fn encode_as(&self, payload: u8, head: u64, sequence: u8, origin: u8) -> [u8; FORWARD_LEN] {
         let frame = &self.frame;
         let mut flags = match frame.kind {
             BurstKind::Voice(index) => index & 7,
@@ -52,19 +57,60 @@ impl Forward {
             flags |= FLAG_SLOT;
         }
         let mut out = [0; FORWARD_LEN];
-        out[0..8].copy_from_slice(&self.key.to_le_bytes());
+        out[0..8].copy_from_slice(&head.to_le_bytes());
         out[8..10].copy_from_slice(&self.index.to_le_bytes());
         out[10..13].copy_from_slice(&frame.source.to_le_bytes()[..3]);
         out[13..16].copy_from_slice(&frame.destination.to_le_bytes()[..3]);
-        out[16..21].copy_from_slice(&[KIND_BURST, flags, frame.sequence, frame.ber, frame.rssi]);
+        out[16..21].copy_from_slice(&[payload, flags, sequence, frame.ber, frame.rssi]);
         out[21..21 + BURST_LEN].copy_from_slice(&frame.burst);
         out[54..].copy_from_slice(&[self.options, origin]);
         out
     }
+}
 
-    /// The burst and the number of the node where its session began; `None` for what is no burst of this layout.
+/// A burst of a far session: one that began at another host. On its way from there bursts may get lost, or overtake each
+/// other, so it carries what puts them in order again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarBurst {
+    /// The clock of the host where it came in, in ms, which wraps.
+    pub sent_ms: u16,
+    /// Counts the session's bursts where it came in, and wraps.
+    pub sequence: u16,
+    /// The burst, with the low byte of `sequence` in its frame. In the ring its `index` is the session's place in the
+    /// table of who wrote it, and of `key` there are the low 32 bits alone: [`Self::whole`] has the rest.
+    pub forward: Forward,
+}
+
+impl FarBurst {
+    /// As it lies in the ring.
     #[must_use]
-    pub fn decode(bytes: &[u8; FORWARD_LEN]) -> Option<(Self, u8)> {
+    pub fn encode(&self) -> [u8; FORWARD_LEN] {
+        let head = self.forward.key & 0xFFFF_FFFF;
+        let head = head | u64::from(self.sent_ms) << 32 | u64::from(self.sequence) << 48;
+        self.forward.encode_as(KIND_FAR, head, self.sequence.to_le_bytes()[0], 0)
+    }
+
+    /// With the whole key that stands at its place in the table; `None` where another session has that place by now.
+    #[must_use]
+    pub fn whole(self, key: u64) -> Option<Self> {
+        let is_its = (key ^ self.forward.key) & 0xFFFF_FFFF == 0;
+        is_its.then_some(Self { forward: Forward { key, ..self.forward }, ..self })
+    }
+}
+
+/// What lies in a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// A burst of a session that began at this host, and the number of the node where it did.
+    Near(Forward, u8),
+    /// A burst of a far session.
+    Far(FarBurst),
+}
+
+impl Published {
+    /// What a frame of a ring is; `None` for what has another layout.
+    #[must_use]
+    pub fn decode(bytes: &[u8; FORWARD_LEN]) -> Option<Self> {
         let [k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, s0, s1, s2, d0, d1, d2, kind, flags, rest @ ..] = *bytes;
         let [sequence, ber, rssi, payload @ ..] = rest;
         let burst = *payload.first_chunk::<BURST_LEN>()?;
@@ -74,8 +120,13 @@ impl Forward {
             0 => BurstKind::Voice(flags & 7),
             _ => BurstKind::Data(DataType::from_bits(flags)),
         };
-        let forward = Self {
-            key: u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]),
+        let (key, sequence) = match kind {
+            KIND_BURST => (u64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]), sequence),
+            KIND_FAR => (u32::from_le_bytes([k0, k1, k2, k3]).into(), k6),
+            _ => return None,
+        };
+        let forward = Forward {
+            key,
             index: u16::from_le_bytes([i0, i1]),
             options,
             slot: if flags & FLAG_SLOT == 0 { Slot::One } else { Slot::Two },
@@ -90,7 +141,14 @@ impl Forward {
                 burst,
             },
         };
-        (kind == KIND_BURST).then_some((forward, payload[BURST_LEN + 1]))
+        Some(match kind {
+            KIND_BURST => Self::Near(forward, payload[BURST_LEN + 1]),
+            _ => Self::Far(FarBurst {
+                sent_ms: u16::from_le_bytes([k4, k5]),
+                sequence: u16::from_le_bytes([k6, k7]),
+                forward,
+            }),
+        })
     }
 }
 
@@ -170,8 +228,22 @@ mod tests {
             let burst = [fill; BURST_LEN];
             let frame = Frame { source, destination, call, kind, sequence, ber, rssi, burst };
             let forward = Forward { key, index, slot, options: fill, frame };
-            prop_assert_eq!(Forward::decode(&forward.encode(fill)), Some((forward, fill)));
+            prop_assert_eq!(Published::decode(&forward.encode(fill)), Some(Published::Near(forward, fill)));
             prop_assert_eq!(Forward::from_relayed(&forward.to_relayed(25_011)), Some((forward, 25_011)));
+        }
+
+        #[test]
+        fn a_far_burst_survives_the_ring_but_for_half_of_its_key(
+            (key, index, sent_ms, sequence) in any::<(u64, u16, u16, u16)>(), other in any::<u32>(), slot in 0..2_usize,
+        ) {
+            let (call, kind, burst) = (CallType::Group, BurstKind::Voice(5), [7; BURST_LEN]);
+            let low = sequence.to_le_bytes()[0];
+            let frame = Frame { source: 1, destination: 91, call, kind, sequence: low, ber: 3, rssi: 4, burst };
+            let forward = Forward { key, index, slot: Slot::ALL[slot], options: 5, frame };
+            let far = FarBurst { sent_ms, sequence, forward };
+            let Some(Published::Far(read)) = Published::decode(&far.encode()) else { panic!("{far:?}") };
+            prop_assert_eq!(read.whole(key), Some(far));
+            prop_assert_eq!(read.whole(key ^ u64::from(other)).is_some(), other == 0);
         }
 
         #[test]
@@ -179,7 +251,13 @@ mod tests {
             let mut whole = [0; FORWARD_LEN];
             whole[..32].copy_from_slice(&bytes);
             whole[32..].copy_from_slice(&more);
-            let _ = Forward::decode(&whole);
+            let _ = Published::decode(&whole);
+            // Of each kind.
+            for kind in [KIND_BURST, KIND_FAR] {
+                whole[16] = kind;
+                let is_far = Published::decode(&whole).map(|published| matches!(published, Published::Far(_)));
+                prop_assert!(is_far.is_none_or(|is_far| is_far == (kind == KIND_FAR)));
+            }
             let _ = Forward::from_relayed(&[RELAYED.as_slice(), &whole, &bytes[..6]].concat());
         }
     }

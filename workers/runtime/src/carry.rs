@@ -114,6 +114,8 @@ impl Worker {
                 self.released.wanted_everything = true;
             }
             Output::Everything { wanted } => self.siblings.want_everything(wanted),
+            // Who shares a ring with us is told by `Everything`.
+            Output::Range { .. } => {}
             Output::Unwanted { context, slot } => {
                 if let Some(place) = self.place(context.shard) {
                     let input = stack::Input::Unwanted { context: context.index, slot };

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use channel::RingPlace;
 use fabric::{Bell, Counter, FRAME_LEN, Location, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::{CallType, Slot};
-use switch::{Forward, PARROT, Place, SessionReport};
+use switch::{Forward, PARROT, Place, Published, SessionReport};
 
 /// Frames taken from one sibling before others have their turn.
 pub(crate) const BATCH: usize = 256;
@@ -312,7 +312,7 @@ impl Siblings {
         let Sibling { reader, old, .. } = sibling;
         let nodes = &self.nodes;
         let mut take = |frame: &[u8; FRAME_LEN]| {
-            let Some((forward, origin)) = Forward::decode(frame) else { return };
+            let Some(Published::Near(forward, origin)) = Published::decode(frame) else { return };
             if let Some(node) = nodes.get(usize::from(origin)).copied().flatten() {
                 forwards.push((slot, node, forward));
             }

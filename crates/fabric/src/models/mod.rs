@@ -9,6 +9,7 @@
 mod bell;
 mod cell;
 mod location;
+mod origin;
 mod queue;
 mod ring;
 

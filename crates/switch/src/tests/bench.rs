@@ -8,7 +8,7 @@ use std::time::Duration;
 use dmr::{AMBE_SILENCE, BurstKind, DataType, FullLc, Sync, VoiceCall};
 use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slots, Time, Trunk};
 
-use crate::{Forward, Input, Output, Place, Switch};
+use crate::{FAR, Forward, Input, Output, Place, SessionId, Switch};
 
 pub(super) const HEADER: BurstKind = BurstKind::Data(DataType::VOICE_HEADER);
 pub(super) const TERMINATOR: BurstKind = BurstKind::Data(DataType::TERMINATOR);
@@ -162,6 +162,12 @@ impl Bench {
         self.input(Input::Remote { peer: 1, node: SIBLING, forward: &forward });
     }
 
+    /// A burst of another host's session, under the number of its jitter buffer here.
+    pub(super) fn far(&mut self, id: SessionId, index: u16, frame: &Frame) {
+        let forward = Forward { key: id.key, index, slot: Slot::One, options: 0, frame: *frame };
+        self.input(Input::Remote { peer: FAR, node: id.node, forward: &forward });
+    }
+
     /// The radio presses its key: a header.
     pub(super) fn key(&mut self, name: &'static str, slot: Slot, talkgroup: u32) {
         // These radios may key up as often as they like.
@@ -268,6 +274,8 @@ impl Bench {
                 }
                 Output::Everything { wanted: true } => "wants everything".to_owned(),
                 Output::Everything { wanted: false } => "wants everything no more".to_owned(),
+                Output::Range { first, last, wanted: true } => format!("wants {first} to {last}"),
+                Output::Range { first, last, wanted: false } => format!("wants {first} to {last} no more"),
                 Output::Unwanted { context, .. } => {
                     format!("unwanted from {}", self.names[usize::from(context.index)])
                 }

@@ -99,7 +99,7 @@ impl Switch {
         assert!(session.routes.is_empty() || standing == Standing::Carried, "{session:?} goes out");
         assert!(session.group.is_none() || session.call.target() == Target::Talkgroup);
         if let Some(group) = session.group.filter(|_| is_voice && standing == Standing::Carried) {
-            let talker = self.groups.get(group).talker.map(|(talker, _)| talker);
+            let talker = self.groups.get(group).talker;
             assert_eq!(talker, Some(index), "two talkers on one talkgroup");
         }
         let talkgroup = session.group.map(|group| self.groups.get(group).talkgroup);
@@ -140,7 +140,7 @@ impl Switch {
         for (group, of_group) in self.groups.check() {
             members += group.members.len();
             sessions += of_group;
-            if let Some((talker, _)) = group.talker {
+            if let Some(talker) = group.talker {
                 let session = self.sessions.get(talker).expect("a talker that is gone");
                 let is_heard = session.standing == Standing::Carried && session.call.is_voice();
                 assert!(is_heard, "{} is held by {session:?}", group.talkgroup);

@@ -1,5 +1,5 @@
 //! Made-up traffic: contexts come, change, move and go, radios key, stop and fall silent, bursts get lost, double
-//! and out of order, operators ban and drop, on workers that send each other their calls. After each step the
+//! and out of order, operators ban and drop, on workers of one host or several that send each other their calls. After each step the
 //! switch that took it is checked, and what it said is held against a model. A failing seed replays.
 
 mod ears;
@@ -11,9 +11,10 @@ use std::time::Duration;
 use dmr::{BurstKind, DataType, FullLc, Sync};
 use stack::{CallType, Frame, Slot};
 
+pub(super) use self::world::Random;
 use self::world::{Talk, World};
 use super::bench::{HEADER, TERMINATOR, frame};
-use crate::{ALL_CALL, Forward, Input, LOCAL, PARROT, UNLINK};
+use crate::{ALL_CALL, FAR, Forward, Input, LOCAL, PARROT, UNLINK};
 
 const TALKGROUPS: [u32; 20] =
     [1, 2, 3, 4, 5, 6, 7, 8, LOCAL, 10, 11, 12, 13, 91, 92, 93, PARROT, UNLINK, ALL_CALL, 94];
@@ -78,7 +79,7 @@ impl World {
         }
     }
 
-    /// A sibling that has lost its mind.
+    /// A sibling that has lost its mind, or another host.
     fn junk(&mut self) {
         let worker = self.any_worker();
         let kind = self.random.pick(&[HEADER, BurstKind::Voice(0), BurstKind::Voice(1), TERMINATOR]);
@@ -96,7 +97,7 @@ impl World {
             _ => {}
         }
         let (key, index) = (self.random.below(6), self.random.below(4) as u16);
-        let peer = 100 + self.random.below(2) as u8;
+        let peer = self.random.pick(&[100, 101, FAR]);
         let forward = Forward { key, index, slot: Slot::One, options: 0, frame };
         self.input(worker, Input::Remote { peer, node: peer.into(), forward: &forward });
     }
@@ -165,8 +166,8 @@ impl World {
     }
 }
 
-fn run(seed: u64, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
-    let mut world = World::new(seed, workers, contexts, is_lossy);
+fn run(seed: u64, hosts: usize, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
+    let mut world = World::new(seed, hosts, workers, contexts, is_lossy);
     (0..contexts * 2).for_each(|_| world.log_in());
     for _ in 0..steps {
         world.step();
@@ -179,28 +180,34 @@ fn run(seed: u64, workers: usize, contexts: u16, steps: u32, is_lossy: bool) {
 
 /// `SWITCH_SIMULATION_STEPS=1000000` makes each run that long; `SWITCH_SIMULATION_SEED=7` begins with that seed.
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is no matter of the switch")]
-fn runs(workers: usize, contexts: u16, is_lossy: bool) {
+fn runs(hosts: usize, workers: usize, contexts: u16, is_lossy: bool) {
     let number = |name, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
     let (steps, first) = (number("SWITCH_SIMULATION_STEPS", 30_000), number("SWITCH_SIMULATION_SEED", 1));
     for seed in first..first + 3 {
-        println!("seed {seed}, {workers} workers");
-        run(seed.into(), workers, contexts, steps, is_lossy);
+        println!("seed {seed}, {workers} workers on {hosts} hosts");
+        run(seed.into(), hosts, workers, contexts, steps, is_lossy);
     }
 }
 
 #[test]
 fn two_hundred_contexts_on_one_switch() {
-    runs(1, 200, false);
+    runs(1, 1, 200, false);
 }
 
 #[test]
 fn two_hundred_contexts_on_two_switches() {
-    runs(2, 200, false);
-    runs(2, 200, true);
+    runs(1, 2, 200, false);
+    runs(1, 2, 200, true);
 }
 
 #[test]
 fn two_hundred_contexts_on_eight_switches() {
-    runs(8, 200, false);
-    runs(8, 200, true);
+    runs(1, 8, 200, false);
+    runs(1, 8, 200, true);
+}
+
+#[test]
+fn two_hundred_contexts_on_the_switches_of_several_hosts() {
+    runs(2, 2, 200, false);
+    runs(3, 6, 200, true);
 }

@@ -54,11 +54,31 @@ fn only_talkgroups_of_the_list_go_out_and_the_list_may_change_meanwhile() {
     assert_eq!(bench.kinds("net"), [(91, TERMINATOR)]);
     bench.talk(&["A", "B"], 3);
     assert_eq!(bench.kinds("net").iter().map(|(talkgroup, _)| *talkgroup).collect::<Vec<_>>(), [93; 3]);
-    assert_eq!(bench.log(&["wants"]), [""; 0]);
+    assert_eq!(bench.log(&["wants everything"]), [""; 0]);
     bench.down("net");
     bench.talk(&["A", "B"], 3);
     assert_eq!(bench.hears("net").len(), 0);
-    assert_eq!(bench.log(&["wants"]), ["wants everything no more"]);
+    assert_eq!(bench.log(&["wants everything"]), ["wants everything no more"]);
+}
+
+#[test]
+fn the_ranges_of_all_trunks_are_told_as_one_list() {
+    let mut bench = Bench::new();
+    bench.trunk("net", NETWORK, &[(91, 91), (3100, 3199)], &[]);
+    assert_eq!(bench.log(&["wants"]), ["wants everything", "wants 91 to 91", "wants 3100 to 3199"]);
+    bench.trunk("same", NETWORK + 1, &[(91, 91), (3150, 3160)], &[]);
+    assert_eq!(bench.log(&["wants"]), [""; 0]);
+    bench.trunk("same", NETWORK + 1, &[(91, 91), (3150, 3299), (92, 92)], &[]);
+    let wider = ["wants 91 to 92", "wants 3100 to 3299"];
+    let narrower = ["wants 91 to 91", "wants 3100 to 3199"];
+    let no_more = |ranges: [&str; 2]| ranges.map(|range| format!("{range} no more"));
+    let told: Vec<String> = wider.map(str::to_owned).into_iter().chain(no_more(narrower)).collect();
+    assert_eq!(bench.log(&["wants"]), told, "what is wanted anyway is wanted all the time");
+    bench.down("same");
+    let told: Vec<String> = narrower.map(str::to_owned).into_iter().chain(no_more(wider)).collect();
+    assert_eq!(bench.log(&["wants"]), told);
+    bench.input(Input::Leave(3));
+    assert_eq!(bench.log(&["wants"])[1..], no_more(narrower));
 }
 
 #[test]

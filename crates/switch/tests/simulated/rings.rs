@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use stack::{CallType, Slot, Time};
-use switch::{Forward, Output, PARROT, Place, Switch};
+use switch::{Forward, Output, PARROT, Place, Published, Switch};
 
 /// From one worker's ring to the other worker's switch.
 const DELAY: Duration = Duration::from_micros(200);
@@ -87,7 +87,10 @@ impl Rings {
         };
         if is_wanted {
             // As in the ring: what its 56 bytes do not hold is lost.
-            let encoded = Forward::decode(&forward.encode(0)).map(|(forward, _)| forward);
+            let encoded = match Published::decode(&forward.encode(0)) {
+                Some(Published::Near(forward, 0)) => Some(forward),
+                _ => None,
+            };
             self.0[1 - from].extend(encoded.map(|forward| (now + DELAY, forward)));
         }
     }

@@ -8,16 +8,20 @@ use stack::{CallType, ContextKey, Frame, Line, LinkType, Now, Profile, Slot, Slo
 
 use super::TALKGROUPS;
 use super::ears::Ears;
-use crate::{Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
+use crate::{FAR, Forward, Input, Kind, Output, Place, Record, SessionId, Settings, Switch, read_record};
 
 /// Places of a network and of the calls that come from it.
 const TRUNK: u16 = 1;
 const LEGS: [u16; 2] = [2, 3];
 
 /// Marsaglia's xorshift64.
-pub(super) struct Random(u64);
+pub(in crate::tests) struct Random(u64);
 
 impl Random {
+    pub(in crate::tests) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -25,15 +29,15 @@ impl Random {
         self.0
     }
 
-    pub(super) fn below(&mut self, n: u64) -> u64 {
+    pub(in crate::tests) fn below(&mut self, n: u64) -> u64 {
         (self.next() >> 11) % n
     }
 
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub(in crate::tests) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(in crate::tests) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 }
@@ -83,10 +87,13 @@ pub(super) struct Worker {
     pub(super) wanted: BTreeSet<u32>,
     /// It said that it may want any.
     pub(super) wants_all: bool,
+    /// Ranges that it said other networks want.
+    ranges: BTreeSet<(u32, u32)>,
     /// Sessions that it said run.
     pub(super) running: BTreeMap<u16, SessionId>,
     last: Option<SessionId>,
-    /// What siblings have published and it has not read yet, with their place and the session's node.
+    /// What siblings have published and it has not read yet, with their place and the session's node; what has come from
+    /// another host, as from the place behind all workers.
     pub(super) inbox: VecDeque<(usize, u32, Forward)>,
     /// Bursts that have overtaken what is in there.
     moved: Vec<(u8, u32, Forward)>,
@@ -100,6 +107,10 @@ pub(super) struct World {
     /// The worker that has each context, and the context's profile.
     contexts: BTreeMap<ContextKey, (usize, Profile)>,
     count: u16,
+    /// Workers are of so many hosts, in turn.
+    hosts: usize,
+    /// The number of each session's jitter buffer.
+    buffers: BTreeMap<SessionId, u16>,
     pub(super) talks: Vec<Talk>,
     pub(super) streams: u32,
     marks: u64,
@@ -116,13 +127,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, workers: usize, count: u16, is_lossy: bool) -> Self {
+    pub(super) fn new(seed: u64, hosts: usize, workers: usize, count: u16, is_lossy: bool) -> Self {
         let settings = Settings { call_timeout: Some(Duration::from_secs(20)), ..Settings::default() };
         let worker = |node| Worker {
             node,
             switch: Switch::new(node, settings.clone()),
             wanted: BTreeSet::new(),
             wants_all: false,
+            ranges: BTreeSet::new(),
             running: BTreeMap::new(),
             last: None,
             inbox: VecDeque::new(),
@@ -130,11 +142,13 @@ impl World {
             took_over: Time::default(),
         };
         Self {
-            random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+            random: Random::of(seed),
             now: Now { mono: Time(5_000_000_000), wall_us: 1_790_000_000_000_000 },
             workers: (25_011..).take(workers).map(worker).collect(),
             contexts: BTreeMap::new(),
             count,
+            hosts,
+            buffers: BTreeMap::new(),
             talks: Vec::new(),
             streams: 0,
             marks: 0,
@@ -220,7 +234,11 @@ impl World {
     /// A context goes, and may come again with its record, here or on another worker.
     pub(super) fn move_context(&mut self) {
         let (to, context) = (self.any_worker(), self.any_context());
-        let Some((from, profile)) = self.contexts.remove(&context) else { return };
+        let Some((from, profile)) = self.contexts.get(&context).cloned() else { return };
+        if from % self.hosts != to % self.hosts {
+            return;
+        }
+        self.contexts.remove(&context);
         let mut record = [0; 448];
         let len = self.workers[from].switch.encode_record(context, &mut record);
         self.ears.forget(context);
@@ -241,7 +259,7 @@ impl World {
     pub(super) fn move_shard(&mut self) {
         let (from, to) = (self.any_worker(), self.any_worker());
         let shard = self.any_context().shard;
-        if from == to {
+        if from == to || from % self.hosts != to % self.hosts {
             return;
         }
         for worker in [from, to] {
@@ -302,7 +320,7 @@ impl World {
     pub(super) fn read_ring(&mut self) {
         let worker = self.any_worker();
         // Each has a ring of its own: what one has published later may be read first.
-        let from = self.any_worker();
+        let from = self.random.below(self.workers.len() as u64 + u64::from(self.hosts > 1)) as usize;
         for _ in 0..self.random.below(60) {
             let inbox = &mut self.workers[worker].inbox;
             let place = inbox.iter().position(|&(other, ..)| other == from);
@@ -313,12 +331,14 @@ impl World {
 
     /// A burst of a sibling, and what it has overtaken.
     fn hear(&mut self, worker: usize, from: usize, node: u32, forward: &Forward) {
-        self.input(worker, Input::Remote { peer: from as u8, node, forward });
+        let peer = if from == self.workers.len() { FAR } else { from as u8 };
+        self.input(worker, Input::Remote { peer, node, forward });
         if self.workers[worker].moved.is_empty() {
             return;
         }
         while let Some((from, node, forward)) = self.workers[worker].inbox.pop_front() {
-            self.input(worker, Input::Remote { peer: from as u8, node, forward: &forward });
+            let peer = if from == self.workers.len() { FAR } else { from as u8 };
+            self.input(worker, Input::Remote { peer, node, forward: &forward });
         }
         for (peer, node, forward) in std::mem::take(&mut self.workers[worker].moved) {
             self.input(worker, Input::Moved { peer, node, forward: &forward });
@@ -397,6 +417,11 @@ impl World {
                 Output::Everything { wanted } => {
                     assert_ne!(std::mem::replace(&mut this.wants_all, wanted), wanted, "said twice");
                 }
+                Output::Range { first, last, wanted } => {
+                    let range = (first, last);
+                    let is_new = if wanted { this.ranges.insert(range) } else { this.ranges.remove(&range) };
+                    assert!(is_new, "said twice: {range:?} wanted: {wanted}");
+                }
                 Output::Refused { .. }
                 | Output::Unwanted { .. }
                 | Output::Carried { .. }
@@ -433,7 +458,15 @@ impl World {
         for other in (0..self.workers.len()).filter(|&other| other != worker) {
             // The ring of one that sleeps runs over.
             if !self.is_lossy || !self.random.one_in(50) {
-                self.workers[other].inbox.push_back((worker, node, *forward));
+                if other % self.hosts == worker % self.hosts {
+                    self.workers[other].inbox.push_back((worker, node, *forward));
+                    continue;
+                }
+                // Of one session, the bursts come in order wherever its context has moved.
+                let next = (self.buffers.len() % 60_000) as u16;
+                let index = *self.buffers.entry(SessionId { key: forward.key, node }).or_insert(next);
+                let from = self.workers.len();
+                self.workers[other].inbox.push_back((from, node, Forward { index, ..*forward }));
             }
         }
     }
