@@ -1,7 +1,7 @@
 //! Between the supervisor and a worker or the services.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use config::Config;
 use control::State;
@@ -50,6 +50,21 @@ pub struct ShardSetup {
     pub stack: String,
     /// Rows of its state that have killed their owner: they are erased unread.
     pub quarantined: Vec<u16>,
+}
+
+/// What a worker is to know of FastForward, the way to other hosts. It has no `Debug`: there are keys in it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FastForwardSetup {
+    /// Where all workers of this host listen, each at a port of its own.
+    pub listen: IpAddr,
+    /// Node ID and UDP port by slot, of all slots that have both, whether somebody is there or not. The first node ID is the
+    /// host's.
+    pub nodes: Vec<(u32, u16)>,
+    /// The keys of the network, 1 to [`config::MAX_NETWORK_KEYS`]: the first is used for sending, all are accepted.
+    pub keys: Vec<[u8; 32]>,
+    /// Where other hosts are, as far as that is configured by address; those with a name come by
+    /// [`crate::Order::Host`].
+    pub hosts: Vec<SocketAddr>,
 }
 
 /// How far a worker has read a ring.
@@ -104,6 +119,8 @@ pub enum Parent {
     /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
     /// segment (writable), its queue of reports, its queue of orders.
     Worker(Box<WorkerSetup>),
+    /// To a worker, second, where the cluster has FastForward. Descriptors: the UDP socket of its slot.
+    FastForward(Box<FastForwardSetup>),
     /// To a worker: serve this shard. Descriptors: its state segment, its sockets.
     Shard(ShardSetup),
     /// To a worker: a sibling's segment, now or again. Descriptors: the segment (read-only), its wake.
