@@ -178,7 +178,7 @@ impl Nursery {
             config.stacks.third_party.values_mut().for_each(|stack| stack.options = Options::default());
             let fastforward = config.stacks.fastforward.iter_mut();
             fastforward.for_each(|fastforward| fastforward.keys = NetworkKeys::default());
-            let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again };
+            let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again, generation };
             let fds = [
                 memory.bells.writable(),
                 memory.services_wake.as_fd(),
@@ -418,7 +418,8 @@ mod tests {
         let (ours, theirs) = Socket::pair().unwrap();
         ours.send(&Parent::Worker(Box::new(setup)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Worker(_), _))));
-        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), again: false };
+        let services =
+            ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), again: false, generation: 0 };
         ours.send(&Parent::Services(Box::new(services)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Services(_), _))));
     }

@@ -87,6 +87,8 @@ pub struct ServicesSetup {
     pub data_dir: std::path::PathBuf,
     /// Services have served with this before: what is in the way now may go away by itself.
     pub again: bool,
+    /// The number of this configuration: workers of another one may have been told something else.
+    pub generation: u32,
 }
 
 /// A worker as the services are told of it.
@@ -100,6 +102,8 @@ pub struct WorkerInfo {
     pub state: State,
     /// How often it was started again.
     pub restarts: u64,
+    /// Of which configuration its process is.
+    pub generation: u32,
     /// How its last process ended, if one did.
     pub ended: Option<String>,
 }
