@@ -8,8 +8,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use channel::{Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo, WorkerSetup};
-use config::{Config, Options};
+use channel::{
+    FastForwardSetup, Parent, RingPlace, ServicesSetup, ShardSetup, Socket, StackSetup, WorkerInfo,
+    WorkerSetup,
+};
+use config::{Config, FastForward, MAX_WORKERS, NetworkKeys, Options};
 use fabric::{Segment, StateWriter, WorkerReader};
 use sys::{Child, Spawn};
 
@@ -18,6 +21,7 @@ use crate::managed::Managed;
 use crate::memory::{Memory, Shard};
 use crate::output::Output;
 use crate::policy::Process;
+use crate::ports::Ports;
 use crate::programs::Programs;
 use crate::say;
 
@@ -42,6 +46,7 @@ pub(crate) struct Running {
 pub(crate) struct Nursery {
     pub(crate) generations: BTreeMap<u32, Generation>,
     pub(crate) memory: Memory,
+    pub(crate) ports: Ports,
     /// Generations of which services have been ready.
     pub(crate) have_served: BTreeSet<u32>,
     /// That of processes of another ABI, which are being replaced.
@@ -169,8 +174,11 @@ impl Nursery {
         let Process::Worker(slot) = process else {
             let again = self.have_served.contains(&generation);
             let mut config = self.managed.resolve(config);
+            // They reach no other host and serve no stack.
             config.stacks.third_party.values_mut().for_each(|stack| stack.options = Options::default());
-            let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again };
+            let fastforward = config.stacks.fastforward.iter_mut();
+            fastforward.for_each(|fastforward| fastforward.keys = NetworkKeys::default());
+            let setup = ServicesSetup { config, data_dir: self.data_dir.clone(), again, generation };
             let fds = [
                 memory.bells.writable(),
                 memory.services_wake.as_fd(),
@@ -204,7 +212,10 @@ impl Nursery {
             worker.reports.writable(),
             worker.orders.writable(),
         ];
-        Ok(socket.send(&Parent::Worker(Box::new(setup)), &fds)?)
+        socket.send(&Parent::Worker(Box::new(setup)), &fds)?;
+        let Some(fastforward) = &config.stacks.fastforward else { return Ok(()) };
+        let port = self.ports.get(slot).with_context(|| format!("worker {slot} has no port"))?;
+        Ok(socket.send(&Parent::FastForward(Box::new(fastforward_for(config, fastforward))), &[port])?)
     }
 
     /// What a process serves, and whom with; then it begins. `owners`: slot of the worker that serves each shard.
@@ -332,6 +343,17 @@ fn describe(shard: &Shard) -> ShardSetup {
     ShardSetup { number: *number, stack: stack.clone(), quarantined: quarantined.clone() }
 }
 
+/// What each worker is told of FastForward.
+fn fastforward_for(config: &Config, fastforward: &FastForward) -> FastForwardSetup {
+    let FastForward { listen, ports, keys: NetworkKeys(keys), .. } = fastforward;
+    FastForwardSetup {
+        listen: *listen,
+        nodes: config.cluster.nodes.iter().zip(ports.iter()).take(MAX_WORKERS.into()).collect(),
+        keys: keys.clone(),
+        hosts: config.hosts.iter().filter_map(config::PeerAddress::socket).collect(),
+    }
+}
+
 /// The rules of calls, as the workers' switches are told of them.
 fn call_rules(config: &Config) -> switch::Settings {
     let Config { calls, protection, access, .. } = config;
@@ -349,6 +371,22 @@ fn call_rules(config: &Config) -> switch::Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_workers_know_the_ports_of_all_and_hosts_by_address() {
+        let text = "cluster.nodes = \"7-9,5\"\n[stacks.fastforward]\nports = \"54001,54000,54002\"\nkey_file = \"/k\"\n\
+                    [[hosts]]\naddress = \"a.test:1\"\n[[hosts]]\naddress = \"192.0.2.7:1\"\n";
+        let mut config = Config::parse(text).unwrap();
+        let mut fastforward = config.stacks.fastforward.clone().unwrap();
+        fastforward.keys = NetworkKeys(vec![[1; 32], [2; 32]]);
+        let setup = fastforward_for(&config, &fastforward);
+        assert_eq!(setup.nodes, [(7, 54_001), (8, 54_000), (9, 54_002)]);
+        assert_eq!(setup.keys, [[1; 32], [2; 32]]);
+        assert_eq!(setup.hosts, ["192.0.2.7:1".parse().unwrap()]);
+        config.cluster.nodes = "1-16777215".parse().unwrap();
+        fastforward.ports = "1-65535".parse().unwrap();
+        assert_eq!(fastforward_for(&config, &fastforward).nodes.len(), 127);
+    }
 
     #[test]
     fn a_configuration_without_rules_has_those_of_the_switch() {
@@ -380,7 +418,8 @@ mod tests {
         let (ours, theirs) = Socket::pair().unwrap();
         ours.send(&Parent::Worker(Box::new(setup)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Worker(_), _))));
-        let services = ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), again: false };
+        let services =
+            ServicesSetup { config, data_dir: "/var/lib/bmctl".into(), again: false, generation: 0 };
         ours.send(&Parent::Services(Box::new(services)), &[]).unwrap();
         assert!(matches!(theirs.receive().unwrap(), Some((Parent::Services(_), _))));
     }

@@ -46,6 +46,9 @@ pub(crate) struct Estate {
     pub(crate) wake_us: u32,
     pub(crate) stacks: Vec<StackSetup>,
     pub(crate) memory: MemoryEstate,
+    /// Sockets of FastForward, by slot.
+    #[serde(default)]
+    pub(crate) ports: BTreeMap<u8, RawFd>,
     pub(crate) generations: Vec<GenerationEstate>,
     pub(crate) children: Vec<ChildEstate>,
     /// Where programs of the system listen.

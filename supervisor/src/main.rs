@@ -13,6 +13,7 @@ mod memory;
 mod operate;
 mod output;
 mod policy;
+mod ports;
 mod programs;
 mod reload;
 mod requests;

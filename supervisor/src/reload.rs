@@ -7,7 +7,10 @@ use serde_json::Value;
 const FIXED: [&str; 5] =
     ["cluster.nodes", "cluster.workers", "cluster.data_dir", "registry.url", "events.url"];
 /// The same of each stack, as are the stacks that there are.
-const FIXED_OF_STACKS: [&str; 3] = ["listen", "shards", "program"];
+const FIXED_OF_STACKS: [&str; 4] = ["listen", "ports", "shards", "program"];
+
+/// They are not shown.
+const KEYS: &str = "stacks.fastforward.keys";
 
 /// What differs, a line each: `calls.hang_time: 3 -> 5`.
 ///
@@ -51,9 +54,10 @@ fn compare(path: &str, old: &Value, new: &Value, changes: &mut Vec<(String, Stri
         }
         return;
     }
-    let change = match path.ends_with("password") || is_options(path) {
-        true => "another one".to_owned(),
-        false => format!("{} -> {}", show(path, old), show(path, new)),
+    let change = match () {
+        () if path == KEYS => "others".to_owned(),
+        () if path.ends_with("password") || is_options(path) => "another one".to_owned(),
+        () => format!("{} -> {}", show(path, old), show(path, new)),
     };
     changes.push((path.to_owned(), change));
 }
@@ -135,6 +139,37 @@ mod tests {
         for (old, new) in [(parse(""), peer("hidden")), (peer("hidden"), parse(""))] {
             let why = changes(&old, &new).unwrap_err();
             assert!(why.starts_with("stacks.openbridge cannot change") && !why.contains("hidden"), "{why}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_keys_of_their_network_may_change_and_its_ports_may_not() {
+        let network = |more: &str, key: u8| {
+            let mut config = parse(&format!("[stacks.fastforward]\nkey_file = \"/k\"\n{more}"));
+            config.stacks.fastforward.as_mut().unwrap().keys.0.push([key; 32]);
+            config
+        };
+        let old = network("", 197);
+        let host = network("[[hosts]]\naddress = \"192.0.2.7:54000\"", 198);
+        let told = changes(&old, &host).unwrap();
+        assert_eq!(told, ["hosts: [] -> [\"192.0.2.7:54000\"]", "stacks.fastforward.keys: others"]);
+        let file = Config::parse("[stacks.fastforward]\nkey_file = \"/l\"").unwrap();
+        assert!(
+            changes(&old, &file)
+                .unwrap()
+                .contains(&"stacks.fastforward.key_file: \"/k\" -> \"/l\"".to_owned())
+        );
+        for more in ["listen = \"127.0.0.1\"", "ports = \"54000\""] {
+            let why = changes(&old, &network(more, 197)).unwrap_err();
+            let key = more.split(' ').next().unwrap();
+            assert!(
+                why.starts_with(&format!("stacks.fastforward.{key} cannot change while the cluster runs")),
+                "{why}"
+            );
+        }
+        for (old, new) in [(&parse(""), &old), (&old, &parse(""))] {
+            let why = changes(old, new).unwrap_err();
+            assert!(why.starts_with("stacks.fastforward cannot change") && !why.contains("197"), "{why}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The UDP sockets of a stack's shards: bound once, here, and kept while the cluster runs.
+//! How UDP sockets are bound: those of a stack's shards, once, to be kept while the cluster runs, and single ones.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -33,14 +33,23 @@ pub(crate) fn bind(stack: &str, listen: &[SocketAddr], shards: u16, optional: bo
                 listeners.shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.push(socket));
             }
             Err(error) if optional && is_missing_family(&error) => {}
-            Err(error) => return Err(explain(stack, address, &error)),
+            Err(error) => return Err(explain(&format!("stacks.{stack}.listen"), address, &error)),
         }
     }
-    warn_of_small_buffers(&listeners);
+    warn_of_small_buffers(listeners.shards.first().and_then(|shard| shard.first()));
     if listeners.addresses.is_empty() {
         return Err(anyhow!("stacks.{stack}.listen: this machine has none of these addresses: {listen:?}"));
     }
     Ok(listeners)
+}
+
+/// Binds a socket that shares its address with no other. `key`: of the configuration, for what is said.
+///
+/// # Errors
+/// Why it cannot be bound, for the operator.
+pub(crate) fn bind_one(key: &str, address: SocketAddr) -> Result<UdpSocket> {
+    let how = Bind { buffer: BUFFER, unfragmented: true, ..Bind::default() };
+    sys::bind(address, how).map_err(|error| explain(key, address, &error))
 }
 
 fn bind_group(address: SocketAddr, shards: u16) -> io::Result<(SocketAddr, Vec<UdpSocket>)> {
@@ -52,9 +61,8 @@ fn bind_group(address: SocketAddr, shards: u16) -> io::Result<(SocketAddr, Vec<U
     Ok((bound, sockets?))
 }
 
-/// A shard without a reader keeps what its buffer holds; how much that is, the system may limit.
-fn warn_of_small_buffers(listeners: &Listeners) {
-    let socket = listeners.shards.first().and_then(|shard| shard.first());
+/// A socket without a reader keeps what its buffer holds; how much that is, the system may limit.
+pub(crate) fn warn_of_small_buffers(socket: Option<&UdpSocket>) {
     let granted = socket.and_then(|socket| getsockopt(socket, sockopt::RcvBuf).ok()).unwrap_or(BUFFER);
     if granted < BUFFER {
         say::warning(&format!(
@@ -71,14 +79,14 @@ fn is_missing_family(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EADDRNOTAVAIL | EAFNOSUPPORT))
 }
 
-fn explain(stack: &str, address: SocketAddr, error: &io::Error) -> anyhow::Error {
+fn explain(key: &str, address: SocketAddr, error: &io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         io::ErrorKind::AddrInUse => "another program has it: stop that one or choose another port",
         io::ErrorKind::AddrNotAvailable => "this machine has no such address: see `ip address`",
         io::ErrorKind::PermissionDenied => "ports below 1024 need root or CAP_NET_BIND_SERVICE",
         _ => "check address and port",
     };
-    anyhow!("stacks.{stack}.listen: cannot listen on {address}: {error}; {advice}")
+    anyhow!("{key}: cannot listen on {address}: {error}; {advice}")
 }
 
 #[cfg(test)]

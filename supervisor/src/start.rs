@@ -16,6 +16,7 @@ use crate::estate::Estate;
 use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::policy::Policy;
+use crate::ports::Ports;
 use crate::programs::{self, Programs};
 use crate::requests::Requests;
 use crate::supervisor::{Source, Supervisor};
@@ -59,6 +60,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
         shards.extend(listeners.shards.into_iter().map(|sockets| (name.clone(), sockets)));
         stacks.push(StackSetup { name, listen: listeners.addresses, options: Default::default() });
     }
+    let ports = bind_ports(&config, nodes.len())?;
     warn_of_passwords(&config);
     let mut policy = Policy::new(count, &placed, &wanted);
     policy.name_stacks(stacks.iter().map(|stack| stack.name.clone()).collect());
@@ -69,6 +71,7 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let programs = Programs::open(&program, &config)?;
     let nursery = Nursery {
         memory: Memory::create(shards)?,
+        ports,
         have_served: BTreeSet::new(),
         foreign: None,
         managed: Managed::new(paths, &wanted)?,
@@ -92,6 +95,16 @@ pub(crate) fn start(paths: &Paths, workers: Option<Workers>, file: Option<PathBu
     let mut supervisor = Supervisor::new(paths, lock, nursery, policy, requests, signals, source);
     (supervisor.hint, supervisor.program) = (hint, program);
     run(supervisor)
+}
+
+/// The sockets of FastForward for so many workers, those in slot 0, 1, ...
+fn bind_ports(config: &Config, workers: usize) -> Result<Ports> {
+    let mut ports = Ports::default();
+    let Some(fastforward) = &config.stacks.fastforward else { return Ok(ports) };
+    ports.bind(Some(fastforward), (0..u8::MAX).take(workers))?;
+    let numbers: Vec<String> = fastforward.ports.iter().take(workers).map(|port| port.to_string()).collect();
+    say::tell(&format!("  fastforward on udp {} ports {}", fastforward.listen, numbers.join(", ")));
+    Ok(ports)
 }
 
 fn run(mut supervisor: Supervisor) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Between the supervisor and a worker or the services.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use config::Config;
 use control::State;
@@ -52,6 +52,21 @@ pub struct ShardSetup {
     pub quarantined: Vec<u16>,
 }
 
+/// What a worker is to know of FastForward, the way to other hosts. It has no `Debug`: there are keys in it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FastForwardSetup {
+    /// Where all workers of this host listen, each at a port of its own.
+    pub listen: IpAddr,
+    /// Node ID and UDP port by slot, of all slots that have both, whether somebody is there or not. The first node ID is the
+    /// host's.
+    pub nodes: Vec<(u32, u16)>,
+    /// The keys of the network, 1 to [`config::MAX_NETWORK_KEYS`]: the first is used for sending, all are accepted.
+    pub keys: Vec<[u8; 32]>,
+    /// Where other hosts are, as far as that is configured by address; those with a name come by
+    /// [`crate::Order::Host`].
+    pub hosts: Vec<SocketAddr>,
+}
+
 /// How far a worker has read a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RingPlace {
@@ -72,6 +87,8 @@ pub struct ServicesSetup {
     pub data_dir: std::path::PathBuf,
     /// Services have served with this before: what is in the way now may go away by itself.
     pub again: bool,
+    /// The number of this configuration: workers of another one may have been told something else.
+    pub generation: u32,
 }
 
 /// A worker as the services are told of it.
@@ -85,6 +102,8 @@ pub struct WorkerInfo {
     pub state: State,
     /// How often it was started again.
     pub restarts: u64,
+    /// Of which configuration its process is.
+    pub generation: u32,
     /// How its last process ended, if one did.
     pub ended: Option<String>,
 }
@@ -104,6 +123,8 @@ pub enum Parent {
     /// To a worker, first. Descriptors: bells, its wake, the wake of the services, its stats page, its
     /// segment (writable), its queue of reports, its queue of orders.
     Worker(Box<WorkerSetup>),
+    /// To a worker, second, where the cluster has FastForward. Descriptors: the UDP socket of its slot.
+    FastForward(Box<FastForwardSetup>),
     /// To a worker: serve this shard. Descriptors: its state segment, its sockets.
     Shard(ShardSetup),
     /// To a worker: a sibling's segment, now or again. Descriptors: the segment (read-only), its wake.

@@ -8,6 +8,9 @@ mod child;
 mod queue;
 mod socket;
 
-pub use child::{Child, Parent, RingPlace, ServicesSetup, ShardSetup, StackSetup, WorkerInfo, WorkerSetup};
+pub use child::{
+    Child, FastForwardSetup, Parent, RingPlace, ServicesSetup, ShardSetup, StackSetup, WorkerInfo,
+    WorkerSetup,
+};
 pub use queue::{Order, Report, read, write};
 pub use socket::{Error, Socket, descriptors};

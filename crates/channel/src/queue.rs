@@ -115,6 +115,13 @@ pub enum Order {
         /// What is set; `None` where there is no such network any more.
         settings: Option<Box<PeerSettings>>,
     },
+    /// Another host that is configured by name, at one of its nodes.
+    Host {
+        /// Where.
+        address: SocketAddr,
+        /// The name is looked up to that address now; false where it no longer is.
+        is_wanted: bool,
+    },
 }
 
 /// Encodes a message into `out`; `None` where it does not fit.

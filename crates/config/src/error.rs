@@ -68,6 +68,20 @@ pub enum Error {
         /// IDs configured.
         nodes: usize,
     },
+    /// More workers than ports of FastForward.
+    #[error(
+        "{} need {} ports, stacks.fastforward.ports has {ports}: start fewer workers, or add ports there and start the \
+         cluster anew",
+        all_workers(*workers, own), usize::from(*workers) + own.len()
+    )]
+    TooFewPorts {
+        /// Workers wanted that stacks share.
+        workers: u16,
+        /// Stacks that have one of their own: `stacks.mmdvm`.
+        own: Vec<String>,
+        /// Ports configured.
+        ports: usize,
+    },
     /// More workers than a cluster can have.
     #[error("{} are more than {MAX_WORKERS}: start fewer workers", all_workers(*workers, own))]
     TooManyWorkers {

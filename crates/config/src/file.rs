@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 use crate::error::{Error, line_of};
+use crate::fastforward::read_hosts;
 use crate::read_stacks::read_stacks;
 use crate::rules::{read_access, read_calls, read_protection};
 use crate::store::{EVENTS, REGISTRY, read_store};
@@ -17,10 +18,21 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
         reason: error.message().to_owned(),
     })?;
     let root = Table { text, path: String::new(), entries: root.get_ref() };
-    root.only(&["cluster", "registry", "events", "metrics", "calls", "protection", "access", "stacks"])?;
-    let Config { cluster, registry, events, metrics, calls, protection, access, stacks } =
+    root.only(&[
+        "cluster",
+        "registry",
+        "events",
+        "metrics",
+        "calls",
+        "protection",
+        "access",
+        "stacks",
+        "hosts",
+    ])?;
+    let Config { cluster, registry, events, metrics, calls, protection, access, stacks, hosts } =
         Config::file_default();
     let cluster = root.read("cluster", cluster, read_cluster)?;
+    let stacks = root.read("stacks", stacks, |value, default| read_stacks(value, default, &cluster.nodes))?;
     let config = Config {
         registry: root.read("registry", registry, |value, default| read_store(&REGISTRY, value, default))?,
         events: root.read("events", events, |value, default| read_store(&EVENTS, value, default))?,
@@ -28,7 +40,8 @@ pub(crate) fn parse(text: &str) -> Result<Config, Error> {
         calls: root.read("calls", calls, read_calls)?,
         protection: root.read("protection", protection, read_protection)?,
         access: root.read("access", access, read_access)?,
-        stacks: root.read("stacks", stacks, |value, default| read_stacks(value, default, &cluster.nodes))?,
+        hosts: root.read("hosts", hosts, |value, _| read_hosts(value, stacks.fastforward.as_ref()))?,
+        stacks,
         cluster,
     };
     let workers = match config.cluster.workers {
@@ -133,7 +146,7 @@ shards = 16
         assert_eq!(
             error("[clutser]\nworkers = 1"),
             "line 1: clutser: unknown key; valid keys: cluster, registry, events, metrics, calls, \
-             protection, access, stacks"
+             protection, access, stacks, hosts"
         );
         assert!(error("\"a\\nb\" = 1").starts_with("line 1: \"a\\nb\": unknown key"));
     }

@@ -9,10 +9,13 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod error;
+mod fastforward;
 mod file;
 mod nodes;
 mod openbridge;
+mod ports;
 mod read_stacks;
 mod rules;
 mod secret;
@@ -31,9 +34,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use address::PeerAddress;
 pub use error::Error;
+pub use fastforward::{FastForward, MAX_HOSTS, MAX_NETWORK_KEYS, NetworkKeys};
 pub use nodes::{MAX_NODE, Nodes};
-pub use openbridge::{MAX_PEERS, OpenBridge, Peer, PeerAddress, read_key};
+pub use openbridge::{MAX_PEERS, OpenBridge, Peer, read_key};
+pub use ports::Ports;
 pub use rules::{AccessLists, Calls, MAX_ACCESS, Protection};
 pub use secret::{MAX_PASSWORD, Secret, SecretError};
 pub use stacks::{MAX_OPTIONS, Options, Stack, Stacks, ThirdParty};
@@ -72,6 +78,10 @@ pub struct Config {
     pub access: AccessLists,
     /// `[stacks]`.
     pub stacks: Stacks,
+    /// `[[hosts]]`: where other hosts are, at most [`MAX_HOSTS`], none twice; there are some only with
+    /// [`Stacks::fastforward`].
+    #[serde(default)]
+    pub hosts: Vec<PeerAddress>,
 }
 
 /// `[cluster]`: its workers and where it keeps its data.
@@ -145,8 +155,10 @@ impl Config {
             stacks: Stacks {
                 mmdvm: Mmdvm::without_password(),
                 openbridge: None,
+                fastforward: None,
                 third_party: BTreeMap::new(),
             },
+            hosts: Vec::new(),
         }
     }
 
@@ -171,6 +183,7 @@ impl Config {
         store::fetch_password(&store::REGISTRY, &mut config.registry, &env)?;
         store::fetch_password(&store::EVENTS, &mut config.events, &env)?;
         config.stacks.openbridge.as_mut().map_or(Ok(()), openbridge::fetch_keys)?;
+        config.stacks.fastforward.as_mut().map_or(Ok(()), fastforward::fetch_keys)?;
         Ok(config)
     }
 
@@ -186,13 +199,14 @@ impl Config {
     }
 
     /// How many workers all stacks share on a host with so many cores: the number configured, or for `auto` one a core,
-    /// but not more than there are node IDs beside those of stacks that have a worker of their own.
+    /// but not more than there are node IDs, and ports of FastForward, beside those of stacks that have a worker of their own.
     #[must_use]
     pub fn workers_on(&self, cores: usize) -> u16 {
         match self.cluster.workers {
             Workers::Number(number) => number,
             Workers::Auto => {
-                let most = self.cluster.nodes.count().min(MAX_WORKERS.into());
+                let ports = self.stacks.fastforward.as_ref().map_or(usize::MAX, |it| it.ports.count());
+                let most = self.cluster.nodes.count().min(ports).min(MAX_WORKERS.into());
                 let most = most.saturating_sub(self.stacks.own().len()).clamp(1, cores.max(1));
                 u16::try_from(most).unwrap_or(MAX_WORKERS)
             }
@@ -202,13 +216,17 @@ impl Config {
     /// The node IDs of so many workers that stacks share, and of those that are a stack's own beside them: of slot 0, 1, ...
     ///
     /// # Errors
-    /// [`Error::TooFewNodes`] where there are more workers than IDs, [`Error::TooManyWorkers`] where there are more than a
-    /// cluster can have.
+    /// [`Error::TooFewNodes`] where there are more workers than IDs, [`Error::TooFewPorts`] where there are more than ports of
+    /// FastForward, [`Error::TooManyWorkers`] where there are more than a cluster can have.
     pub fn nodes_for(&self, workers: u16) -> Result<Vec<u32>, Error> {
         let (nodes, own) = (self.cluster.nodes.count(), self.stacks.own());
         let all = usize::from(workers) + own.len();
         if all > nodes {
             return Err(Error::TooFewNodes { workers, own, nodes });
+        }
+        let ports = self.stacks.fastforward.as_ref().map(|it| it.ports.count());
+        if let Some(ports) = ports.filter(|ports| all > *ports) {
+            return Err(Error::TooFewPorts { workers, own, ports });
         }
         if all > usize::from(MAX_WORKERS) {
             return Err(Error::TooManyWorkers { workers, own });

@@ -40,44 +40,58 @@ impl FromStr for Nodes {
 
     /// The error says what is wrong and what would be valid.
     fn from_str(text: &str) -> Result<Self, String> {
-        let ranges = text.split(',').map(|part| range(part.trim())).collect::<Option<Vec<_>>>();
-        let Some(ranges) = ranges else {
+        let Some(ranges) = read_ranges(text, MAX_NODE) else {
             return Err(format!(
                 "{}: not a node range; write e.g. \"25011-25018\" or \"25011,25013\" (IDs from 1 to {MAX_NODE})",
                 quote(text)
             ));
         };
-        let mut sorted = ranges.clone();
-        sorted.sort_by_key(|range| *range.start());
-        match sorted.windows(2).find(|pair| pair[0].end() >= pair[1].start()) {
-            Some(pair) => Err(format!("node {} is there twice; name each ID once", pair[1].start())),
+        match doubled(&ranges) {
+            Some(node) => Err(format!("node {node} is there twice; name each ID once")),
             None => Ok(Self(ranges)),
         }
     }
 }
 
-fn range(text: &str) -> Option<RangeInclusive<u32>> {
+/// Ranges, numbers or both with commas between, from 1 to `highest`; `None` where it is none.
+pub(crate) fn read_ranges(text: &str, highest: u32) -> Option<Vec<RangeInclusive<u32>>> {
+    text.split(',').map(|part| range(part.trim(), highest)).collect()
+}
+
+fn range(text: &str, highest: u32) -> Option<RangeInclusive<u32>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (id(first.trim())?, id(last.trim())?);
+    let (first, last) = (number(first.trim(), highest)?, number(last.trim(), highest)?);
     (first <= last).then_some(first..=last)
 }
 
-fn id(text: &str) -> Option<u32> {
+fn number(text: &str, highest: u32) -> Option<u32> {
     // `parse` alone would take "+5".
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|id| digits && (1..=MAX_NODE).contains(id))
+    text.parse().ok().filter(|number| digits && (1..=highest).contains(number))
+}
+
+/// The first number that is in two ranges.
+pub(crate) fn doubled(ranges: &[RangeInclusive<u32>]) -> Option<u32> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_by_key(|range| *range.start());
+    sorted.windows(2).find(|pair| pair[0].end() >= pair[1].start()).map(|pair| *pair[1].start())
+}
+
+/// Ranges as they are read.
+pub(crate) fn write_ranges(ranges: &[RangeInclusive<u32>], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (index, range) in ranges.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        match range.start() == range.end() {
+            true => write!(f, "{comma}{}", range.start())?,
+            false => write!(f, "{comma}{}-{}", range.start(), range.end())?,
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Nodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            match range.start() == range.end() {
-                true => write!(f, "{comma}{}", range.start())?,
-                false => write!(f, "{comma}{}-{}", range.start(), range.end())?,
-            }
-        }
-        Ok(())
+        write_ranges(&self.0, f)
     }
 }
 

@@ -1,19 +1,17 @@
 //! `[stacks.openbridge]`: other networks that calls go to and come from. What of a peer is text is read here, for the
 //! registry as well ([`crate::talkgroups`] has the talkgroups); names are looked up elsewhere.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use stack::{Key, MAX_KEY, Talkgroups};
 
-use crate::error::{Error, quote};
+use crate::error::Error;
 use crate::read_stacks::{read_listen, read_placement};
 use crate::rules::read_range;
 use crate::table::{Table, Value};
-use crate::{Nodes, Placement, store, talkgroups, url};
+use crate::{Nodes, PeerAddress, Placement, store, talkgroups};
 
 /// How many peers the file can name, and the registry.
 pub const MAX_PEERS: usize = 200;
@@ -56,73 +54,6 @@ pub struct Peer {
     pub enhanced: bool,
     /// Which talkgroups, merged and in order.
     pub talkgroups: Talkgroups,
-}
-
-/// Where a peer is, as somebody wrote it: `192.0.2.9:62035`, `[2001:db8::1]:62035`, `bridge.example.org:62035`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PeerAddress {
-    /// A name, or an IP address (IPv6 without brackets).
-    host: String,
-    port: u16,
-}
-
-impl PeerAddress {
-    /// Its name, where it is none that can be used as it is.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        self.socket().is_none().then_some(self.host.as_str())
-    }
-
-    /// Its port.
-    #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// As it is, where that is an IP address.
-    #[must_use]
-    pub fn socket(&self) -> Option<SocketAddr> {
-        let ip: IpAddr = self.host.parse().ok()?;
-        Some(SocketAddr::new(ip, self.port))
-    }
-}
-
-impl fmt::Display for PeerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
-
-impl FromStr for PeerAddress {
-    type Err = String;
-
-    /// The error says what is wrong and what would be valid.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match url::host_and_port(text) {
-            Some((host, Some(port))) => Ok(Self { host: host.to_owned(), port }),
-            _ => Err(format!(
-                "{}: not an address with a port; write e.g. \"192.0.2.9:{PORT}\", \"[2001:db8::1]:{PORT}\" or \
-                 \"bridge.example.org:{PORT}\"",
-                quote(text)
-            )),
-        }
-    }
-}
-
-impl TryFrom<String> for PeerAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<PeerAddress> for String {
-    fn from(address: PeerAddress) -> Self {
-        address.to_string()
-    }
 }
 
 /// The key that a text is.
@@ -325,19 +256,6 @@ talkgroups_out = ["1-16777215"]
         let bridge = read("[cluster]\nnodes = \"7-9\"\n[stacks.openbridge]");
         assert_eq!((bridge.id, bridge.workers, bridge.peers.len()), (7, Placement::All, 0));
         assert_eq!(bridge.listen, ["127.0.0.1:62035".parse().unwrap(), "[::1]:62035".parse().unwrap()]);
-    }
-
-    #[test]
-    fn addresses_have_a_port() {
-        for text in ["192.0.2.9:62035", "[2001:db8::1]:1", "bridge.example.org:65535"] {
-            let address: PeerAddress = text.parse().unwrap();
-            assert_eq!(address.to_string(), text);
-            assert_eq!(address.name().is_some(), text.starts_with("bridge"));
-        }
-        for text in ["", "192.0.2.9", "a:0", "a:65536", "::1:5", "[::1]", "a b:5", ":5", "a:+5", "[a]:5"] {
-            let error = text.parse::<PeerAddress>().unwrap_err();
-            assert!(error.contains("not an address with a port; write e.g. \"192.0.2.9:62035\""), "{error}");
-        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use toml::de::DeValue;
 
 use crate::error::Error;
+use crate::fastforward::{read_fastforward, refuse_clash};
 use crate::openbridge::read_openbridge;
 use crate::stacks::OURS;
 use crate::table::Value;
@@ -31,6 +32,7 @@ pub(crate) fn read_stacks(value: &Value<'_>, default: Stacks, nodes: &Nodes) -> 
     let stacks = Stacks {
         mmdvm: table.read("mmdvm", default.mmdvm, read_mmdvm)?,
         openbridge: table.read("openbridge", None, |value, _| read_openbridge(value, nodes).map(Some))?,
+        fastforward: table.read("fastforward", None, |value, _| read_fastforward(value).map(Some))?,
         third_party,
     };
     if let Some((name, other, address)) = stacks.clash()
@@ -40,6 +42,7 @@ pub(crate) fn read_stacks(value: &Value<'_>, default: Stacks, nodes: &Nodes) -> 
         let reason = format!("stacks.{other} listens on {address}: give each stack a port of its own");
         return Err(listen.unwrap_or(value).wrong(reason));
     }
+    refuse_clash(&table, stacks.clash_of_ports())?;
     Ok(stacks)
 }
 
@@ -196,7 +199,7 @@ mod tests {
     fn what_is_wrong_with_one_is_said() {
         assert_eq!(
             error("[stacks.p25]\nlisten = \"127.0.0.1:7\""),
-            "line 1: stacks.p25: no stack of this project, which has mmdvm, openbridge; a stack of one's own needs a program = an \
+            "line 1: stacks.p25: no stack of this project, which has mmdvm, openbridge, fastforward; a stack of one's own needs a program = an \
              absolute path, e.g. \"/usr/local/bin/my-worker\""
         );
         let cases = [

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Mmdvm, OpenBridge, Placement};
+use crate::{FastForward, Mmdvm, OpenBridge, Placement};
 
 /// The most bytes that the options of a stack have as JSON.
 pub const MAX_OPTIONS: usize = 16 * 1024;
 
-/// Names of our own stacks, in the order of [`Stacks::all`].
-pub(crate) const OURS: [&str; 2] = ["mmdvm", "openbridge"];
+/// Names of our own stacks: those of [`Stacks::all`] in its order, then the one that has no shards.
+pub(crate) const OURS: [&str; 3] = ["mmdvm", "openbridge", "fastforward"];
 
 /// `[stacks]`: one table a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Stacks {
     /// `[stacks.openbridge]`; `None` where the file has no such table.
     #[serde(default)]
     pub openbridge: Option<OpenBridge>,
+    /// `[stacks.fastforward]`; `None` where the file has no such table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fastforward: Option<FastForward>,
     /// `[stacks.NAME]` with a `program`, by name.
     #[serde(flatten)]
     pub third_party: BTreeMap<String, ThirdParty>,
@@ -72,10 +75,10 @@ pub struct Stack<'a> {
 }
 
 impl Stacks {
-    /// All stacks, in an order that does not change while a cluster runs: ours, then those of third parties by name.
+    /// All stacks that have shards, in an order that does not change while a cluster runs: ours, then those of third parties by name.
     #[must_use]
     pub fn all(&self) -> Vec<Stack<'_>> {
-        let [name, bridge] = OURS;
+        let [name, bridge, _] = OURS;
         let Mmdvm { listen, workers, shards, .. } = &self.mmdvm;
         let options = Options::default();
         let mmdvm = Stack { name, listen, workers: *workers, shards: *shards, program: None, options };
@@ -114,6 +117,17 @@ impl Stacks {
             let taken = |address: &&SocketAddr| all[later].listen.iter().any(|other| meet(**address, *other));
             let address = all[earlier].listen.iter().find(taken)?;
             Some((all[later].name.to_owned(), all[earlier].name.to_owned(), *address))
+        })
+    }
+
+    /// The first stack that listens on a port of FastForward, and where.
+    pub(crate) fn clash_of_ports(&self) -> Option<(String, SocketAddr)> {
+        let FastForward { listen, ports, .. } = self.fastforward.as_ref()?;
+        let ports: Vec<SocketAddr> = ports.iter().map(|port| SocketAddr::new(*listen, port)).collect();
+        self.all().into_iter().find_map(|stack| {
+            let taken =
+                stack.listen.iter().find(|address| ports.iter().any(|port| meet(**address, *port)))?;
+            Some((stack.name.to_owned(), *taken))
         })
     }
 }

@@ -12,8 +12,8 @@ use crate::error::{Error, quote};
 use crate::table::Value;
 use crate::{Scheme, Secret, Url};
 
-/// Longer than any file that holds one password.
-const MAX_PASSWORD_FILE: u64 = 4096;
+/// The longest file that holds a secret, in bytes.
+const MAX_SECRET_FILE: usize = 4096;
 
 /// Where a store or broker is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,12 +127,15 @@ pub(crate) fn read_secret(path: &Path) -> Result<String, String> {
         let file = File::open(path)?;
         let mode = file.metadata()?.permissions().mode();
         let mut text = String::new();
-        file.take(MAX_PASSWORD_FILE).read_to_string(&mut text)?;
+        file.take(MAX_SECRET_FILE as u64 + 1).read_to_string(&mut text)?;
         Ok((mode, text))
     };
     let (mode, text) = read().map_err(|error| format!("cannot be read: {error}"))?;
     if mode & 0o007 != 0 {
         return Err(format!("everybody can read it (mode {:03o}); make it `chmod 600`", mode & 0o777));
+    }
+    if text.len() > MAX_SECRET_FILE {
+        return Err(format!("longer than {MAX_SECRET_FILE} bytes: is this a file with a secret"));
     }
     Ok(text)
 }

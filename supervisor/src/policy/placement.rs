@@ -51,7 +51,7 @@ impl Policy {
     }
 
     /// The lowest slots for so many of them.
-    pub(super) fn lowest(&self, count: u16) -> Vec<u8> {
+    pub(crate) fn lowest(&self, count: u16) -> Vec<u8> {
         (0..u8::MAX).filter(|&slot| !self.is_own(slot)).take(count.into()).collect()
     }
 

@@ -103,7 +103,7 @@ impl Supervisor {
         self.policy.stack_of(slot)
     }
 
-    /// A slot that has had no worker yet is shown to the services.
+    /// A slot that has had no worker yet gets what it keeps, and is shown to the services.
     fn add_memory(&mut self, slot: u8) -> anyhow::Result<()> {
         if self.nursery.memory.workers.contains_key(&slot) {
             return Ok(());
@@ -112,6 +112,8 @@ impl Supervisor {
             self.nursery.newest().ok_or_else(|| anyhow::anyhow!("there are no programs"))?;
         let node = generation.config.node(slot);
         let node = node.ok_or_else(|| anyhow::anyhow!("cluster.nodes has no ID for worker {slot}"))?;
+        let fastforward = generation.config.stacks.fastforward.clone();
+        self.nursery.ports.bind(fastforward.as_ref(), [slot])?;
         self.nursery.memory.add_worker(slot, node)?;
         if let Some(socket) = self.services() {
             let _ = self.nursery.show_worker(socket, slot);
@@ -232,6 +234,7 @@ impl Supervisor {
 
     fn retire(&mut self, slot: u8) {
         self.nursery.memory.workers.remove(&slot);
+        self.nursery.ports.keep(self.policy.slots());
         self.facts.remove(&Process::Worker(slot));
         let ours = self.children.keys().copied().filter(|process| !process.is_managed());
         for process in ours.collect::<Vec<_>>() {

@@ -66,7 +66,24 @@ impl Supervisor {
             return Err(format!("{workers} workers: give 1 to {}", config::MAX_WORKERS));
         }
         self.config()?.nodes_for(workers).map_err(|error| error.to_string())?;
-        self.order(format!("scaling to {workers}"), Order::Scale(workers))
+        let slots = self.policy.lowest(workers);
+        self.with_ports(&slots, |it| it.order(format!("scaling to {workers}"), Order::Scale(workers)))
+    }
+
+    /// Orders something that takes workers in these slots, whose ports are bound first: where one cannot be had, nothing is
+    /// ordered.
+    fn with_ports(
+        &mut self,
+        slots: &[u8],
+        order: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let fastforward = self.config()?.stacks.fastforward.clone();
+        let bound = self.nursery.ports.bind(fastforward.as_ref(), slots.iter().copied());
+        bound.map_err(|error| format!("{error:#}"))?;
+        let begun = order(self);
+        // Those that nobody is to have after all.
+        self.nursery.ports.keep(self.policy.slots());
+        begun
     }
 
     /// Reads the configuration again, and puts what has changed in force. Returns that.
@@ -87,7 +104,8 @@ impl Supervisor {
         self.check_nodes(&new, &placements)?;
         let Some((number, generation)) = self.nursery.newest() else { return Ok(changes) };
         let next = Generation { programs: generation.programs.clone(), config: new };
-        self.roll(number + 1, next, placements)?;
+        let slots: Vec<u8> = self.policy.newcomers(&placements).into_iter().map(|(_, slot)| slot).collect();
+        self.with_ports(&slots, |it| it.roll(number + 1, next, placements))?;
         self.systemd.reloading();
         Ok(changes)
     }

@@ -32,7 +32,8 @@ impl Supervisor {
         let process = Process::Worker(slot);
         let (state, restarts) = self.policy.state(process);
         let pid = self.children.get(&process).map(|child| child.process.pid());
-        WorkerInfo { slot, pid, state, restarts: restarts.into(), ended: self.last_end(process) }
+        let (generation, ended) = (self.policy.generation(process).unwrap_or(0), self.last_end(process));
+        WorkerInfo { slot, pid, state, restarts: restarts.into(), generation, ended }
     }
 
     /// How the last process in this place ended.

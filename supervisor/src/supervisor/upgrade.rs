@@ -25,6 +25,7 @@ use crate::managed::Managed;
 use crate::memory::Memory;
 use crate::output::Output;
 use crate::policy::{Order, Policy};
+use crate::ports::Ports;
 use crate::programs::{ProgramFds, Programs};
 use crate::requests::Requests;
 use crate::{dirs, say};
@@ -146,6 +147,7 @@ impl Supervisor {
             wake_us: nursery.wake_us,
             stacks: nursery.stacks.clone(),
             memory,
+            ports: nursery.ports.bequeath(handed),
             generations,
             children,
             managed: nursery.managed.bequeath(handed),
@@ -191,6 +193,7 @@ impl Supervisor {
             have_served: generations.keys().copied().collect(),
             generations,
             memory,
+            ports: Ports::inherit(estate.ports)?,
             foreign,
             managed: Managed::inherit(paths, &estate.managed)?,
             data_dir: estate.data_dir,

@@ -105,6 +105,7 @@ impl Worker {
             Order::Ban { radio, until_ms } => self.instruct(now, switch::Input::Ban { radio, until_ms }),
             Order::DropCall { id, slot } => self.instruct(now, switch::Input::DropCall { id, slot }),
             Order::DropDynamic { id, slot } => self.instruct(now, switch::Input::DropDynamic { id, slot }),
+            Order::Host { .. } => {}
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn receive(socket: Socket, stacks: &[StackFactory]) -> Result<Option<
     loop {
         let (message, fds) = worker.socket.wait()?;
         // Until another has left it, the page is that one's.
-        if !has_page && !matches!(message, Parent::Prepare) {
+        if !has_page && !matches!(message, Parent::FastForward(_) | Parent::Prepare) {
             worker.take_page()?;
             has_page = true;
         }
@@ -131,6 +131,10 @@ impl Worker {
                 let [socket] = channel::descriptors(fds)?;
                 self.siblings.note_node(slot, node);
                 self.relays.add(&self.epoll, slot, socket)?;
+            }
+            Parent::FastForward(setup) => {
+                let [socket] = channel::descriptors(fds)?;
+                self.fastforward = Some((*setup, socket.into()));
             }
             Parent::Prepare => self.socket.send(&Child::Prepared, &[])?,
             Parent::Go => return Ok(true),

@@ -1,10 +1,11 @@
 //! The worker and its loop: waits, takes in what has come, and sends what has become of it.
 
 use std::collections::BTreeMap;
+use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use channel::{Child, Socket};
+use channel::{Child, FastForwardSetup, Socket};
 use fabric::{Bell, CELL_LEN, Cell, Counter, Stats, Wake, Work, WorkerReader};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -63,6 +64,8 @@ pub(crate) struct Worker {
     /// Where they are.
     pub(crate) page: OwnedFd,
     pub(crate) services: Services,
+    /// The way to other hosts, where there is one.
+    pub(crate) fastforward: Option<(FastForwardSetup, UdpSocket)>,
     pub(crate) switch: Switch,
     pub(crate) shards: Vec<Shard>,
     /// Place in `shards`, by the shard's number.
@@ -129,6 +132,7 @@ impl Worker {
             stats: Stats::writer(page.as_fd())?,
             page,
             services,
+            fastforward: None,
             shards: Vec::new(),
             places: Vec::new(),
             deadlines: Deadlines::default(),

@@ -22,10 +22,12 @@ mod facts;
 mod follow;
 mod heard;
 mod host;
+mod hosts;
 mod http;
 mod log;
 mod login;
 mod mqtt;
+mod names;
 mod orders;
 mod peers;
 mod pump;
@@ -161,15 +163,15 @@ fn usable<T>(
     }
 }
 
-/// What looks up the names of peers, where there can be any. Without it those with an address are reached all the same.
+/// What looks up the names of peers and hosts, where there can be any. Without it those with an address are reached all the same.
 fn names(shared: &Shared) -> Option<resolve::Resolver> {
-    if !shared.borrow().peers.is_on() {
+    if !shared.borrow().peers.is_on() && !shared.borrow().hosts.have_names() {
         return None;
     }
     match resolve::Resolver::new() {
         Ok(resolver) => Some(resolver),
         Err(reason) => {
-            log::line(format_args!("services: peers: {reason}; mend that, then `bmctl restart services`"));
+            log::line(format_args!("services: {reason}; mend that, then `bmctl restart services`"));
             None
         }
     }

@@ -1,10 +1,11 @@
 //! Orders for one worker: its queue, and what has found no room there yet.
 //!
 //! Answers that wait are bounded, since a device asks again; so are an operator's orders to end something.
-//! Evictions, changes of talkgroups and bans are never dropped: they are kept by ID, and the newest replaces the one
-//! before.
+//! Evictions, changes of talkgroups, bans and other hosts are never dropped: they are kept by ID or address, and the newest
+//! replaces the one before.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use channel::Order;
 use fabric::{MAX_MESSAGE, QueueWriter};
@@ -21,12 +22,14 @@ pub(crate) struct Orders {
     bans: BTreeMap<u32, Order>,
     /// By shard and network ID.
     peers: BTreeMap<(u16, u32), Order>,
+    hosts: BTreeMap<SocketAddr, Order>,
 }
 
 impl Orders {
     pub(crate) fn new(queue: QueueWriter) -> Self {
         let [evictions, settings, bans] = [const { BTreeMap::new() }; 3];
-        Self { queue, answers: VecDeque::new(), evictions, settings, bans, peers: BTreeMap::new() }
+        let (peers, hosts) = (BTreeMap::new(), BTreeMap::new());
+        Self { queue, answers: VecDeque::new(), evictions, settings, bans, peers, hosts }
     }
 
     /// Sends an order, now or when there is room. True where the worker has something to read.
@@ -56,15 +59,16 @@ impl Orders {
         let queue = &mut self.queue;
         let all = [&mut self.evictions, &mut self.settings, &mut self.bans];
         let is_done = all.into_iter().all(|kept| flush(queue, kept, &mut sent));
-        if is_done {
-            flush(queue, &mut self.peers, &mut sent);
+        if is_done && flush(queue, &mut self.peers, &mut sent) {
+            flush(queue, &mut self.hosts, &mut sent);
         }
         sent
     }
 
     fn is_behind(&self) -> bool {
         let kept = [&self.evictions, &self.settings, &self.bans];
-        !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty()) || !self.peers.is_empty()
+        let by_more = !self.peers.is_empty() || !self.hosts.is_empty();
+        !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty()) || by_more
     }
 
     fn keep(&mut self, order: Order) {
@@ -86,6 +90,9 @@ impl Orders {
             }
             Order::Peer { shard, id, .. } => {
                 self.peers.insert((shard, id), order);
+            }
+            Order::Host { address, .. } => {
+                self.hosts.insert(address, order);
             }
         }
     }
@@ -129,6 +136,10 @@ mod tests {
         Order::Evict { id, keep: Some(([192, 0, 2, 1], port).into()), gone: Gone::Replaced }
     }
 
+    fn host(is_wanted: bool) -> Order {
+        Order::Host { address: ([192, 0, 2, 7], 54_000).into(), is_wanted }
+    }
+
     fn read(queue: &mut QueueReader) -> Option<Order> {
         let mut buffer = [0; MAX_MESSAGE];
         let len = queue.peek(&mut buffer)?;
@@ -149,6 +160,7 @@ mod tests {
             assert!(!orders.send(evict(n, 1)));
             assert!(!orders.send(answer(n)));
             assert!(!orders.send(Order::Ban { radio: n, until_ms: 1 }));
+            assert!(!orders.send(host(n.is_multiple_of(2))));
         }
         assert!(!orders.send(evict(7, 2)));
         assert!(!orders.send(Order::Ban { radio: 8, until_ms: 0 }));
@@ -161,7 +173,8 @@ mod tests {
         }
         // All evictions and bans, the newest of each ID; of the answers the newest.
         assert_eq!(got[..1024], (1976..3000).map(answer).collect::<Vec<_>>());
-        assert_eq!(got.len(), 1024 + 3000 + 3000);
+        assert_eq!(got.len(), 1024 + 3000 + 3000 + 1);
+        assert_eq!(got[1024 + 3000 + 3000], host(false));
         assert_eq!(got[1024 + 7], evict(7, 2));
         assert_eq!(got[4024 + 8], Order::Ban { radio: 8, until_ms: 0 });
         assert!(orders.send(answer(1)) && !orders.is_behind());

@@ -3,8 +3,7 @@
 //! ([`crate::contexts`]); names are looked up elsewhere ([`crate::resolve`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
+use std::net::SocketAddr;
 
 use channel::Order;
 use config::{MAX_PEERS, OpenBridge, Peer};
@@ -12,27 +11,23 @@ use control::{PeerInfo, PeerSource};
 use events::LinkType;
 use registry::{PeerRow, Space};
 use stack::{PeerSettings, Time};
-use tokio::sync::Notify;
 
 use crate::Error;
 use crate::contexts::{self, Bridged};
 use crate::log;
+use crate::names::{Names, Whose};
 use crate::services::Services;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
     /// The stack is on.
     is_on: bool,
     /// Those of the file.
     file: Vec<Peer>,
-    /// Whether the stack listens by IPv4 and by IPv6.
-    families: [bool; 2],
     /// All of them, by ID.
     listed: BTreeMap<u32, Listed>,
     /// Those names that peers have.
-    names: BTreeMap<String, Name>,
-    new_names: Vec<String>,
-    names_changed: Rc<Notify>,
+    pub(crate) names: Names,
     /// Where peers with names were told to be before this process began.
     before: BTreeMap<u32, SocketAddr>,
     /// What shards have been told.
@@ -47,16 +42,6 @@ struct Listed {
     source: PeerSource,
 }
 
-/// A name, and what is known of it.
-#[derive(Debug, Default)]
-struct Name {
-    ip: Option<IpAddr>,
-    /// Why it cannot be looked up now.
-    trouble: Option<String>,
-    /// To be looked up at once.
-    again: Rc<Notify>,
-}
-
 /// Whom a shard's peers were told to, and what it knows since.
 #[derive(Debug)]
 struct Told {
@@ -67,13 +52,17 @@ struct Told {
 
 impl Peers {
     pub(crate) fn new(bridge: Option<&OpenBridge>) -> Self {
-        let Some(bridge) = bridge else { return Self::default() };
-        let listens = |is_v4| bridge.listen.iter().any(|address| address.is_ipv4() == is_v4);
+        let listens = |is_v4| {
+            bridge.is_some_and(|bridge| bridge.listen.iter().any(|address| address.is_ipv4() == is_v4))
+        };
         Self {
-            is_on: true,
-            file: bridge.peers.clone(),
-            families: [listens(true), listens(false)],
-            ..Self::default()
+            is_on: bridge.is_some(),
+            file: bridge.map(|bridge| bridge.peers.clone()).unwrap_or_default(),
+            listed: BTreeMap::new(),
+            names: Names::new(Whose::Peers, [listens(true), listens(false)]),
+            before: BTreeMap::new(),
+            told: BTreeMap::new(),
+            said: BTreeSet::new(),
         }
     }
 
@@ -121,9 +110,8 @@ impl Peers {
         for (id, new) in &listed {
             let name = new.peer.address.as_ref().and_then(config::PeerAddress::name);
             let is_same = self.listed.get(id).is_some_and(|old| old.peer == new.peer);
-            match name.and_then(|name| self.names.get(name)) {
-                Some(known) if !is_same => known.again.notify_one(),
-                _ => {}
+            if let Some(name) = name.filter(|_| !is_same) {
+                self.names.look_again(name);
             }
         }
         self.listed = listed;
@@ -133,70 +121,11 @@ impl Peers {
         new
     }
 
-    /// Names that are new are to be looked up, those that nobody has any more are not.
+    /// Those names that peers have are to be looked up.
     fn name_all(&mut self) {
         let addresses = self.listed.values().filter_map(|listed| listed.peer.address.as_ref());
-        let wanted: BTreeSet<String> = addresses.filter_map(|at| at.name().map(str::to_owned)).collect();
-        self.names.retain(|name, known| {
-            let is_wanted = wanted.contains(name);
-            if !is_wanted {
-                known.again.notify_one();
-            }
-            is_wanted
-        });
-        for name in wanted {
-            self.names.entry(name).or_insert_with_key(|name| {
-                self.new_names.push(name.clone());
-                Name::default()
-            });
-        }
-        self.names_changed.notify_one();
-    }
-
-    pub(crate) fn names_changed(&self) -> Rc<Notify> {
-        Rc::clone(&self.names_changed)
-    }
-
-    /// Names that nobody looks up yet, each with what says when it is to be looked up again.
-    pub(crate) fn take_new_names(&mut self) -> Vec<(String, Rc<Notify>)> {
-        let new = std::mem::take(&mut self.new_names);
-        new.into_iter()
-            .filter_map(|name| Some((name.clone(), Rc::clone(&self.names.get(&name)?.again))))
-            .collect()
-    }
-
-    /// A name was looked up. Returns what is new to say of it; `None` where whoever looked it up is to end.
-    fn resolved(
-        &mut self,
-        name: &str,
-        again: &Rc<Notify>,
-        found: Result<Vec<IpAddr>, String>,
-    ) -> Option<Option<String>> {
-        let [v4, v6] = self.families;
-        let known = self.names.get_mut(name).filter(|known| Rc::ptr_eq(&known.again, again))?;
-        let found = found.and_then(|mut found| {
-            found.retain(|ip| if ip.is_ipv4() { v4 } else { v6 });
-            // What it was stays, where it is one of several.
-            let ip = known.ip.filter(|ip| found.contains(ip)).or_else(|| found.first().copied());
-            ip.ok_or_else(|| {
-                "it has no address of a kind that stacks.openbridge.listen has; add one there".to_owned()
-            })
-        });
-        Some(match found {
-            Ok(ip) => {
-                known.ip = Some(ip);
-                known.trouble.take().map(|_| format!("{name} is {ip}"))
-            }
-            Err(why) if known.trouble.is_some() => {
-                known.trouble = Some(why);
-                None
-            }
-            Err(why) => {
-                let meanwhile = known.ip.map(|ip| format!("; {ip} holds")).unwrap_or_default();
-                known.trouble = Some(why.clone());
-                Some(format!("{name}: {why}{meanwhile}"))
-            }
-        })
+        let wanted = addresses.filter_map(|at| at.name().map(str::to_owned)).collect();
+        self.names.want(&wanted);
     }
 
     /// What a shard is to know of each.
@@ -207,7 +136,7 @@ impl Peers {
     fn settings_of(&self, peer: &Peer) -> Option<PeerSettings> {
         let address = peer.address.as_ref().and_then(|at| {
             let Some(name) = at.name() else { return at.socket() };
-            let ip = self.names.get(name).and_then(|known| known.ip);
+            let ip = self.names.ip(name);
             ip.map(|ip| SocketAddr::new(ip, at.port())).or_else(|| self.before.get(&peer.id).copied())
         });
         Some(PeerSettings {
@@ -284,21 +213,6 @@ impl Services {
         }
     }
 
-    /// A name was looked up; false where nobody has it any more.
-    pub(crate) fn resolved(
-        &mut self,
-        name: &str,
-        again: &Rc<Notify>,
-        found: Result<Vec<IpAddr>, String>,
-    ) -> bool {
-        let Some(said) = self.peers.resolved(name, again, found) else { return false };
-        if let Some(said) = said {
-            log::line(format_args!("services: peers: {said}"));
-        }
-        self.tell_peers();
-        true
-    }
-
     /// What is at the far end of a context.
     pub(crate) fn link(&self, context: u32) -> LinkType {
         if self.peers.has(context) { LinkType::Network } else { LinkType::Repeater }
@@ -327,14 +241,14 @@ impl Services {
     ) -> PeerInfo {
         let peer = &listed.peer;
         let name = peer.address.as_ref().and_then(config::PeerAddress::name);
-        let known = name.and_then(|name| self.peers.names.get(name));
+        let trouble = name.and_then(|name| self.peers.names.trouble(name));
         let carried =
             |talkgroup| peer.talkgroups.out.iter().any(|(first, last)| (*first..=*last).contains(&talkgroup));
         PeerInfo {
             id,
             source: listed.source,
             name: name.map(str::to_owned),
-            trouble: known.and_then(|known| known.trouble.clone()),
+            trouble: trouble.map(str::to_owned),
             address: there.and_then(|there| there.address),
             learned: there.is_some_and(|there| there.learned),
             enhanced: peer.enhanced,
@@ -359,6 +273,8 @@ fn ranges(ranges: &[(u32, u32)]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn bridge(text: &str) -> Peers {
@@ -425,13 +341,14 @@ mod tests {
         let mut peers = bridge(&[peer(1, "a.test:1"), peer(2, "a.test:2")].concat());
         peers.before.insert(2, "192.0.2.99:2".parse().unwrap());
         peers.list(vec![]);
-        let names = peers.take_new_names();
+        let names = peers.names.take_new();
         let [(name, again)] = &names[..] else { panic!("{names:?}") };
-        assert!(name == "a.test" && peers.take_new_names().is_empty());
+        assert!(name == "a.test" && peers.names.take_new().is_empty());
         let (set, _) = told(peers.orders(64, 0, None, Vec::new));
         assert_eq!(set, [(1, None), at(2, "192.0.2.99:2")], "where it was told to be before");
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut find = |found: Result<Vec<IpAddr>, String>| peers.resolved("a.test", again, found).unwrap();
+        let mut find =
+            |found: Result<Vec<IpAddr>, String>| peers.names.resolved("a.test", again, found).unwrap();
         let away = || Err("away".to_owned());
         assert_eq!(find(away()).as_deref(), Some("a.test: away"));
         assert_eq!(find(away()), None, "that is said once");
@@ -442,20 +359,20 @@ mod tests {
         assert_eq!(find(Ok(vec![ip("::1")])), None);
         let (set, _) = told(peers.orders(64, 0, None, Vec::new));
         assert_eq!(set, [at(1, "192.0.2.1:1"), at(2, "192.0.2.1:2")]);
-        assert!(peers.names["a.test"].trouble.as_ref().unwrap().contains("stacks.openbridge.listen"));
+        assert!(peers.names.trouble("a.test").unwrap().contains("stacks.openbridge.listen"));
     }
 
     #[test]
     fn a_name_that_nobody_has_is_looked_up_no_longer() {
         let mut peers = bridge("");
         peers.list(vec![row(1, "a.test:1")]);
-        let (_, old) = peers.take_new_names().remove(0);
+        let (_, old) = peers.names.take_new().remove(0);
         peers.list(vec![]);
-        assert_eq!(peers.resolved("a.test", &old, Ok(vec![])), None);
+        assert_eq!(peers.names.resolved("a.test", &old, Ok(vec![])), None);
         peers.list(vec![row(1, "a.test:1")]);
-        let (_, new) = peers.take_new_names().remove(0);
-        assert_eq!(peers.resolved("a.test", &old, Ok(vec![])), None, "another looks it up");
-        assert!(peers.resolved("a.test", &new, Ok(vec![])).is_some());
+        let (_, new) = peers.names.take_new().remove(0);
+        assert_eq!(peers.names.resolved("a.test", &old, Ok(vec![])), None, "another looks it up");
+        assert!(peers.names.resolved("a.test", &new, Ok(vec![])).is_some());
     }
 
     #[test]

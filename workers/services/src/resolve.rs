@@ -13,13 +13,14 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::backoff::Backoff;
+use crate::names::Whose;
 use crate::services::Shared;
 
 /// The port of name servers: answers that are too long for a datagram come by TCP.
 pub(crate) const DNS: u16 = 53;
 /// How long one name server may take.
 const DNS_PATIENCE: Duration = Duration::from_secs(2);
-/// How often a peer's name is looked up.
+/// How often a name is looked up.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// What looks names up.
@@ -69,23 +70,27 @@ impl Resolver {
     }
 }
 
-/// Looks up the names of peers from now on: when one is new, when its peer has changed, and each minute.
+/// Looks up all names from now on: when one is new, when whoever has it has changed, and each minute.
 pub(crate) fn begin(shared: &Shared, resolver: Resolver) {
-    spawn_local(keep(Rc::clone(shared), Rc::new(resolver)));
+    let resolver = Rc::new(resolver);
+    for whose in Whose::ALL {
+        spawn_local(keep(Rc::clone(shared), Rc::clone(&resolver), whose));
+    }
 }
 
-async fn keep(shared: Shared, resolver: Rc<Resolver>) {
-    let changed = shared.borrow().peers.names_changed();
+async fn keep(shared: Shared, resolver: Rc<Resolver>, whose: Whose) {
+    let changed = shared.borrow_mut().names(whose).changed();
     loop {
-        for (name, again) in shared.borrow_mut().peers.take_new_names() {
-            spawn_local(follow(Rc::clone(&shared), Rc::clone(&resolver), name, again));
+        let new = shared.borrow_mut().names(whose).take_new();
+        for (name, again) in new {
+            spawn_local(follow(Rc::clone(&shared), Rc::clone(&resolver), whose, name, again));
         }
         changed.notified().await;
     }
 }
 
-/// One name, as long as a peer has it.
-async fn follow(shared: Shared, resolver: Rc<Resolver>, name: String, again: Rc<Notify>) {
+/// One name, as long as somebody has it.
+async fn follow(shared: Shared, resolver: Rc<Resolver>, whose: Whose, name: String, again: Rc<Notify>) {
     let mut backoff = Backoff::new();
     loop {
         let found = resolver.addresses(&name).await;
@@ -96,7 +101,7 @@ async fn follow(shared: Shared, resolver: Rc<Resolver>, name: String, again: Rc<
             }
             Err(_) => backoff.next(Duration::ZERO, getrandom::u32().unwrap_or(u32::MAX)),
         };
-        if !shared.borrow_mut().resolved(&name, &again, found) {
+        if !shared.borrow_mut().resolved(whose, &name, &again, found) {
             return;
         }
         let _ = timeout(wait, again.notified()).await;

@@ -2,18 +2,19 @@
 //! All of it is done at once; whoever waits is elsewhere.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use channel::{Order, Parent, Report, WorkerInfo};
-use config::Secret;
+use channel::{Order, Parent, Report, ServicesSetup, WorkerInfo};
 use control::{HeardInfo, State};
 use events::{Event, StopReason};
 use fabric::Counter;
 use registry::{Embedded, Space};
 use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
 use sys::Clocks;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::bans::Bans;
@@ -23,7 +24,9 @@ use crate::facts::Facts;
 use crate::follow::Following;
 use crate::heard::{Heard, clean_alias};
 use crate::host::Host;
+use crate::hosts::Hosts;
 use crate::login::{Decision, Logins};
+use crate::names::{Names, Whose};
 use crate::peers::Peers;
 use crate::refusals::Refusals;
 use crate::timed::Timed;
@@ -51,6 +54,9 @@ pub(crate) struct Services {
     pub(crate) ways: Ways,
     pub(crate) heard: Heard,
     pub(crate) peers: Peers,
+    pub(crate) hosts: Hosts,
+    /// Of our configuration.
+    pub(crate) generation: u32,
     logins: Logins,
     refusals: Refusals,
     ticks: u32,
@@ -58,14 +64,10 @@ pub(crate) struct Services {
 
 impl Services {
     /// Takes up the sessions that run already, and tells the workers what may have changed since they were last
-    /// told. `password` is for devices that have none of their own. What this host has is looked at: later the sandbox
-    /// keeps it from us.
-    pub(crate) fn new(
-        host: Host,
-        registry: Embedded,
-        password: Option<Secret>,
-        mut peers: Peers,
-    ) -> Result<Self, Error> {
+    /// told. What this host has is looked at: later the sandbox keeps it from us.
+    pub(crate) fn new(host: Host, registry: Embedded, setup: &ServicesSetup) -> Result<Self, Error> {
+        let ServicesSetup { config, generation, .. } = setup;
+        let mut peers = Peers::new(config.stacks.openbridge.as_ref());
         peers.remember(host.shards().flat_map(contexts::Shard::peers));
         let of_shard =
             |shard: &contexts::Shard| shard.running().map(|r| (shard.worker, r)).collect::<Vec<_>>();
@@ -87,7 +89,8 @@ impl Services {
         let timed = registry.devices()?.devices.into_iter().filter(|device| !device.timed.is_empty());
         let timed: Vec<_> = timed.collect();
         let bus = Bus::new(host.nodes());
-        let (logins, refusals) = (Logins::new(password), Refusals::new(Instant::now()));
+        let logins = Logins::new(config.stacks.mmdvm.password.clone());
+        let refusals = Refusals::new(Instant::now());
         let bans = Bans::new(bans);
         let mut services = Self {
             host,
@@ -101,6 +104,8 @@ impl Services {
             ways: Ways::look(),
             heard,
             peers,
+            hosts: Hosts::new(config),
+            generation: *generation,
             logins,
             refusals,
             ticks: 0,
@@ -169,6 +174,33 @@ impl Services {
     /// Who was heard last, the newest first.
     pub(crate) fn last_heard(&self, count: u32, wall_us: u64) -> Vec<HeardInfo> {
         self.heard.list(usize::try_from(count).unwrap_or(usize::MAX), wall_us)
+    }
+
+    /// The names of some.
+    pub(crate) fn names(&mut self, whose: Whose) -> &mut Names {
+        match whose {
+            Whose::Peers => &mut self.peers.names,
+            Whose::Hosts => &mut self.hosts.names,
+        }
+    }
+
+    /// A name was looked up; false where nobody has it any more.
+    pub(crate) fn resolved(
+        &mut self,
+        whose: Whose,
+        name: &str,
+        again: &Rc<Notify>,
+        found: Result<Vec<IpAddr>, String>,
+    ) -> bool {
+        let Some(said) = self.names(whose).resolved(name, again, found) else { return false };
+        if let Some(said) = said {
+            log::line(format_args!("services: {whose}: {said}"));
+        }
+        match whose {
+            Whose::Peers => self.tell_peers(),
+            Whose::Hosts => self.tell_hosts(),
+        }
+        true
     }
 
     /// Does what the supervisor says while we run.
@@ -280,6 +312,7 @@ impl Services {
         let was_ready = before.is_some_and(|info| info.state == State::Ready && info.pid == now.pid);
         if let Some(pid) = now.pid.filter(|_| now.state == State::Ready && !was_ready) {
             self.bans.orders().into_iter().for_each(|order| self.host.send(slot, order));
+            self.tell_all_hosts(slot);
             self.bus.emit(Some(slot), Event::WorkerStarted { pid: pid.cast_unsigned() });
         }
     }

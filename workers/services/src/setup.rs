@@ -13,7 +13,6 @@ use registry::Embedded;
 use crate::Error;
 use crate::follow::Following;
 use crate::host::Host;
-use crate::peers::Peers;
 use crate::services::Services;
 
 /// What is needed to begin.
@@ -62,8 +61,7 @@ pub(crate) fn receive(socket: &Socket) -> Result<Begin, Error> {
     let follows = matches!(setup.config.registry.url, Url::Remote(_));
     let registry =
         open(&setup.data_dir, follows).map_err(Error::from).map_err(Error::if_first(setup.again))?;
-    let peers = Peers::new(setup.config.stacks.openbridge.as_ref());
-    let mut services = Services::new(host, registry, setup.config.stacks.mmdvm.password.clone(), peers)?;
+    let mut services = Services::new(host, registry, &setup)?;
     if follows {
         services.following = Following::on(&services.registry)?;
     }

@@ -9,7 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
-use channel::{Child, Order, Parent, Report};
+use channel::{Child, Order, Parent, Report, WorkerInfo};
+use config::Config;
 use control::{CallInfo, ContextInfo, ContextState, DeviceInfo, DeviceList, Secret, ServicesRequest, State};
 use fabric::Counter;
 use nix::sys::signal::Signal;
@@ -97,6 +98,28 @@ fn a_login_is_answered_and_evicts_its_old_self_everywhere() {
     );
     assert_eq!(cluster.workers[0].order(), evict(&second));
     assert_eq!(cluster.workers[1].order(), evict(&second));
+}
+
+#[test]
+fn workers_of_the_same_configuration_are_told_where_hosts_with_a_name_are() {
+    let mut cluster = Cluster::new();
+    let text = "[stacks.fastforward]\nkey_file = \"/k\"\n[[hosts]]\naddress = \"localhost:54000\"\n[[hosts]]\n\
+                address = \"192.0.2.7:54000\"\n[[hosts]]\naddress = \"nowhere.invalid:54000\"\n";
+    let read = Config::parse(text).unwrap();
+    (cluster.config.stacks.fastforward, cluster.config.hosts) = (read.stacks.fastforward, read.hosts);
+    let services = cluster.start();
+    let there = Order::Host { address: "127.0.0.1:54000".parse().unwrap(), is_wanted: true };
+    for worker in &mut cluster.workers {
+        assert_eq!(worker.order(), there);
+    }
+    // One that has begun with another configuration has services of its own soon; one that begins anew is told again.
+    let other = WorkerInfo { generation: 2, ..info(0, Some(101), State::Ready) };
+    services.tell(&Parent::WorkerInfo(other));
+    services.tell(&Parent::WorkerInfo(info(1, Some(102), State::Ready)));
+    assert_eq!(cluster.workers[1].order(), there);
+    let login = login(ID, 1, config::DEVELOPMENT_PASSWORD);
+    cluster.report(1, &ask(login.clone()));
+    assert_eq!(cluster.workers[0].order(), evict(&login), "nothing before");
 }
 
 #[test]

@@ -145,8 +145,12 @@ impl Cluster {
     }
 
     fn set_up(&self, socket: &Socket) {
-        let setup =
-            ServicesSetup { config: self.config.clone(), data_dir: self.paths.data(), again: self.again };
+        let setup = ServicesSetup {
+            config: self.config.clone(),
+            data_dir: self.paths.data(),
+            again: self.again,
+            generation: 1,
+        };
         let fds = [self.bells.writable(), self.wake.as_fd(), self.page.writable(), self.requests.as_fd()];
         socket.send(&Parent::Services(Box::new(setup)), &fds).unwrap();
     }
@@ -200,7 +204,7 @@ fn run(socket: Socket, theirs: &Socket) -> Services {
 /// News of a worker.
 pub(crate) fn info(slot: u8, pid: Option<i32>, state: State) -> WorkerInfo {
     let ended = (state == State::Failed).then(|| "signal SIGKILL".to_owned());
-    WorkerInfo { slot, pid, state, restarts: 3, ended }
+    WorkerInfo { slot, pid, state, restarts: 3, generation: 1, ended }
 }
 
 /// The process.
