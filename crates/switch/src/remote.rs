@@ -46,7 +46,7 @@ impl Switch {
     fn meet(&mut self, now: Now, peer: u8, node: u32, forward: &Forward, is_next: bool) -> Option<u16> {
         self.begin_after(now, forward.session(node));
         // Most of what siblings publish is for others.
-        if !self.may_be_for_us(forward) || peer == FAR && self.is_near(forward.session(node)) {
+        if !self.wants(forward) || peer == FAR && self.is_near(forward.session(node)) {
             return None;
         }
         if !is_next && self.may_overtake(peer, forward.session(node), forward) {
@@ -101,7 +101,8 @@ impl Switch {
     }
 
     /// Whether somebody here may want it.
-    fn may_be_for_us(&self, forward: &Forward) -> bool {
+    #[must_use]
+    pub fn wants(&self, forward: &Forward) -> bool {
         let call = Call::of(&forward.frame);
         match call.target() {
             Target::Talkgroup => {

@@ -90,6 +90,7 @@ impl Worker {
             }
             Output::Forward(forward) => {
                 self.siblings.forward(&self.stats, &forward);
+                self.tell_hosts(now, fastforward::Input::Forward(&forward));
                 if !self.relays.is_empty()
                     && let Some(node) = self.siblings.node_of(forward.index)
                 {
@@ -98,24 +99,37 @@ impl Worker {
             }
             Output::Started { index, report } => {
                 self.siblings.started(index, &report);
+                if let Some(hosts) = &mut self.hosts {
+                    hosts.started(now, index, &report);
+                }
                 self.services.report(&self.stats, &Report::Started(report));
             }
             Output::Stopped { index, report, ended } => {
                 self.siblings.stopped(index);
+                self.tell_hosts(now, fastforward::Input::Stopped { index });
                 self.services.report(&self.stats, &Report::Stopped { report, ended });
             }
             Output::Changed(context) => self.save_switch(context),
             Output::Moved { peer, node, forward } => self.overtaking.push((peer, node, *forward)),
-            Output::Interest { talkgroup, wanted: false } if self.released.is_pending => {
-                self.released.unwanted.push(talkgroup);
+            Output::Interest { talkgroup, wanted } => {
+                self.note_wishes();
+                let range =
+                    fastforward::Input::Range { first: talkgroup, last: talkgroup, is_wanted: wanted };
+                self.tell_hosts(now, range);
+                if !wanted && self.released.is_pending {
+                    self.released.unwanted.push(talkgroup);
+                } else {
+                    self.siblings.set_interest(talkgroup, wanted);
+                }
             }
-            Output::Interest { talkgroup, wanted } => self.siblings.set_interest(talkgroup, wanted),
+            Output::Range { first, last, wanted } => {
+                self.note_wishes();
+                self.tell_hosts(now, fastforward::Input::Range { first, last, is_wanted: wanted });
+            }
             Output::Everything { wanted: false } if self.released.is_pending => {
                 self.released.wanted_everything = true;
             }
             Output::Everything { wanted } => self.siblings.want_everything(wanted),
-            // Who shares a ring with us is told by `Everything`.
-            Output::Range { .. } => {}
             Output::Unwanted { context, slot } => {
                 if let Some(place) = self.place(context.shard) {
                     let input = stack::Input::Unwanted { context: context.index, slot };
@@ -124,15 +138,19 @@ impl Worker {
                 }
             }
             Output::Heard { radio, context, slot } => {
-                let heard_ms = now.wall_us / 1000;
+                let at_ms = now.wall_us / 1000;
+                let heard_ms = self.hosts.as_mut().map_or(at_ms, |hosts| hosts.heard(now, radio, at_ms));
                 self.siblings.heard(radio, Location { context, slot: slot.number(), heard_ms });
             }
             Output::Home { id, slot } => self.siblings.home(id, slot, now.wall_us),
             Output::Away { id } if self.released.is_pending => self.released.away.push(id),
             Output::Away { id } => self.siblings.away(id),
-            Output::Left { index } => self.siblings.stopped(index),
+            Output::Left { index } => {
+                self.siblings.stopped(index);
+                self.tell_hosts(now, fastforward::Input::Stopped { index });
+            }
             Output::Locate { index, session, radio } => {
-                let place = match self.siblings.locate(index, radio) {
+                let place = match self.locate(now, index, radio) {
                     // What workers of another build know nobody here does.
                     Place::Nowhere if !self.relays.is_empty() => Place::Elsewhere,
                     place => place,

@@ -101,10 +101,10 @@ impl Worker {
         let [segment] = channel::descriptors(fds)?;
         let now = now();
         for &place in places {
-            let mut forwards = std::mem::take(&mut self.forwards);
-            self.siblings.read_up_to(&self.stats, place, &mut forwards);
-            self.take_in_forwards(now, &mut forwards);
-            self.forwards = forwards;
+            let mut heard = std::mem::take(&mut self.heard);
+            self.siblings.read_up_to(&self.stats, place, &mut heard);
+            self.take_in_heard(now, &mut heard);
+            self.heard = heard;
         }
         self.let_overtake(now);
         self.forerunner = Some(WorkerReader::open(segment.as_fd(), (0, 0))?);
@@ -129,10 +129,10 @@ impl Worker {
         let mut more = Wake::MAX;
         // A ring's worth of each, whatever they publish meanwhile.
         for _ in 0..RINGFUL {
-            let mut forwards = std::mem::take(&mut self.forwards);
-            more = self.siblings.read(&self.stats, more, &mut forwards);
-            self.take_in_forwards(now, &mut forwards);
-            self.forwards = forwards;
+            let mut heard = std::mem::take(&mut self.heard);
+            more = self.siblings.read(&self.stats, more, &mut heard);
+            self.take_in_heard(now, &mut heard);
+            self.heard = heard;
             if more == 0 {
                 return;
             }

@@ -7,11 +7,13 @@
 
 #![forbid(unsafe_code)]
 
+mod carrier;
 mod carry;
 mod counters;
 mod deadlines;
 mod export;
 mod handover;
+mod hosts;
 mod orders;
 mod outlets;
 mod relays;

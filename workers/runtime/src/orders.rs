@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use channel::{Child, Order, Parent};
 use fabric::{Counter, SERVICES, Wake};
 use stack::{Input, Now};
-use switch::Forward;
 
 use crate::Error;
+use crate::siblings::Heard;
 use crate::worker::{TICK, Worker};
 
 /// Orders of the services carried out in one round.
@@ -24,11 +24,11 @@ impl Worker {
         }
         let mut came = 0;
         if set & !(1 << SERVICES) != 0 {
-            let mut forwards = std::mem::take(&mut self.forwards);
-            self.pending = self.siblings.read(&self.stats, set, &mut forwards);
-            came = forwards.len();
-            self.hear(now, &mut forwards);
-            self.forwards = forwards;
+            let mut heard = std::mem::take(&mut self.heard);
+            self.pending = self.siblings.read(&self.stats, set, &mut heard);
+            came = heard.len();
+            self.hear(now, &mut heard);
+            self.heard = heard;
         }
         if set >> SERVICES & 1 == 1 {
             self.follow_orders(now);
@@ -36,22 +36,23 @@ impl Worker {
         came
     }
 
-    /// Takes in what siblings have published, each with its slot and the node of the session.
-    pub(crate) fn hear(&mut self, now: Now, forwards: &mut Vec<(u8, u32, Forward)>) {
-        self.take_in_forwards(now, forwards);
+    /// Takes in what siblings have published.
+    pub(crate) fn hear(&mut self, now: Now, heard: &mut Heard) {
+        self.take_in_heard(now, heard);
         self.finish_overtaking(now);
     }
 
     /// The same, but for those that may have overtaken others.
-    pub(crate) fn take_in_forwards(&mut self, now: Now, forwards: &mut Vec<(u8, u32, Forward)>) {
+    pub(crate) fn take_in_heard(&mut self, now: Now, heard: &mut Heard) {
         self.work_on(None);
-        for (peer, node, forward) in forwards.drain(..) {
+        for (peer, node, forward) in heard.near.drain(..) {
             self.stats.add(Counter::Frames, 1);
             // What the switch asks is answered before the next burst: it may be of the same call.
             self.switch.handle_input(now, switch::Input::Remote { peer, node, forward: &forward });
             self.warm();
             self.settle(now);
         }
+        self.hear_far(now, heard);
     }
 
     /// What may have been overtaken is read, and then those that may have overtaken it follow.
@@ -105,7 +106,10 @@ impl Worker {
             Order::Ban { radio, until_ms } => self.instruct(now, switch::Input::Ban { radio, until_ms }),
             Order::DropCall { id, slot } => self.instruct(now, switch::Input::DropCall { id, slot }),
             Order::DropDynamic { id, slot } => self.instruct(now, switch::Input::DropDynamic { id, slot }),
-            Order::Host { .. } => {}
+            Order::Host { address, is_wanted } => {
+                let address = transport::Address::udp(address);
+                self.tell_hosts(now, fastforward::Input::Host { address, is_wanted });
+            }
         }
     }
 

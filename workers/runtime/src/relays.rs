@@ -86,11 +86,11 @@ impl Relays {
 impl Worker {
     /// Takes in what workers of another build have sent.
     pub(crate) fn hear_relay(&mut self, now: stack::Now, slot: u8) -> usize {
-        let mut forwards = std::mem::take(&mut self.forwards);
-        self.relays.read(slot, &mut forwards);
-        let count = forwards.len();
-        self.hear(now, &mut forwards);
-        self.forwards = forwards;
+        let mut heard = std::mem::take(&mut self.heard);
+        self.relays.read(slot, &mut heard.near);
+        let count = heard.len();
+        self.hear(now, &mut heard);
+        self.heard = heard;
         count
     }
 

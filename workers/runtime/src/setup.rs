@@ -3,14 +3,16 @@
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 
-use channel::{Child, Parent, ShardSetup, Socket, StackSetup, WorkerSetup};
+use channel::{Child, FastForwardSetup, Parent, ShardSetup, Socket, StackSetup, WorkerSetup};
 use fabric::{Bell, QueueReader, QueueWriter, StateSegment, StateWriter, Stats, WorkerReader, WorkerWriter};
+use nix::sys::epoll::{EpollEvent, EpollFlags};
 use stack::Stack;
 
+use crate::hosts::{self, Hosts};
 use crate::services::Services;
 use crate::shard::Shard;
 use crate::siblings::Siblings;
-use crate::worker::Worker;
+use crate::worker::{Worker, now};
 use crate::{Error, StackFactory, StackOptions, export};
 
 /// What shards are made with.
@@ -134,13 +136,24 @@ impl Worker {
             }
             Parent::FastForward(setup) => {
                 let [socket] = channel::descriptors(fds)?;
-                self.fastforward = Some((*setup, socket.into()));
+                self.add_hosts(&setup, socket.into())?;
             }
             Parent::Prepare => self.socket.send(&Child::Prepared, &[])?,
             Parent::Go => return Ok(true),
             _ => return Err(Error::Orders("one that is not for a worker in set-up".into())),
         }
         Ok(false)
+    }
+
+    /// There is a way to other hosts.
+    fn add_hosts(&mut self, setup: &FastForwardSetup, socket: UdpSocket) -> Result<(), Error> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| Error::Orders(format!("random bytes: {error}")))?;
+        let hosts = Hosts::new(setup, self.maker.setup.node, socket, seed, now());
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, hosts::TOKEN);
+        self.epoll.add(hosts.socket(), event).map_err(Error::errno("epoll_ctl"))?;
+        self.hosts = Some(hosts);
+        Ok(())
     }
 
     /// A sibling is there, or there again.

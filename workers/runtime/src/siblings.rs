@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use channel::RingPlace;
 use fabric::{Bell, Counter, FRAME_LEN, Location, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::{CallType, Slot};
-use switch::{Forward, PARROT, Place, Published, SessionReport};
+use switch::{FarBurst, Forward, Place, Published, SessionId, SessionReport};
+
+use crate::hosts::is_routed;
 
 /// Frames taken from one sibling before others have their turn.
 pub(crate) const BATCH: usize = 256;
@@ -18,6 +20,21 @@ pub(crate) struct Sibling {
     /// Earlier incarnations, until what they have published last is read.
     old: Vec<WorkerReader>,
     interest_version: u64,
+}
+
+/// What siblings have published, each with the sibling's slot.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Of sessions of this host, with the node where they began.
+    pub(crate) near: Vec<(u8, u32, Forward)>,
+    /// Of sessions of other hosts that came in there.
+    pub(crate) far: Vec<(u8, SessionId, FarBurst)>,
+}
+
+impl Heard {
+    pub(crate) fn len(&self) -> usize {
+        self.near.len() + self.far.len()
+    }
 }
 
 /// A call that began here.
@@ -40,6 +57,8 @@ pub(crate) struct Siblings {
     writer: WorkerWriter,
     /// By the session's number; `None` where none runs.
     calls: Vec<Option<Call>>,
+    /// The same of sessions of other hosts that come in here.
+    far: Vec<Option<Call>>,
     /// These want every call: they take what was ours.
     heirs: Wake,
     /// To be woken at the end of the round.
@@ -48,8 +67,16 @@ pub(crate) struct Siblings {
 
 impl Siblings {
     pub(crate) fn new(slot: u8, node: u32, writer: WorkerWriter) -> Self {
-        let mut siblings =
-            Self { slot, nodes: Vec::new(), all: Vec::new(), writer, calls: Vec::new(), heirs: 0, ring: 0 };
+        let mut siblings = Self {
+            slot,
+            nodes: Vec::new(),
+            all: Vec::new(),
+            writer,
+            calls: Vec::new(),
+            far: Vec::new(),
+            heirs: 0,
+            ring: 0,
+        };
         siblings.note_node(slot, node);
         siblings
     }
@@ -92,7 +119,7 @@ impl Siblings {
         if let Some(sibling) = self.all.get_mut(usize::from(slot)) {
             *sibling = None;
         }
-        self.calls.iter_mut().flatten().for_each(|call| call.wanted &= !(1 << slot));
+        self.all_calls().for_each(|call| call.wanted &= !(1 << slot));
     }
 
     /// All siblings are to look at our interest: it was filled before we knew them.
@@ -113,7 +140,7 @@ impl Siblings {
 
     /// A call began here: asks, once, who wants it.
     pub(crate) fn started(&mut self, index: u16, report: &SessionReport) {
-        let routed = report.call == CallType::Group && report.destination != PARROT;
+        let routed = is_routed(report.call, report.destination);
         let wanted = if routed { self.wanted(report.destination) } else { 0 };
         let talkgroup = if routed { report.destination } else { PRIVATE };
         let index = usize::from(index);
@@ -124,9 +151,47 @@ impl Siblings {
         self.calls[index] = Some(Call { origin, talkgroup, wanted });
     }
 
-    /// Where a radio was heard last that a call is for, in the whole host. If that was at a sibling, and the call
-    /// began here, it alone wants it.
-    pub(crate) fn locate(&mut self, index: u16, radio: u32) -> Place {
+    /// A call of another host comes in here: asks, once, who wants it. One to a radio is for whoever heard it last.
+    pub(crate) fn opened(&mut self, index: u16, session: SessionId, call: CallType, destination: u32) {
+        self.writer.set_origin(index, session.key, session.node);
+        let wanted = match call {
+            CallType::Group => self.wanted(destination),
+            CallType::Private => {
+                self.newest(destination).and_then(|(_, slot)| slot).map_or(0, |slot| 1 << slot)
+            }
+        };
+        let talkgroup = if call == CallType::Group { destination } else { PRIVATE };
+        let index = usize::from(index);
+        if self.far.len() <= index {
+            self.far.resize(index + 1, None);
+        }
+        self.far[index] = Some(Call { origin: 0, talkgroup, wanted });
+    }
+
+    /// It is over.
+    pub(crate) fn closed(&mut self, index: u16) {
+        if let Some(call) = self.far.get_mut(usize::from(index)) {
+            *call = None;
+        }
+    }
+
+    /// Publishes a burst of another host, where a sibling wants its call.
+    pub(crate) fn pass_on(&mut self, stats: &Stats, burst: &FarBurst) {
+        let call = self.far.get(usize::from(burst.forward.index)).copied().flatten();
+        let wanted = call.map_or(0, |call| call.wanted) | self.heirs;
+        if wanted != 0 {
+            self.writer.write(&burst.encode());
+            self.ring |= wanted;
+            stats.add(Counter::Forwarded, 1);
+        }
+    }
+
+    fn all_calls(&mut self) -> impl Iterator<Item = &mut Call> {
+        self.calls.iter_mut().chain(&mut self.far).flatten()
+    }
+
+    /// Where a radio was heard last in the whole host, and the sibling's slot where that was not here.
+    fn newest(&self, radio: u32) -> Option<(Location, Option<u8>)> {
         let here = self.writer.locations().get(radio).map(|location| (location, None));
         let there = self.iter().filter_map(|(slot, sibling)| {
             let location = sibling.reader.locations().get(radio)?;
@@ -134,7 +199,27 @@ impl Siblings {
         });
         // Of equals all take the same.
         let slot = |sibling: Option<u8>| sibling.unwrap_or(self.slot);
-        let newest = here.into_iter().chain(there).max_by_key(|(at, sibling)| (at.heard_ms, slot(*sibling)));
+        here.into_iter().chain(there).max_by_key(|(at, sibling)| (at.heard_ms, slot(*sibling)))
+    }
+
+    /// Where a radio was heard last that a call is for. If that was at a sibling, and the call began here, it alone wants it.
+    /// `there`: a node of another host where it was heard, and when; it is returned where that is the newest place.
+    pub(crate) fn locate(
+        &mut self,
+        index: u16,
+        radio: u32,
+        there: Option<(u32, u64)>,
+    ) -> (Place, Option<u32>) {
+        let newest = self.newest(radio);
+        if let Some((node, at_ms)) = there
+            && newest.is_none_or(|(location, _)| location.heard_ms < at_ms)
+        {
+            return (Place::Elsewhere, Some(node));
+        }
+        (self.locate_here(index, newest), None)
+    }
+
+    fn locate_here(&mut self, index: u16, newest: Option<(Location, Option<u8>)>) -> Place {
         match newest {
             None => Place::Nowhere,
             Some((location, None)) => {
@@ -211,7 +296,7 @@ impl Siblings {
     pub(crate) fn moved(&mut self, from: u8, to: u8) {
         // Whether a private call from here was for somebody here is not noted.
         let is_ours = from == self.slot;
-        for call in self.calls.iter_mut().flatten().filter(|call| call.talkgroup == PRIVATE) {
+        for call in self.all_calls().filter(|call| call.talkgroup == PRIVATE) {
             if is_ours || call.wanted >> from & 1 == 1 {
                 call.wanted |= 1 << to;
             }
@@ -265,57 +350,55 @@ impl Siblings {
         }
         sibling.interest_version = version;
         let filter = sibling.reader.interest();
-        for call in self.calls.iter_mut().flatten().filter(|call| call.talkgroup != PRIVATE) {
+        for call in
+            self.calls.iter_mut().chain(&mut self.far).flatten().filter(|call| call.talkgroup != PRIVATE)
+        {
             let bit = 1 << slot;
             call.wanted = call.wanted & !bit | if filter.may_want(call.talkgroup) { bit } else { 0 };
         }
     }
 
-    /// Puts what the siblings in `set` have for us into `forwards`, each with the sibling's slot and the node
-    /// where its session began, and returns those that have more.
-    pub(crate) fn read(&mut self, stats: &Stats, set: Wake, forwards: &mut Vec<(u8, u32, Forward)>) -> Wake {
+    /// Puts what the siblings in `set` have for us into `heard`, and returns those that have more.
+    pub(crate) fn read(&mut self, stats: &Stats, set: Wake, heard: &mut Heard) -> Wake {
         let mut more = 0;
         for place in fabric::members(set) {
             let slot = place as u8;
             self.refresh(slot);
-            if self.read_one(stats, slot, BATCH, forwards) {
+            if self.read_one(stats, slot, BATCH, heard) {
                 more |= 1 << slot;
             }
         }
         more
     }
 
-    /// Puts what a sibling has published up to a place into `forwards`.
-    pub(crate) fn read_up_to(
-        &mut self,
-        stats: &Stats,
-        to: RingPlace,
-        forwards: &mut Vec<(u8, u32, Forward)>,
-    ) {
+    /// Puts what a sibling has published up to a place into `heard`.
+    pub(crate) fn read_up_to(&mut self, stats: &Stats, to: RingPlace, heard: &mut Heard) {
         self.refresh(to.slot);
         let Some(Some(sibling)) = self.all.get(usize::from(to.slot)) else { return };
         let (epoch, next) = sibling.reader.place();
         // At most one ring's worth, whatever the places say.
         let count = if epoch == to.epoch { to.next.saturating_sub(next).min(SLOTS as u64) } else { 0 };
-        self.read_one(stats, to.slot, usize::try_from(count).unwrap_or(SLOTS), forwards);
+        self.read_one(stats, to.slot, usize::try_from(count).unwrap_or(SLOTS), heard);
     }
 
     /// Reads up to `count` frames of a sibling. True where there are more.
-    fn read_one(
-        &mut self,
-        stats: &Stats,
-        slot: u8,
-        count: usize,
-        forwards: &mut Vec<(u8, u32, Forward)>,
-    ) -> bool {
+    fn read_one(&mut self, stats: &Stats, slot: u8, count: usize, heard: &mut Heard) -> bool {
         let Some(Some(sibling)) = self.all.get_mut(usize::from(slot)) else { return false };
         let Sibling { reader, old, .. } = sibling;
         let nodes = &self.nodes;
-        let mut take = |frame: &[u8; FRAME_LEN]| {
-            let Some(Published::Near(forward, origin)) = Published::decode(frame) else { return };
-            if let Some(node) = nodes.get(usize::from(origin)).copied().flatten() {
-                forwards.push((slot, node, forward));
+        let mut take = |reader: &WorkerReader, frame: &[u8; FRAME_LEN]| match Published::decode(frame) {
+            Some(Published::Near(forward, origin)) => {
+                if let Some(node) = nodes.get(usize::from(origin)).copied().flatten() {
+                    heard.near.push((slot, node, forward));
+                }
             }
+            Some(Published::Far(burst)) => {
+                let origin = reader.origin(burst.forward.index);
+                heard.far.extend(
+                    origin.and_then(|(key, node)| Some((slot, SessionId { key, node }, burst.whole(key)?))),
+                );
+            }
+            None => {}
         };
         for mut old in old.drain(..) {
             // One ring's worth, whatever it claims: it has no writer any more.
@@ -343,14 +426,14 @@ fn drain(
     stats: &Stats,
     reader: &mut WorkerReader,
     count: usize,
-    mut take: impl FnMut(&[u8; FRAME_LEN]),
+    mut take: impl FnMut(&WorkerReader, &[u8; FRAME_LEN]),
 ) -> bool {
     let mut frame = [0; FRAME_LEN];
     for _ in 0..count {
         match reader.read(&mut frame) {
             Read::Empty => return false,
             Read::Gap(gap) => stats.add(Counter::RingGaps, gap),
-            Read::Frame => take(&frame),
+            Read::Frame => take(reader, &frame),
         }
     }
     true

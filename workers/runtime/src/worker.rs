@@ -1,11 +1,10 @@
 //! The worker and its loop: waits, takes in what has come, and sends what has become of it.
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use channel::{Child, FastForwardSetup, Socket};
+use channel::{Child, Socket};
 use fabric::{Bell, CELL_LEN, Cell, Counter, Stats, Wake, Work, WorkerReader};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -16,12 +15,13 @@ use sys::{Clocks, ReceiveBatch, RunQueue};
 use crate::Error;
 use crate::deadlines::Deadlines;
 use crate::handover::Released;
+use crate::hosts::{self, FarCalls, Hosts};
 use crate::outlets::Outlets;
 use crate::relays::Relays;
 use crate::services::Services;
 use crate::setup::Maker;
 use crate::shard::Shard;
-use crate::siblings::Siblings;
+use crate::siblings::{Heard, Siblings};
 use crate::spin::Spin;
 
 /// Datagrams taken from one socket before others have their turn. A repeater's bursts come one at a time, and each place
@@ -65,7 +65,9 @@ pub(crate) struct Worker {
     pub(crate) page: OwnedFd,
     pub(crate) services: Services,
     /// The way to other hosts, where there is one.
-    pub(crate) fastforward: Option<(FastForwardSetup, UdpSocket)>,
+    pub(crate) hosts: Option<Hosts>,
+    /// Calls of other hosts.
+    pub(crate) far: FarCalls,
     pub(crate) switch: Switch,
     pub(crate) shards: Vec<Shard>,
     /// Place in `shards`, by the shard's number.
@@ -77,7 +79,7 @@ pub(crate) struct Worker {
     batch: ReceiveBatch,
     pub(crate) next_tick: Time,
     /// What siblings have for us, while it is handled: empty between rounds.
-    pub(crate) forwards: Vec<(u8, u32, Forward)>,
+    pub(crate) heard: Heard,
     /// Bursts that may have come before earlier ones of their session, which lie in another ring.
     pub(crate) overtaking: Vec<(u8, u32, Forward)>,
     /// Who has more for us than fitted the last round.
@@ -132,14 +134,15 @@ impl Worker {
             stats: Stats::writer(page.as_fd())?,
             page,
             services,
-            fastforward: None,
+            hosts: None,
+            far: FarCalls::default(),
             shards: Vec::new(),
             places: Vec::new(),
             deadlines: Deadlines::default(),
             touched: Vec::new(),
             batch: ReceiveBatch::new(BATCH, MAX_RECEIVED),
             next_tick: Time::default(),
-            forwards: Vec::new(),
+            heard: Heard::default(),
             overtaking: Vec::new(),
             pending: 0,
             behind: None,
@@ -290,6 +293,11 @@ impl Worker {
             match event.data() {
                 TOKEN_SUPERVISOR => is_called = true,
                 TOKEN_BELL => {}
+                hosts::TOKEN => {
+                    let count = self.hear_hosts(now);
+                    is_behind |= Self::is_behind_hosts(count);
+                    came += count;
+                }
                 token => {
                     let count = match Relays::of(token) {
                         Some(slot) => self.hear_relay(now, slot),
@@ -337,7 +345,8 @@ impl Worker {
 
     /// Until the next thing that is due, at most a tick.
     fn timeout(&self) -> EpollTimeout {
-        let due = self.deadlines.next().into_iter().chain(self.switch.poll_timeout());
+        let due =
+            self.deadlines.next().into_iter().chain(self.switch.poll_timeout()).chain(self.hosts_timeout());
         let wait = due.fold(self.next_tick, Time::min).since(now().mono);
         // Rounded up: a wait that ends too early would find nothing due and wait again.
         let ms = u16::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
@@ -394,12 +403,14 @@ impl Worker {
             self.switch.handle_timeout(now);
             self.settle(now);
         }
+        self.do_what_is_due_for_hosts(now);
     }
 
     /// Siblings are woken first: they can work while our own datagrams go out.
     pub(crate) fn finish_round(&mut self, now: Now) {
         self.work_on(None);
         self.siblings.flush(&self.stats, &self.bell);
+        self.flush_hosts(now);
         self.outlets.flush(&self.stats);
         self.services.flush(&self.stats, &self.bell);
         self.stats.add(Counter::Delivered, std::mem::take(&mut self.delivered));

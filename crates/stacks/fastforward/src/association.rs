@@ -8,8 +8,8 @@ use stack::Time;
 use transport::Address;
 
 use crate::seal::NodeKey;
-use crate::wire::{HEADER_LEN, Header, Hello, MAX_CONTENT};
 use crate::window::Window;
+use crate::wire::{HEADER_LEN, Header, Hello, MAX_CONTENT};
 
 /// A node that was not heard for so long is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(3);
@@ -167,7 +167,8 @@ impl Association {
     pub(crate) fn greeted(&mut self, now: Time, hello: &Hello) {
         if let Some(sent) = self.challenges.sent(hello.echo) {
             let held = u64::from(hello.held_us);
-            let sample = u32::try_from((now.0 - sent.0.min(now.0)).saturating_sub(held)).unwrap_or(u32::MAX).max(1);
+            let sample =
+                u32::try_from((now.0 - sent.0.min(now.0)).saturating_sub(held)).unwrap_or(u32::MAX).max(1);
             let rtt = &mut self.measured.rtt_us;
             *rtt = if *rtt == 0 { sample } else { (*rtt / 8 * 7 + sample / 8).max(1) };
         }
@@ -222,7 +223,8 @@ impl Association {
 
     /// When the next datagram is to go; `None` where none waits.
     pub(crate) fn goes(&self) -> Option<Time> {
-        let at = if self.is_urgent || !self.full.is_empty() { self.filled.0 } else { self.filled.0 + COMPANY };
+        let at =
+            if self.is_urgent || !self.full.is_empty() { self.filled.0 } else { self.filled.0 + COMPANY };
         (!self.content.is_empty() || !self.full.is_empty()).then_some(at)
     }
 

@@ -70,7 +70,8 @@ impl FastForward {
         }
         #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
         let sent_ms = (now.0 / 1000) as u16;
-        let burst = WireBurst { hops: MAX_HOPS, session, index: forward.index, sequence, sent_ms, forward: *forward };
+        let burst =
+            WireBurst { hops: MAX_HOPS, session, index: forward.index, sequence, sent_ms, forward: *forward };
         let Some(Some(local)) = self.locals.get(usize::from(forward.index)) else { return };
         if local.routes.to.is_empty() {
             return self.wait_early(now, burst);
@@ -247,9 +248,10 @@ impl FastForward {
             };
             #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
             let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
-            let best = self.all().filter(|(_, known)| known.host == hop).min_by_key(|(_, known)| {
-                (!known.is_fresh, !wants(known.node), lot(known.node))
-            });
+            let best = self
+                .all()
+                .filter(|(_, known)| known.host == hop)
+                .min_by_key(|(_, known)| (!known.is_fresh, !wants(known.node), lot(known.node)));
             routes.to.extend(best.map(|(place, _)| place));
         }
     }

@@ -13,8 +13,8 @@ use crate::association::{Association, Challenges};
 use crate::io::{Notice, Output};
 use crate::node::FastForward;
 use crate::seal::NodeKey;
-use crate::wire::{Fact, Frame, Frames, HEADER_LEN, HELLO_LEN, Header, Hello, SEAL_LEN, VERSION};
 use crate::window::Window;
+use crate::wire::{Fact, Frame, Frames, HEADER_LEN, HELLO_LEN, Header, Hello, SEAL_LEN, VERSION};
 
 /// Between two greetings of nodes that know each other.
 pub(crate) const GREETING: Duration = Duration::from_millis(500);
@@ -92,7 +92,8 @@ pub(crate) struct Stranger {
 impl FastForward {
     /// An address is configured, or not any more.
     pub(crate) fn host(&mut self, now: Time, address: Address, is_wanted: bool) {
-        let known = self.contacts.iter().position(|contact| contact.is_configured && contact.address == address);
+        let known =
+            self.contacts.iter().position(|contact| contact.is_configured && contact.address == address);
         match (known, is_wanted) {
             (None, true) => {
                 self.contacts.push(Contact::configured(address));
@@ -100,7 +101,8 @@ impl FastForward {
             }
             (Some(place), false) => {
                 let host = self.contacts.swap_remove(place).host;
-                let is_still = self.contacts.iter().any(|contact| contact.is_configured && contact.host == host);
+                let is_still =
+                    self.contacts.iter().any(|contact| contact.is_configured && contact.host == host);
                 if let Some(host) = host.filter(|_| !is_still) {
                     self.contacts.retain(|contact| contact.is_configured || contact.host != Some(host));
                     self.all_of_host(host).into_iter().for_each(|place| {
@@ -179,9 +181,11 @@ impl FastForward {
         let echo = hello.map_or(0, |hello| hello.echo);
         let is_there = self.strangers[place].challenges.sent(echo).is_some()
             || self.contacts.iter().any(|contact| contact.challenges.sent(echo).is_some())
-            || self.places.get(&node).and_then(|&place| self.association(place)).is_some_and(|known| {
-                known.start == start && known.challenges.sent(echo).is_some()
-            });
+            || self
+                .places
+                .get(&node)
+                .and_then(|&place| self.association(place))
+                .is_some_and(|known| known.start == start && known.challenges.sent(echo).is_some());
         match hello {
             Some(hello) if is_there => {
                 let stranger = self.strangers.swap_remove(place);
@@ -295,7 +299,8 @@ impl FastForward {
         let place = match self.places.get(&node) {
             Some(&place) => place,
             None => {
-                let free = self.associations.iter().position(Option::is_none).unwrap_or(self.associations.len());
+                let free =
+                    self.associations.iter().position(Option::is_none).unwrap_or(self.associations.len());
                 let Ok(place) = u16::try_from(free) else { return };
                 if free == self.associations.len() {
                     self.associations.push(None);
@@ -324,7 +329,12 @@ impl FastForward {
             }
         }
         self.places.insert(node, place);
-        let about = Fact::About { host: hello.host, port: from.socket.port(), transports: hello.transports, version: hello.version };
+        let about = Fact::About {
+            host: hello.host,
+            port: from.socket.port(),
+            transports: hello.transports,
+            version: hello.version,
+        };
         self.network.assume(node, start, about);
         self.network.version += 1;
         self.say(now, Fact::Link { node, is_up: true });
@@ -355,7 +365,8 @@ impl FastForward {
 
     /// Greets all whose turn it is.
     pub(crate) fn greet(&mut self, now: Time) {
-        let due: Vec<u16> = self.all().filter(|(_, known)| known.hello_due <= now).map(|(place, _)| place).collect();
+        let due: Vec<u16> =
+            self.all().filter(|(_, known)| known.hello_due <= now).map(|(place, _)| place).collect();
         due.into_iter().for_each(|place| self.greet_one(now, place));
     }
 
@@ -398,13 +409,16 @@ impl FastForward {
     /// Of each host that is configured, nodes are chosen to go on with, so that each node of either host has two of the other. Which
     /// ones differs from node to node, and is the same for both. The other host need not have this one configured.
     fn choose_nodes(&mut self) {
-        let configured = self.contacts.iter().filter(|contact| contact.is_configured).filter_map(|contact| contact.host);
+        let configured =
+            self.contacts.iter().filter(|contact| contact.is_configured).filter_map(|contact| contact.host);
         let mut hosts: Vec<u32> = configured.filter(|&host| host != self.settings.host).collect();
         hosts.sort_unstable();
         hosts.dedup();
         let mut wanted = Vec::new();
         for &host in &hosts {
-            let Some(address) = self.all().find(|(_, known)| known.host == host).map(|(_, known)| known.address) else {
+            let Some(address) =
+                self.all().find(|(_, known)| known.host == host).map(|(_, known)| known.address)
+            else {
                 continue;
             };
             let of_host = |host: u32| {
@@ -447,6 +461,7 @@ impl FastForward {
 
 /// The smaller, the sooner two nodes speak with each other: the same for both.
 pub(crate) fn affinity(one: u32, other: u32) -> u64 {
-    let mixed = (u64::from(one.max(other)) << 32 | u64::from(one.min(other))).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed =
+        (u64::from(one.max(other)) << 32 | u64::from(one.min(other))).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed ^ mixed >> 31).wrapping_mul(0xBF58_476D_1CE4_E5B9)
 }

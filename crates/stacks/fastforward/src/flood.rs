@@ -50,7 +50,8 @@ impl FastForward {
         self.flood_due = None;
         for (node, since, but) in std::mem::take(&mut self.floods) {
             let Some(start) = self.network.state(node).map(|state| state.start) else { continue };
-            let places: Vec<u16> = self.all().map(|(place, _)| place).filter(|&place| Some(place) != but).collect();
+            let places: Vec<u16> =
+                self.all().map(|(place, _)| place).filter(|&place| Some(place) != but).collect();
             for place in places {
                 self.update(now, place, Known { node, start, version: since });
             }
@@ -76,7 +77,8 @@ impl FastForward {
             }
             !is_due
         });
-        due.into_iter().for_each(|(first, last)| self.say(now, Fact::Range { first, last, is_wanted: false }));
+        due.into_iter()
+            .for_each(|(first, last)| self.say(now, Fact::Range { first, last, is_wanted: false }));
     }
 
     /// A radio was heard here, milliseconds since 1970 by this host's clock. Returns the time to note for it: later than where others
@@ -84,7 +86,8 @@ impl FastForward {
     pub fn heard(&mut self, now: stack::Now, radio: u32, at_ms: u64) -> u64 {
         let newest = self.network.heard(radio);
         let at_ms = newest.map_or(at_ms, |(_, before)| at_ms.max(before + 1));
-        let is_known = newest.is_some_and(|(node, before)| node == self.settings.node && at_ms < before + HEARD_AGAIN_MS);
+        let is_known = newest
+            .is_some_and(|(node, before)| node == self.settings.node && at_ms < before + HEARD_AGAIN_MS);
         if !is_known {
             self.say(now.mono, Fact::Heard { radio, at_ms });
         }

@@ -103,7 +103,11 @@ impl Network {
         if self.nodes.len() >= MAX_NODES {
             return;
         }
-        let known = self.nodes.entry(node).or_insert_with(|| Node { state: State::new(start), again: None, lost: None });
+        let known = self.nodes.entry(node).or_insert_with(|| Node {
+            state: State::new(start),
+            again: None,
+            lost: None,
+        });
         if known.state.get(&fact).is_none()
             && let Some(change) = known.state.learn((0, fact))
         {
@@ -112,7 +116,13 @@ impl Network {
     }
 
     /// Takes in what a node has said.
-    pub(crate) fn learn(&mut self, now: Time, from: Known, to: u32, facts: impl Iterator<Item = Versioned>) -> Learned {
+    pub(crate) fn learn(
+        &mut self,
+        now: Time,
+        from: Known,
+        to: u32,
+        facts: impl Iterator<Item = Versioned>,
+    ) -> Learned {
         if from.node == self.own {
             return Learned::Old;
         }
@@ -225,7 +235,8 @@ impl Network {
         let host = |node: u32| if node == own { Some(self.host) } else { self.host_of(node) };
         self.topology = Topology::build(own, neighbours, host);
         for (&number, node) in &mut self.nodes {
-            node.lost = if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
+            node.lost =
+                if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
         }
         (self.version, self.digest) = (self.version + 1, None);
         true

@@ -101,7 +101,12 @@ impl FastForward {
             next_tick: Time::default(),
             settings,
         };
-        let port = node.settings.nodes.iter().find(|&&(id, _)| id == node.settings.node).map_or(0, |&(_, port)| port);
+        let port = node
+            .settings
+            .nodes
+            .iter()
+            .find(|&&(id, _)| id == node.settings.node)
+            .map_or(0, |&(_, port)| port);
         let transports = transport::Transport::Udp.bit();
         node.network.say(Fact::About { host: node.settings.host, port, transports, version: VERSION });
         for (id, port) in node.settings.nodes.clone() {
@@ -212,7 +217,8 @@ impl FastForward {
             return;
         };
         let known = self.places.get(&header.node).copied();
-        let known = known.filter(|&place| self.association(place).is_some_and(|known| known.start == header.start));
+        let known =
+            known.filter(|&place| self.association(place).is_some_and(|known| known.start == header.start));
         match known {
             Some(place) if !crate::contacts::is_for_anybody(&header) => {
                 let own = self.settings.node;
@@ -298,7 +304,8 @@ impl FastForward {
         }
         let own = self.settings.host;
         let up: FxHashSet<u32> = self.network.topology().hosts().filter(|&host| host != own).collect();
-        let mut changes: Vec<Notice> = up.difference(&self.hosts_up).map(|&host| Notice::HostUp { host }).collect();
+        let mut changes: Vec<Notice> =
+            up.difference(&self.hosts_up).map(|&host| Notice::HostUp { host }).collect();
         changes.extend(self.hosts_up.difference(&up).map(|&host| Notice::HostDown { host }));
         changes.sort_by_key(|notice| match *notice {
             Notice::HostUp { host } | Notice::HostDown { host } => host,

@@ -90,14 +90,20 @@ impl NodeKey {
         let (head, rest) = out.split_at_mut_checked(HEADER_LEN)?;
         let (content, seal) = rest.split_at_mut_checked(len)?;
         head.copy_from_slice(&header.encode());
-        let tag = self.0.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
+        let tag =
+            self.0.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
         seal.get_mut(..SEAL_LEN)?.copy_from_slice(&tag);
         Some(HEADER_LEN + len + SEAL_LEN)
     }
 
     /// Opens a datagram of this node in its place and returns what was sealed; `None` where the seal is not right, and then what
     /// `datagram` holds is nothing.
-    pub(crate) fn open<'a>(&self, header: &Header, receiver: u32, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn open<'a>(
+        &self,
+        header: &Header,
+        receiver: u32,
+        datagram: &'a mut [u8],
+    ) -> Option<&'a [u8]> {
         let (head, rest) = datagram.split_at_mut_checked(HEADER_LEN)?;
         let (content, seal) = rest.split_at_mut_checked(rest.len().checked_sub(SEAL_LEN)?)?;
         let seal = seal.first_chunk::<SEAL_LEN>()?;

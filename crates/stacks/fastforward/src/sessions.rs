@@ -126,14 +126,29 @@ impl FarSessions {
     }
 
     /// A session is heard of; `None` where there are too many.
-    pub(crate) fn open(&mut self, session: SessionId, call: CallType, destination: u32, from: u32) -> Option<u16> {
+    pub(crate) fn open(
+        &mut self,
+        session: SessionId,
+        call: CallType,
+        destination: u32,
+        from: u32,
+    ) -> Option<u16> {
         let number = match self.free.pop() {
             Some(number) => number,
             None if self.all.len() >= MAX_FAR => return None,
             None => {
                 let routes = Routes::default();
                 let seen = Seen::default();
-                self.all.push(Far { session: None, call, destination, from, routes, seen, last: Time::default(), has_ended: false });
+                self.all.push(Far {
+                    session: None,
+                    call,
+                    destination,
+                    from,
+                    routes,
+                    seen,
+                    last: Time::default(),
+                    has_ended: false,
+                });
                 u16::try_from(self.all.len() - 1).ok()?
             }
         };

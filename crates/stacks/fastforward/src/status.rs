@@ -50,7 +50,9 @@ impl FastForward {
     pub fn hosts(&self) -> Vec<HostStatus> {
         let mut hosts: BTreeMap<u32, HostStatus> = BTreeMap::new();
         for (node, state) in self.network.nodes() {
-            let Some(host) = self.network.host_of(node).filter(|&host| host != self.settings.host) else { continue };
+            let Some(host) = self.network.host_of(node).filter(|&host| host != self.settings.host) else {
+                continue;
+            };
             let status = hosts.entry(host).or_insert(HostStatus { host, ..HostStatus::default() });
             status.nodes += 1;
             status.ranges += u32::try_from(state.ranges()).unwrap_or(u32::MAX);

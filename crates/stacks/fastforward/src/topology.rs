@@ -124,18 +124,28 @@ mod tests {
         let mut ring = topology(&[(1, 2), (2, 3), (3, 4), (4, 5), (5, 1)]);
         for root in 1..=5 {
             for to in (1..=5).filter(|&to| to != root) {
-                let givers: Vec<_> = (1..=5).filter(|&here| ring.next_hop(root, here, to) == Some(to)).collect();
+                let givers: Vec<_> =
+                    (1..=5).filter(|&here| ring.next_hop(root, here, to) == Some(to)).collect();
                 assert_eq!(givers.len(), 1, "{to} from {root}: {givers:?}");
             }
         }
-        assert_eq!((ring.next_hop(1, 1, 3), ring.next_hop(1, 2, 3), ring.next_hop(1, 5, 4)), (Some(2), Some(3), Some(4)));
-        assert_eq!((ring.next_hop(1, 4, 3), ring.next_hop(9, 1, 3), ring.next_hop(1, 1, 9)), (None, None, None));
+        assert_eq!(
+            (ring.next_hop(1, 1, 3), ring.next_hop(1, 2, 3), ring.next_hop(1, 5, 4)),
+            (Some(2), Some(3), Some(4))
+        );
+        assert_eq!(
+            (ring.next_hop(1, 4, 3), ring.next_hop(9, 1, 3), ring.next_hop(1, 1, 9)),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn of_two_ways_all_choose_the_same() {
         let mut diamond = topology(&[(1, 2), (1, 3), (2, 4), (3, 4)]);
-        assert_eq!((diamond.next_hop(1, 1, 4), diamond.next_hop(1, 2, 4), diamond.next_hop(1, 3, 4)), (Some(2), Some(4), None));
+        assert_eq!(
+            (diamond.next_hop(1, 1, 4), diamond.next_hop(1, 2, 4), diamond.next_hop(1, 3, 4)),
+            (Some(2), Some(4), None)
+        );
         assert!(diamond.reaches(4) && !diamond.reaches(5));
     }
 }

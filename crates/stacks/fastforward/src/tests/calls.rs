@@ -9,7 +9,9 @@ const TALKGROUP: u32 = 91;
 
 #[test]
 fn hosts_find_each_other_and_their_interest_in_time() {
-    for links in [World::mesh(3), World::chain(3), vec![(0, 1), (1, 2), (2, 0)], vec![(0, 1), (1, 0), (0, 0), (1, 2)]] {
+    for links in
+        [World::mesh(3), World::chain(3), vec![(0, 1), (1, 2), (2, 0)], vec![(0, 1), (1, 0), (0, 0), (1, 2)]]
+    {
         let mut world = World::new(1, 3, 2, &links);
         world.run(2 * SECOND);
         assert!(world.all_know(3), "{links:?}");
@@ -20,15 +22,24 @@ fn hosts_find_each_other_and_their_interest_in_time() {
         world.want(last, TALKGROUP, true);
         world.run(SECOND);
         let hosts = world.members[0].ff.as_ref().unwrap().hosts();
-        assert_eq!(hosts.iter().map(|host| (host.host, host.nodes, host.ranges)).collect::<Vec<_>>(), [(2000, 2, 0), (3000, 2, 1)]);
-        let digests: Vec<u64> = world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
+        assert_eq!(
+            hosts.iter().map(|host| (host.host, host.nodes, host.ranges)).collect::<Vec<_>>(),
+            [(2000, 2, 0), (3000, 2, 1)]
+        );
+        let digests: Vec<u64> =
+            world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{links:?}");
     }
 }
 
 #[test]
 fn a_call_comes_once_to_each_host_that_wants_it_and_no_other() {
-    for links in [World::mesh(4), World::chain(4), vec![(0, 1), (1, 2), (2, 3), (3, 0)], vec![(0, 1), (0, 2), (1, 3), (2, 3)]] {
+    for links in [
+        World::mesh(4),
+        World::chain(4),
+        vec![(0, 1), (1, 2), (2, 3), (3, 0)],
+        vec![(0, 1), (0, 2), (1, 3), (2, 3)],
+    ] {
         let mut world = World::new(2, 4, 2, &links);
         for (host, worker) in [(0, 1), (1, 0), (1, 1), (3, 1)] {
             let place = world.place(host, worker);
@@ -44,7 +55,9 @@ fn a_call_comes_once_to_each_host_that_wants_it_and_no_other() {
             }
             world.hang_up(call);
             world.run(SECOND);
-            for (host, worker) in [(0, 1), (1, 0), (1, 1), (3, 1)].into_iter().filter(|&(host, _)| host != from) {
+            for (host, worker) in
+                [(0, 1), (1, 0), (1, 1), (3, 1)].into_iter().filter(|&(host, _)| host != from)
+            {
                 let got = world.received(world.place(host, worker), call.session);
                 assert_eq!(got, (51, 51), "host {host} from {from}: {links:?}");
             }
@@ -55,7 +68,9 @@ fn a_call_comes_once_to_each_host_that_wants_it_and_no_other() {
         let left: usize = world.members.iter().map(|member| member.ff.as_ref().unwrap().far.len()).sum();
         assert_eq!(left, 0);
         let counters = world.members.iter().map(|member| member.ff.as_ref().unwrap().counters());
-        assert!(counters.clone().all(|counters| counters.doubled + counters.looped + counters.malformed == 0));
+        assert!(
+            counters.clone().all(|counters| counters.doubled + counters.looped + counters.malformed == 0)
+        );
     }
 }
 
@@ -67,13 +82,27 @@ fn a_hundred_calls_cost_one_copy_each() {
         (0..100).for_each(|n| world.want(place, 1000 + n, true));
     }
     world.run(4 * SECOND);
-    let mut calls: Vec<_> = (0..100).map(|n| {
-        let place = world.place(0, n % 4);
-        world.call(place, CallType::Group, 7, 1000 + n as u32)
-    }).collect();
-    let bytes = |world: &World| world.members[..4].iter().map(|member| {
-        member.ff.as_ref().unwrap().nodes().filter(|node| node.host != 1000).map(|node| node.measured.bytes[0]).sum::<u64>()
-    }).sum::<u64>();
+    let mut calls: Vec<_> = (0..100)
+        .map(|n| {
+            let place = world.place(0, n % 4);
+            world.call(place, CallType::Group, 7, 1000 + n as u32)
+        })
+        .collect();
+    let bytes = |world: &World| {
+        world.members[..4]
+            .iter()
+            .map(|member| {
+                member
+                    .ff
+                    .as_ref()
+                    .unwrap()
+                    .nodes()
+                    .filter(|node| node.host != 1000)
+                    .map(|node| node.measured.bytes[0])
+                    .sum::<u64>()
+            })
+            .sum::<u64>()
+    };
     let before = bytes(&world);
     for _ in 0..100 {
         for call in &mut calls {
@@ -112,7 +141,10 @@ fn a_private_call_goes_where_the_radio_was_heard_last() {
         world.talk(&mut call);
         world.run(BURST_US);
     }
-    assert_eq!((world.received(there, call.session), world.received(before, call.session)), ((10, 10), (10, 10)));
+    assert_eq!(
+        (world.received(there, call.session), world.received(before, call.session)),
+        ((10, 10), (10, 10))
+    );
     // It passed there, since that lies on the way.
     assert_eq!(world.received(world.place(1, 0), call.session), (10, 10));
 }

@@ -87,7 +87,9 @@ fn noise_of_all_lengths_is_no_more_than_counted() {
     for n in 0..50_000_u64 {
         let len = rng.below(1473) as usize;
         let mut bytes: Vec<u8> = (0..len).map(|_| rng.next() as u8).collect();
-        if n % 2 == 0 && let Some(first) = bytes.first_mut() {
+        if n % 2 == 0
+            && let Some(first) = bytes.first_mut()
+        {
             *first = 0xF1;
         }
         assert!(!answers(&mut world, "203.0.113.9:9".parse().unwrap(), bytes));

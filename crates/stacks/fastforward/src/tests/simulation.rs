@@ -40,7 +40,12 @@ fn simulate(seed: u64, shape: &Shape) {
         }
     }
     // Trouble for a while.
-    world.path = Path { delay_us: 10_000 + rng.below(40_000), jitter_us: rng.below(60_000), loss_permille: rng.below(100), double_permille: rng.below(50) };
+    world.path = Path {
+        delay_us: 10_000 + rng.below(40_000),
+        jitter_us: rng.below(60_000),
+        loss_permille: rng.below(100),
+        double_permille: rng.below(50),
+    };
     let mut calls: Vec<Call> = Vec::new();
     let mut dead: BTreeSet<usize> = BTreeSet::new();
     for round in 0..30 {
@@ -75,7 +80,12 @@ fn simulate(seed: u64, shape: &Shape) {
             _ => {
                 let place = rng.below(count as u64) as usize;
                 if world.members[place].ff.is_some() {
-                    calls.push(world.call(place, CallType::Group, 1 + round, 90 + rng.below(talkgroups.into()) as u32));
+                    calls.push(world.call(
+                        place,
+                        CallType::Group,
+                        1 + round,
+                        90 + rng.below(talkgroups.into()) as u32,
+                    ));
                 }
             }
         }
@@ -93,10 +103,15 @@ fn simulate(seed: u64, shape: &Shape) {
     dead.into_iter().for_each(|place| world.start(place));
     world.run(10 * SECOND);
     assert!(world.all_know(hosts), "seed {seed}");
-    let digests: BTreeSet<u64> = world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
+    let digests: BTreeSet<u64> =
+        world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
     assert_eq!(digests.len(), 1, "seed {seed}");
     for member in &mut world.members {
-        assert!(member.received.values().all(|&count| count == 1), "seed {seed}: {:?}", member.received.iter().find(|(_, count)| **count != 1));
+        assert!(
+            member.received.values().all(|&count| count == 1),
+            "seed {seed}: {:?}",
+            member.received.iter().find(|(_, count)| **count != 1)
+        );
         member.received.clear();
     }
     for _ in 0..4 {
@@ -121,7 +136,11 @@ fn simulate(seed: u64, shape: &Shape) {
         assert_eq!((ff.far.len(), ff.strangers.len(), ff.ready.len()), (0, 0, 0), "seed {seed}");
         // Each node knows of each the talkgroups that there are, and its links.
         assert!(ff.network.size() <= count * (1 + talkgroups as usize + count), "seed {seed}");
-        assert_eq!(ff.counters().malformed + ff.counters().unauthenticated + ff.counters().too_far, 0, "seed {seed}");
+        assert_eq!(
+            ff.counters().malformed + ff.counters().unauthenticated + ff.counters().too_far,
+            0,
+            "seed {seed}"
+        );
     }
 }
 

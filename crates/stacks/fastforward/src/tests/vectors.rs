@@ -16,7 +16,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The page shows these bytes after this name.
 fn is_shown(name: &str, bytes: &[u8]) {
-    let section = PAGE.split(&format!("\n{name}:\n")).nth(1).unwrap_or_else(|| panic!("{name}: {}", hex(bytes)));
+    let section =
+        PAGE.split(&format!("\n{name}:\n")).nth(1).unwrap_or_else(|| panic!("{name}: {}", hex(bytes)));
     let shown: String =
         section.lines().take_while(|line| line.starts_with("    ")).flat_map(str::split_whitespace).collect();
     assert_eq!(shown, hex(bytes), "{name}");
@@ -91,13 +92,16 @@ fn what_was_written_is_read() {
     all.extend([3, 0xE0, 1, 2]);
     all.extend(frame);
     let read: Vec<_> = Frames::of(&all).map(|frame| frame.unwrap()).collect();
-    assert!(matches!(read[..], [Frame::Burst(a), Frame::Other, Frame::Burst(b)] if a == burst() && b == burst()));
+    assert!(
+        matches!(read[..], [Frame::Burst(a), Frame::Other, Frame::Burst(b)] if a == burst() && b == burst())
+    );
     for end in 0..all.len() {
         Frames::of(&all[..end]).for_each(drop);
     }
     let mut out = [0; MAX_FRAME];
     let known = Known { node: 1, start: 2, version: 0 };
-    let facts: Vec<_> = (1..=40).map(|n| (n, Fact::Range { first: n, last: n + 1, is_wanted: n % 2 == 0 })).collect();
+    let facts: Vec<_> =
+        (1..=40).map(|n| (n, Fact::Range { first: n, last: n + 1, is_wanted: n % 2 == 0 })).collect();
     let (len, to) = write_update(&mut out, known, 45, facts.iter().copied());
     assert!(to < 40 && len <= MAX_FRAME);
     let Some(Some(Frame::Update(update))) = Frames::of(&out[..len]).next() else { panic!() };

@@ -122,7 +122,8 @@ impl World {
         };
         for host in 0..hosts {
             for worker in 0..workers {
-                let address = Address::udp(SocketAddr::from(([10, 0, host as u8, 1], 54_000 + worker as u16)));
+                let address =
+                    Address::udp(SocketAddr::from(([10, 0, host as u8, 1], 54_000 + worker as u16)));
                 world.places.insert(address, world.members.len());
                 world.members.push(Member {
                     ff: None,
@@ -339,7 +340,8 @@ impl World {
         let host = self.members[at].host;
         let now = self.now(host);
         self.next_index += 1;
-        let session = SessionId { key: (now.wall_us << 12) + u64::from(self.next_index), node: self.members[at].node };
+        let session =
+            SessionId { key: (now.wall_us << 12) + u64::from(self.next_index), node: self.members[at].node };
         let report = SessionReport {
             session,
             context: 1,
@@ -353,7 +355,9 @@ impl World {
         };
         let index = self.next_index;
         let mut place = None;
-        if call == CallType::Private && let Some(ff) = &self.members[at].ff {
+        if call == CallType::Private
+            && let Some(ff) = &self.members[at].ff
+        {
             place = ff.locate(destination).map(|(node, _)| node);
         }
         self.tell(at, Input::Started { index, report: &report, goes_out: true });
@@ -389,7 +393,8 @@ impl World {
             rssi: 2,
             burst: [call.bursts as u8; BURST_LEN],
         };
-        let forward = Forward { key: call.session.key, index: call.index, slot: Slot::Two, options: 3, frame };
+        let forward =
+            Forward { key: call.session.key, index: call.index, slot: Slot::Two, options: 3, frame };
         call.bursts += 1;
         self.tell(call.at, Input::Forward(&forward));
     }
