@@ -4,7 +4,68 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stack::{Answer, Ask, DeviceSettings, Gone, Notice, PeerSettings, Slot};
 use std::net::SocketAddr;
+use std::time::Duration;
 use switch::{Ended, Refused, SessionReport};
+
+/// How often a worker tells of other hosts: who is not told of for some of it is gone.
+pub const HOSTS_TIME: Duration = Duration::from_secs(1);
+
+/// A node, as a worker that speaks with it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Its ID.
+    pub node: u32,
+    /// Its host's, which is the worker's own where it is a sibling.
+    pub host: u32,
+    /// Where it is reached, by UDP.
+    pub address: SocketAddr,
+    /// It was heard lately.
+    pub is_heard: bool,
+    /// There and back, microseconds; 0 where it is not known yet.
+    pub rtt_us: u32,
+    /// How much the time of the way varies (RFC 3550), microseconds.
+    pub jitter_us: u32,
+    /// Of 10,000 datagrams so many did not come here, and there.
+    pub loss: [u16; 2],
+    /// Datagrams sent and received.
+    pub datagrams: [u64; 2],
+    /// Bytes of them.
+    pub bytes: [u64; 2],
+}
+
+/// Another host, as a worker knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Its ID: that of its first node.
+    pub host: u32,
+    /// How many hosts away it is: 1 where it is heard itself.
+    pub hops: u8,
+    /// How many of its nodes can be reached.
+    pub nodes: u16,
+    /// How many ranges of talkgroups they want.
+    pub ranges: u32,
+}
+
+/// What came to a worker of calls that began at a node of another host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarReport {
+    /// The node.
+    pub node: u32,
+    /// Bursts that were passed on, and those that came twice, too late, never, and were made up for.
+    pub bursts: u64,
+    /// They came before.
+    pub duplicates: u64,
+    /// They came when nobody waited for them any more.
+    pub late: u64,
+    /// They did not come in time.
+    pub lost: u64,
+    /// Lost ones in whose place others were made up.
+    pub concealed: u64,
+    /// How much the time of the way varies, microseconds.
+    pub jitter_us: u32,
+    /// By how much bursts are held back now, microseconds.
+    pub delay_us: u32,
+}
 
 /// From a worker to the services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +109,12 @@ pub enum Report {
         /// The alias, at most 31 characters.
         alias: String,
     },
+    /// A node of this or another host that the worker speaks with, each [`HOSTS_TIME`].
+    Node(NodeReport),
+    /// Another host that the worker can reach, each [`HOSTS_TIME`].
+    Host(HostReport),
+    /// What came of calls that began at a node of another host, each [`HOSTS_TIME`] while there are any.
+    Far(FarReport),
     /// A radio has keyed up so often that it was blocked here: ban it everywhere.
     Blocked {
         /// Its ID.

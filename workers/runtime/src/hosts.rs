@@ -3,9 +3,11 @@
 
 use std::net::UdpSocket;
 
-use channel::FastForwardSetup;
+use channel::{FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report};
 use fabric::{Counter, Stats};
-use fastforward::{Counters, FastForward, Input, MAX_DATAGRAM, NetworkKey, Notice, Output, Settings};
+use fastforward::{
+    Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Notice, Output, Settings,
+};
 use jitter::Buffers;
 use stack::{CallType, Now, Time};
 use switch::{FAR, FarBurst, Forward, PARROT, SessionId, SessionReport};
@@ -33,6 +35,7 @@ pub(crate) struct Hosts {
     node: FastForward,
     carrier: Udp,
     counters: Counters,
+    next_report: Time,
 }
 
 /// What waits to be put in order, of all far sessions.
@@ -79,7 +82,7 @@ impl Hosts {
         for &host in &setup.hosts {
             node.handle_input(now, Input::Host { address: Address::udp(host), is_wanted: true });
         }
-        Self { node, carrier: Udp::new(socket), counters: Counters::default() }
+        Self { node, carrier: Udp::new(socket), counters: Counters::default(), next_report: Time::default() }
     }
 
     pub(crate) fn socket(&self) -> &UdpSocket {
@@ -246,6 +249,45 @@ impl Worker {
         if let Some(hosts) = self.hosts.as_mut().filter(|hosts| is_due(hosts)) {
             hosts.node.handle_timeout(now);
             self.drain_hosts(now);
+            self.report_hosts(now);
+        }
+    }
+
+    /// Tells the services, now and then, how other hosts are.
+    fn report_hosts(&mut self, now: Now) {
+        let Some(hosts) = self.hosts.as_mut().filter(|hosts| now.mono >= hosts.next_report) else { return };
+        hosts.next_report = now.mono + HOSTS_TIME;
+        for status in hosts.node.nodes() {
+            let measured = status.measured;
+            let report = NodeReport {
+                node: status.node,
+                host: status.host,
+                address: status.address.socket,
+                is_heard: status.is_fresh,
+                rtt_us: measured.rtt_us,
+                jitter_us: measured.jitter_us,
+                loss: [measured.loss_here, measured.loss_there],
+                datagrams: measured.datagrams,
+                bytes: measured.bytes,
+            };
+            self.services.report(&self.stats, &Report::Node(report));
+        }
+        for HostStatus { host, hops, nodes, ranges } in hosts.node.hosts() {
+            self.services.report(&self.stats, &Report::Host(HostReport { host, hops, nodes, ranges }));
+        }
+        for (node, health) in self.far.buffers.health() {
+            let micros = |time: std::time::Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+            let report = FarReport {
+                node,
+                bursts: health.bursts,
+                duplicates: health.duplicates,
+                late: health.late,
+                lost: health.lost,
+                concealed: health.concealed,
+                jitter_us: micros(health.jitter),
+                delay_us: micros(health.delay),
+            };
+            self.services.report(&self.stats, &Report::Far(report));
         }
     }
 

@@ -27,6 +27,8 @@ pub struct NodeStatus {
 pub struct HostStatus {
     /// Its ID.
     pub host: u32,
+    /// How many hosts away it is: 1 where it is heard itself.
+    pub hops: u8,
     /// How many of its nodes can be reached.
     pub nodes: u16,
     /// How many ranges of talkgroups they want.
@@ -47,7 +49,7 @@ impl FastForward {
 
     /// The other hosts that can be reached, spoken with or behind others.
     #[must_use]
-    pub fn hosts(&self) -> Vec<HostStatus> {
+    pub fn hosts(&mut self) -> Vec<HostStatus> {
         let mut hosts: BTreeMap<u32, HostStatus> = BTreeMap::new();
         for (node, state) in self.network.nodes() {
             let Some(host) = self.network.host_of(node).filter(|&host| host != self.settings.host) else {
@@ -56,6 +58,10 @@ impl FastForward {
             let status = hosts.entry(host).or_insert(HostStatus { host, ..HostStatus::default() });
             status.nodes += 1;
             status.ranges += u32::try_from(state.ranges()).unwrap_or(u32::MAX);
+        }
+        let own = self.settings.host;
+        for status in hosts.values_mut() {
+            status.hops = self.network.topology().distance(own, status.host).unwrap_or(u8::MAX);
         }
         hosts.into_values().collect()
     }

@@ -83,6 +83,17 @@ impl Topology {
         })
     }
 
+    /// How many hosts away a host is.
+    pub(crate) fn distance(&mut self, from: u32, to: u32) -> Option<u8> {
+        let tree = self.tree(from);
+        let (mut at, mut distance) = (to, 0_u8);
+        while at != from {
+            at = *tree.get(&at)?;
+            distance = distance.saturating_add(1);
+        }
+        Some(distance)
+    }
+
     /// The host that `here` hands a call from `root` on to, so that it comes to `to`; `None` where another host does that, or
     /// nobody can.
     pub(crate) fn next_hop(&mut self, root: u32, here: u32, to: u32) -> Option<u32> {

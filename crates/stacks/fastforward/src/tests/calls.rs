@@ -21,7 +21,7 @@ fn hosts_find_each_other_and_their_interest_in_time() {
         let last = world.place(2, 1);
         world.want(last, TALKGROUP, true);
         world.run(SECOND);
-        let hosts = world.members[0].ff.as_ref().unwrap().hosts();
+        let hosts = world.members[0].ff.as_mut().unwrap().hosts();
         assert_eq!(
             hosts.iter().map(|host| (host.host, host.nodes, host.ranges)).collect::<Vec<_>>(),
             [(2000, 2, 0), (3000, 2, 1)]

@@ -100,7 +100,7 @@ fn a_node_whose_clock_was_put_back_is_listened_to_again() {
         world.run(SECOND / 2);
         world.start(receiver);
         world.run(4 * SECOND);
-        assert_eq!(world.members[caller].ff.as_ref().unwrap().hosts()[1].ranges, 1);
+        assert_eq!(world.members[caller].ff.as_mut().unwrap().hosts()[1].ranges, 1);
         let before = world.received(receiver, call.session).0;
         talk(&mut world, &mut call, 20);
         assert_eq!(world.received(receiver, call.session).0 - before, 20);
@@ -118,7 +118,7 @@ fn a_bad_path_doubles_nothing_and_hides_no_interest() {
         world.want(receiver, talkgroup, true);
     }
     world.run(5 * SECOND);
-    assert_eq!(world.members[0].ff.as_ref().unwrap().hosts()[1].ranges, 2000);
+    assert_eq!(world.members[0].ff.as_mut().unwrap().hosts()[1].ranges, 2000);
     let at = world.place(0, 1);
     let mut call = world.call(at, CallType::Group, 7, TALKGROUP);
     talk(&mut world, &mut call, 500);

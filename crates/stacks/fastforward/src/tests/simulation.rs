@@ -144,10 +144,15 @@ fn simulate(seed: u64, shape: &Shape) {
     }
 }
 
+/// How many seeds to try.
+#[expect(clippy::disallowed_methods, reason = "whoever tests may want more")]
+fn seeds(usual: u64) -> u64 {
+    std::env::var("FASTFORWARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn small_networks() {
-    let seeds = std::env::var("FASTFORWARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
-    for seed in 0..seeds {
+    for seed in 0..seeds(60) {
         let shape = Shape { hosts: 2 + seed as usize % 7, workers: 1 + seed as usize % 3, talkgroups: 4 };
         simulate(seed, &shape);
     }
@@ -155,8 +160,7 @@ fn small_networks() {
 
 #[test]
 fn fifty_hosts() {
-    let seeds = std::env::var("FASTFORWARD_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2);
-    for seed in 0..seeds {
+    for seed in 0..seeds(2) {
         simulate(1_000_000 + seed, &Shape { hosts: 50, workers: 2, talkgroups: 12 });
     }
 }

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use dmr::{BURST_LEN, BurstKind, DataType};
 use stack::{CallType, Frame, Now, Slot, Time};
@@ -68,6 +67,9 @@ pub(crate) struct Member {
     far: BTreeMap<u16, SessionId>,
 }
 
+/// When it arrives, its number, where, whence and what.
+type Flying = (u64, u64, usize, Address, Vec<u8>);
+
 pub(crate) struct World {
     pub(crate) now_us: u64,
     pub(crate) members: Vec<Member>,
@@ -79,7 +81,7 @@ pub(crate) struct World {
     pub(crate) skew_us: Vec<i64>,
     /// Pairs of hosts between which nothing passes.
     pub(crate) cut: BTreeSet<(usize, usize)>,
-    flying: BinaryHeap<Reverse<(u64, u64, usize, Address, Vec<u8>)>>,
+    flying: BinaryHeap<Reverse<Flying>>,
     places: BTreeMap<Address, usize>,
     workers: usize,
     links: Vec<(usize, usize)>,
@@ -331,10 +333,6 @@ impl World {
         }
     }
 
-    pub(crate) fn run_for(&mut self, time: Duration) {
-        self.run(time.as_micros() as u64);
-    }
-
     /// A call begins.
     pub(crate) fn call(&mut self, at: usize, call: CallType, source: u32, destination: u32) -> Call {
         let host = self.members[at].host;
@@ -406,9 +404,9 @@ impl World {
     }
 
     /// Whether each node knows all others that `expected` says.
-    pub(crate) fn all_know(&self, hosts: usize) -> bool {
-        let alive = self.members.iter().filter_map(|member| member.ff.as_ref());
-        alive.clone().all(|ff| ff.hosts().len() == hosts - 1)
+    pub(crate) fn all_know(&mut self, hosts: usize) -> bool {
+        let mut alive = self.members.iter_mut().filter_map(|member| member.ff.as_mut());
+        alive.all(|ff| ff.hosts().len() == hosts - 1)
     }
 }
 
