@@ -40,10 +40,12 @@ impl Forward {
 
     /// As it lies in the ring; `origin` is the number of the node where the session began.
     #[must_use]
+    #[inline]
     pub fn encode(&self, origin: u8) -> [u8; FORWARD_LEN] {
         self.encode_as(KIND_BURST, self.key, self.frame.sequence, origin)
     }
 
+    #[inline]
     fn encode_as(&self, payload: u8, head: u64, sequence: u8, origin: u8) -> [u8; FORWARD_LEN] {
         let frame = &self.frame;
         let mut flags = match frame.kind {
@@ -110,6 +112,7 @@ pub enum Published {
 impl Published {
     /// What a frame of a ring is; `None` for what has another layout.
     #[must_use]
+    #[inline]
     pub fn decode(bytes: &[u8; FORWARD_LEN]) -> Option<Self> {
         let [k0, k1, k2, k3, k4, k5, k6, k7, i0, i1, s0, s1, s2, d0, d1, d2, kind, flags, rest @ ..] = *bytes;
         let [sequence, ber, rssi, payload @ ..] = rest;

@@ -1,6 +1,6 @@
 //! Made-up traffic: contexts come, change, move and go, radios key, stop and fall silent, bursts get lost, double
-//! and out of order, operators ban and drop, on workers of one host or several that send each other their calls. After each step the
-//! switch that took it is checked, and what it said is held against a model. A failing seed replays.
+//! and out of order, operators ban and drop, on workers of one host or several that send each other their calls. After
+//! each step the switch that took it is checked, and what it said is held against a model. A failing seed replays.
 
 mod ears;
 mod world;
