@@ -173,6 +173,17 @@ fn a_stacks_own_worker_has_a_port_too() {
 }
 
 #[test]
+fn a_third_partys_worker_has_a_port_too() {
+    let (site, program) = (Site::new(), env!("CARGO_BIN_EXE_echo-worker"));
+    let echo =
+        format!("[stacks.echo]\nprogram = \"{program}\"\nlisten = \"127.0.0.1:0\"\noptions.prefix = \"\"\n");
+    let cluster = Cluster::start(1, &[echo, site.table("54000-54001")].concat());
+    each_has_its_own(&cluster, &site, 2);
+    done(&cluster, &["restart", "1"]);
+    each_has_its_own(&cluster, &site, 2);
+}
+
+#[test]
 fn an_upgrade_keeps_the_ports() {
     let (site, programs) = (Site::new(), installed());
     let program = programs.path().join("bmctl");

@@ -76,6 +76,7 @@ impl Supervisor {
         // All that are to run know each other, started or not.
         let slots: Vec<u8> = self.policy.slots().collect();
         let added = slots.into_iter().try_for_each(|slot| self.add_memory(slot));
+        let added = added.and_then(|()| self.bind_port(process));
         let (address, own) = (self.nursery.managed.address(process), self.own_stack(process));
         match added.and_then(|()| self.nursery.start(process, generation, own, &owners, &infos)) {
             Ok(running) => {
@@ -103,7 +104,14 @@ impl Supervisor {
         self.policy.stack_of(slot)
     }
 
-    /// A slot that has had no worker yet gets what it keeps, and is shown to the services.
+    /// Orders bind the ports that they take; where one is undone, a worker may come to a slot that has none yet.
+    fn bind_port(&mut self, process: Process) -> anyhow::Result<()> {
+        let Process::Worker(slot) = process else { return Ok(()) };
+        let fastforward = self.config().ok().and_then(|config| config.stacks.fastforward.clone());
+        self.nursery.ports.bind(fastforward.as_ref(), [slot])
+    }
+
+    /// A slot that has had no worker yet is shown to the services.
     fn add_memory(&mut self, slot: u8) -> anyhow::Result<()> {
         if self.nursery.memory.workers.contains_key(&slot) {
             return Ok(());
@@ -112,8 +120,6 @@ impl Supervisor {
             self.nursery.newest().ok_or_else(|| anyhow::anyhow!("there are no programs"))?;
         let node = generation.config.node(slot);
         let node = node.ok_or_else(|| anyhow::anyhow!("cluster.nodes has no ID for worker {slot}"))?;
-        let fastforward = generation.config.stacks.fastforward.clone();
-        self.nursery.ports.bind(fastforward.as_ref(), [slot])?;
         self.nursery.memory.add_worker(slot, node)?;
         if let Some(socket) = self.services() {
             let _ = self.nursery.show_worker(socket, slot);

@@ -56,7 +56,7 @@ impl Supervisor {
         Ok(())
     }
 
-    fn config(&self) -> Result<&Config, String> {
+    pub(super) fn config(&self) -> Result<&Config, String> {
         let newest = self.nursery.newest().map(|(_, generation)| &generation.config);
         newest.ok_or_else(|| "there is no configuration".to_owned())
     }
