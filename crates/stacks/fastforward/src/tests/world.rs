@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 
 use dmr::{BURST_LEN, BurstKind, DataType};
+use jitter::Buffers;
 use stack::{CallType, Frame, Now, Slot, Time};
 use switch::{Forward, Kind, SessionId, SessionReport};
 use transport::Address;
@@ -55,8 +56,12 @@ pub(crate) struct Member {
     pub(crate) node: u32,
     pub(crate) host: usize,
     pub(crate) address: Address,
-    /// How often each burst of a session came to this node, by socket or ring.
-    pub(crate) received: BTreeMap<(SessionId, u16), u32>,
+    /// How often each burst of a session went on to the switch of this node.
+    pub(crate) received: BTreeMap<(SessionId, u64), u32>,
+    /// The jitter buffers of the node.
+    buffers: Buffers,
+    /// The newest burst of each session, and its sequence.
+    newest: BTreeMap<SessionId, u64>,
     pub(crate) notices: Vec<Notice>,
     /// What came while it was dead: its socket stays.
     socket: Vec<(Address, Vec<u8>)>,
@@ -133,6 +138,8 @@ impl World {
                     host,
                     address,
                     received: BTreeMap::new(),
+                    buffers: Buffers::new(),
+                    newest: BTreeMap::new(),
                     notices: Vec::new(),
                     socket: Vec::new(),
                     wanted: BTreeSet::new(),
@@ -196,6 +203,7 @@ impl World {
         }
         self.members[place].ff = Some(ff);
         self.members[place].far.clear();
+        self.members[place].buffers = Buffers::new();
         self.settle(place);
         for (from, mut bytes) in std::mem::take(&mut self.members[place].socket) {
             self.tell(place, Input::Datagram { from, bytes: &mut bytes });
@@ -245,6 +253,8 @@ impl World {
         }
         let Some(ff) = &mut self.members[place].ff else { return };
         let at = ff.poll_timeout().map_or(u64::MAX, |at| at.0.saturating_sub(now.mono.0));
+        let buffers = self.members[place].buffers.poll_timeout();
+        let at = buffers.map_or(at, |then| at.min(then.0.saturating_sub(now.mono.0)));
         self.members[place].wake = self.now_us.saturating_add(at.max(1));
     }
 
@@ -286,21 +296,45 @@ impl World {
             Output::Closed { number } => {
                 assert!(self.members[place].far.remove(&number).is_some());
             }
-            Output::Burst { number, session, sequence, forward, .. } => {
+            Output::Burst { number, session, sequence, sent_ms, forward } => {
                 assert_eq!(self.members[place].far.get(&number), Some(&session));
                 assert_eq!((forward.key, forward.frame.sequence), (session.key, sequence as u8));
                 let host = self.members[place].host;
                 for worker in 0..self.workers {
                     let at = self.place(host, worker);
-                    let member = &mut self.members[at];
+                    let member = &self.members[at];
                     if member.ff.is_some() && member.wanted.contains(&forward.frame.destination)
                         || forward.frame.call == CallType::Private
                     {
-                        *member.received.entry((session, sequence)).or_default() += 1;
+                        self.hear(at, session, jitter::Burst { sequence, sent_ms, forward });
                     }
                 }
             }
             Output::Notice(notice) => self.members[place].notices.push(notice),
+        }
+    }
+
+    /// A burst comes to a node, by its socket or the ring of a sibling.
+    fn hear(&mut self, place: usize, session: SessionId, burst: jitter::Burst) {
+        let now = self.now(self.members[place].host).mono;
+        let buffers = &mut self.members[place].buffers;
+        let number = buffers.find_or_open(now, session).unwrap();
+        assert!(buffers.push(now, number, session, burst));
+        self.go_on(place);
+    }
+
+    /// What is next in the buffers of a node goes on to its switch.
+    fn go_on(&mut self, place: usize) {
+        let member = &mut self.members[place];
+        while let Some(jitter::Output { node, forward, is_concealed }) = member.buffers.poll_output() {
+            let session = SessionId { node, key: forward.key };
+            let low = u64::from(forward.frame.sequence);
+            // They are in order, so only the low bits need to be told.
+            let newest = member.newest.entry(session).or_insert(low);
+            *newest += u64::from(forward.frame.sequence.wrapping_sub(*newest as u8));
+            if !is_concealed {
+                *member.received.entry((session, *newest)).or_default() += 1;
+            }
         }
     }
 
@@ -328,6 +362,8 @@ impl World {
                 if let Some(ff) = &mut self.members[place].ff {
                     ff.handle_timeout(now);
                 }
+                self.members[place].buffers.handle_timeout(now.mono);
+                self.go_on(place);
                 self.settle(place);
             }
         }
