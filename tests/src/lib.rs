@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod broker;
+pub mod hosts;
 mod live;
 pub mod measure;
 pub mod network;

@@ -12,6 +12,7 @@ mod bytes;
 mod carry;
 mod contacts;
 mod flood;
+mod fuzz;
 mod io;
 mod network;
 mod node;
@@ -26,6 +27,8 @@ mod window;
 mod wire;
 
 pub use association::Measured;
+#[doc(hidden)]
+pub use fuzz::fuzz_node;
 pub use io::{Counters, Input, Notice, Output, Settings};
 pub use node::FastForward;
 pub use seal::NetworkKey;

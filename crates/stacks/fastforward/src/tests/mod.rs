@@ -1,5 +1,6 @@
 //! Nodes of simulated hosts, joined by a simulated network.
 
+mod allocations;
 mod calls;
 mod faults;
 mod hostile;
