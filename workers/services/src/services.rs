@@ -248,6 +248,7 @@ impl Services {
                 self.heard.alias(&report, &alias);
                 self.bus.emit(Some(slot), calls::alias_event(&report, alias));
             }
+            Report::Node(_) | Report::Host(_) | Report::Far(_) => {}
             Report::Blocked { radio, context, seconds } => self.blocked(radio, context, seconds),
         }
     }
