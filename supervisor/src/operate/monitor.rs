@@ -194,6 +194,11 @@ impl View {
                 format!("the services are ready ({version}, workers: {workers})")
             }
             Event::SystemStopping { reason } => format!("the cluster stops: {}", clean(&reason)),
+            Event::HostReached { host_id, hops } => {
+                let way = if hops > 1 { format!(" over {} others", hops - 1) } else { String::new() };
+                format!("host {host_id} is reached{way}")
+            }
+            Event::HostGone { host_id } => format!("host {host_id} is GONE: nothing is heard of it"),
             other => format!("{} (unknown to this bmctl)", word(&other)),
         })
     }
