@@ -157,6 +157,8 @@ impl Services {
 
 #[cfg(test)]
 mod tests {
+    use channel::{ContactReport, HostReport};
+
     use super::*;
 
     fn hosts(addresses: &[&str]) -> Hosts {
@@ -201,6 +203,37 @@ mod tests {
         );
         assert_eq!(find(&mut hosts, b, again_b, "2001:db8::7"), [], "nobody listens by IPv6");
         assert_eq!(told(hosts.all()), [at("192.0.2.2:1", true), at("192.0.2.2:2", true)]);
+    }
+
+    #[test]
+    fn of_each_that_is_configured_it_is_known_whether_it_is_reached_or_why_not() {
+        let mut hosts = hosts(&["192.0.2.7:1", "192.0.2.8:1", "a.test:1", "b.test:1", "192.0.2.1:54001"]);
+        hosts.own = Some(Own { host: 25_011, listen: vec!["192.0.2.1:54001".parse().unwrap()] });
+        let names = hosts.names.take_new();
+        let (b, again_b) = &names[1];
+        hosts.names.resolved(b, again_b, Err("it has no address".to_owned()));
+        let mut reach = Reach::default();
+        for (host, address) in [(7, "192.0.2.7:1"), (8, "192.0.2.8:1")] {
+            let report = ContactReport { address: address.parse().unwrap(), host: Some(host) };
+            reach.contact(0, Time(0), report);
+        }
+        reach.host(0, Time(0), HostReport { host: 7, hops: 1, nodes: 1, ranges: 0 });
+        let list = hosts.list(&reach);
+        let all: Vec<_> =
+            list.iter().map(|host| (host.host, host.reached, host.trouble.as_deref())).collect();
+        let expected = [
+            (Some(7), true, None),
+            (Some(8), false, Some("host 8 has answered from there, and can be reached no longer")),
+            (None, false, Some("its name is not looked up yet")),
+            (None, false, Some("it has no address")),
+            (Some(25_011), true, None),
+        ];
+        assert_eq!(all, expected);
+        let (a, again_a) = &names[0];
+        hosts.names.resolved(a, again_a, Ok(vec!["192.0.2.9".parse().unwrap()]));
+        let asked = &hosts.list(&reach)[2];
+        assert_eq!((&*asked.address, asked.socket), ("a.test:1", "192.0.2.9:1".parse().ok()));
+        assert!(asked.trouble.as_ref().unwrap().starts_with("nobody has answered from there: "));
     }
 
     #[test]

@@ -78,12 +78,15 @@ impl Told {
         let base = before.filter(|before| before.bursts <= report.bursts);
         let since =
             |count: fn(&FarReport) -> u64| count(&report).saturating_sub(base.as_ref().map_or(0, count));
-        let mut calls = self.calls.get(&host).copied().unwrap_or_default();
-        calls.bursts += since(|far| far.bursts);
-        calls.lost += since(|far| far.lost);
-        calls.concealed += since(|far| far.concealed);
-        calls.late += since(|far| far.late);
-        calls.duplicates += since(|far| far.duplicates);
+        let new = FarCallsInfo {
+            bursts: since(|far| far.bursts),
+            lost: since(|far| far.lost),
+            concealed: since(|far| far.concealed),
+            late: since(|far| far.late),
+            duplicates: since(|far| far.duplicates),
+            ..FarCallsInfo::default()
+        };
+        let calls = self.calls.get(&host).map_or(new, |before| together(before, &new));
         self.calls.note(now, host, calls);
         self.far.note(now, report.node, FarReport { host, ..report });
     }
@@ -205,14 +208,7 @@ impl Reach {
 
     fn calls(&self, host: u32) -> Option<FarCallsInfo> {
         let all = self.workers.values().filter_map(|told| told.calls.get(&host));
-        let mut calls = all.copied().reduce(|one, other| FarCallsInfo {
-            bursts: one.bursts + other.bursts,
-            lost: one.lost + other.lost,
-            concealed: one.concealed + other.concealed,
-            late: one.late + other.late,
-            duplicates: one.duplicates + other.duplicates,
-            ..one
-        })?;
+        let mut calls = all.copied().reduce(|one, other| together(&one, &other))?;
         for far in self.workers.values().flat_map(|told| told.far.values()).filter(|far| far.host == host) {
             calls.jitter_us = calls.jitter_us.max(far.jitter_us);
             calls.delay_us = calls.delay_us.max(far.delay_us);
@@ -224,6 +220,18 @@ impl Reach {
     pub(crate) fn views(&self) -> BTreeMap<u8, Vec<HostView>> {
         let of = |told: &Told| told.hosts.values().map(|report| told.view(report.host)).collect();
         self.workers.iter().map(|(&slot, told)| (slot, of(told))).collect()
+    }
+}
+
+/// The bursts of both; what a worker says is not trusted to be little.
+fn together(one: &FarCallsInfo, other: &FarCallsInfo) -> FarCallsInfo {
+    FarCallsInfo {
+        bursts: one.bursts.saturating_add(other.bursts),
+        lost: one.lost.saturating_add(other.lost),
+        concealed: one.concealed.saturating_add(other.concealed),
+        late: one.late.saturating_add(other.late),
+        duplicates: one.duplicates.saturating_add(other.duplicates),
+        ..FarCallsInfo::default()
     }
 }
 
