@@ -51,7 +51,9 @@ pub struct HostReport {
 pub struct FarReport {
     /// The node.
     pub node: u32,
-    /// Bursts that were passed on, and those that came twice, too late, never, and were made up for.
+    /// Its host; 0 where it is not known.
+    pub host: u32,
+    /// Bursts that came, each once.
     pub bursts: u64,
     /// They came before.
     pub duplicates: u64,
@@ -65,6 +67,15 @@ pub struct FarReport {
     pub jitter_us: u32,
     /// By how much bursts are held back now, microseconds.
     pub delay_us: u32,
+}
+
+/// An address that is configured for another host, and who was found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactReport {
+    /// The address, by UDP.
+    pub address: SocketAddr,
+    /// The host that has answered from there, whether it still does or not; `None` where nobody has.
+    pub host: Option<u32>,
 }
 
 /// From a worker to the services.
@@ -113,6 +124,8 @@ pub enum Report {
     Node(NodeReport),
     /// Another host that the worker can reach, each [`HOSTS_TIME`].
     Host(HostReport),
+    /// An address where another host should be, each [`HOSTS_TIME`].
+    Contact(ContactReport),
     /// What came of calls that began at a node of another host, each [`HOSTS_TIME`] while there are any.
     Far(FarReport),
     /// A radio has keyed up so often that it was blocked here: ban it everywhere.

@@ -31,6 +31,7 @@ mod names;
 mod orders;
 mod peers;
 mod pump;
+mod reach;
 mod records;
 mod refusals;
 mod relay;

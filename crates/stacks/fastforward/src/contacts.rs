@@ -62,6 +62,11 @@ impl Contact {
         Self { node: self.node, is_configured: self.is_configured, ..Self::configured(self.address) }
     }
 
+    /// Where it looks for another host, and which one was found there; `None` where it looks for a node.
+    pub(crate) fn configured_for(&self) -> Option<(Address, Option<u32>)> {
+        self.is_configured.then_some((self.address, self.host))
+    }
+
     fn configured(address: Address) -> Self {
         Self {
             address,
