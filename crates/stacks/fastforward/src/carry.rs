@@ -18,6 +18,8 @@ const IS_NEW_US: u64 = 1_000;
 /// Then its bursts are counted from more than there can have been: one comes in 60 ms, and some more at its beginning.
 const FASTEST_US: u64 = 50_000;
 const JUMP: u64 = 16;
+/// What is older has not been measured with one clock.
+const LONGEST_US: u64 = 600_000_000;
 /// Bursts that wait at most.
 const MAX_EARLY: usize = 1024;
 
@@ -28,7 +30,7 @@ impl FastForward {
             CallType::Group if goes_out => Target::Talkgroup(report.destination),
             _ => Target::Radio(None),
         };
-        let age_us = now.wall_us.saturating_sub(report.session.key >> 12);
+        let age_us = now.wall_us.saturating_sub(report.session.key >> 12).min(LONGEST_US);
         let is_new = report.bursts == 0 && age_us < IS_NEW_US;
         // Whoever had it before has counted fewer: more come in no time.
         let most = (age_us / FASTEST_US).max(u64::from(report.bursts) * 6 / 5) + JUMP;

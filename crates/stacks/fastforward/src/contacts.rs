@@ -9,7 +9,7 @@ use std::time::Duration;
 use stack::Time;
 use transport::Address;
 
-use crate::association::{Association, Challenges};
+use crate::association::{Association, Challenges, PROOF};
 use crate::io::{Notice, Output};
 use crate::node::FastForward;
 use crate::seal::NodeKey;
@@ -22,13 +22,17 @@ pub(crate) const GREETING: Duration = Duration::from_millis(500);
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// With so many nodes of another host a node speaks: the second is for when the first one dies.
 const NODES_OF_A_HOST: usize = 2;
+/// What is known changes all the time in a large network: a summary is sent after so long for all that.
+const UNSETTLED: Duration = Duration::from_secs(1);
 /// Whoever has not proved to be there is answered once in this time.
 const ANSWERS: Duration = Duration::from_millis(200);
 /// How many can be about to prove it, and what of theirs can wait.
 const MAX_STRANGERS: usize = 256;
 const MAX_HELD: usize = 64;
-/// A stranger who proves nothing is forgotten after this.
-const PROOF: Duration = Duration::from_secs(3);
+/// Answers to those who have not proved to be there, in a tick.
+pub(crate) const MAX_ANSWERS: usize = 64;
+/// Nobody has started so long after this node: ten years, in milliseconds.
+const PLAUSIBLE_MS: u64 = 10 * 366 * 86_400_000;
 /// Set in the number of a datagram that is for whoever is there.
 const FOR_ANYBODY: u64 = 1 << 39;
 
@@ -88,6 +92,8 @@ pub(crate) struct Stranger {
     key: NodeKey,
     window: Window,
     challenges: Challenges,
+    /// Where they were sent.
+    asked_at: Address,
     since: Time,
     answered: Option<Time>,
     /// What it has sent, with the numbers.
@@ -99,6 +105,7 @@ impl FastForward {
     pub(crate) fn host(&mut self, now: Time, address: Address, is_wanted: bool) {
         let known =
             self.contacts.iter().position(|contact| contact.is_configured && contact.address == address);
+        self.chosen_for = None;
         match (known, is_wanted) {
             (None, true) => {
                 self.contacts.push(Contact::configured(address));
@@ -136,6 +143,10 @@ impl FastForward {
             return;
         }
         let for_anybody = is_for_anybody(&header);
+        if !self.is_plausible(start) {
+            self.counters.malformed += 1;
+            return;
+        }
         if !for_anybody && self.let_go.iter().any(|&(other, at, _)| (other, at) == (node, start)) {
             self.counters.unproven += 1;
             return;
@@ -177,34 +188,74 @@ impl FastForward {
         }
         let place = match stranger {
             Some(place) => place,
-            None => self.add_stranger(now, node, start, key),
+            None => self.add_stranger(now, (node, start), from, key),
         };
         if !for_anybody && !self.strangers[place].window.take(header.number) {
             self.counters.replayed += 1;
             return;
         }
         let echo = hello.map_or(0, |hello| hello.echo);
-        let is_there = self.strangers[place].challenges.sent(echo).is_some()
-            || self.contacts.iter().any(|contact| contact.challenges.sent(echo).is_some())
-            || self
-                .places
-                .get(&node)
-                .and_then(|&place| self.association(place))
-                .is_some_and(|known| known.start == start && known.challenges.sent(echo).is_some());
-        match hello {
-            Some(hello) if is_there => {
+        let len = bytes.len();
+        // Where the challenge was sent, there it was read.
+        let proved_at = if self.strangers[place].challenges.redeem(echo, now) {
+            Some(self.strangers[place].asked_at)
+        } else {
+            self.contacts.iter_mut().find_map(|contact| {
+                contact.challenges.redeem(echo, now).then(|| {
+                    contact.host = hello.map(|hello| hello.host);
+                    contact.wait = ATTEMPTS.0;
+                    contact.address
+                })
+            })
+        };
+        match (hello, proved_at) {
+            (Some(hello), Some(address)) => {
                 let stranger = self.strangers.swap_remove(place);
-                self.confirm(now, from, header, stranger, &hello);
+                self.confirm(now, address, header, stranger, &hello);
                 if !for_anybody && let Some(&place) = self.places.get(&node) {
                     self.hear(now, place, content);
                 }
             }
-            hello => {
+            (hello, _) => {
                 if !for_anybody {
                     self.hold(place, header.number, content);
                 }
-                self.answer(now, from, place, hello.as_ref());
+                // Nobody is sent more than came from there.
+                if len >= HEADER_LEN + HELLO_LEN + SEAL_LEN {
+                    self.answer(now, from, place, hello.as_ref());
+                }
             }
+        }
+    }
+
+    /// What is known of a node comes from another address: if it has read there what it was asked, it is there.
+    #[cold]
+    pub(crate) fn follow_to(
+        &mut self,
+        now: Time,
+        place: u16,
+        from: Address,
+        header: &Header,
+        content: &[u8],
+    ) {
+        let (node, start) = (header.node, header.start);
+        let hello = Frames::of(content).flatten().find_map(|frame| match frame {
+            Frame::Hello(hello) => Some(hello),
+            _ => None,
+        });
+        let Some(hello) = hello else { return };
+        let stranger = self.strangers.iter().position(|other| (other.node, other.start) == (node, start));
+        let Some(known) = self.association(place) else { return };
+        let key = known.key().clone();
+        let stranger = stranger.unwrap_or_else(|| self.add_stranger(now, (node, start), from, key));
+        let it = &mut self.strangers[stranger];
+        if it.asked_at == from && it.challenges.redeem(hello.echo, now) {
+            self.strangers.swap_remove(stranger);
+            if let Some(known) = self.association_mut(place) {
+                known.address = from;
+            }
+        } else {
+            self.answer(now, from, stranger, Some(&hello));
         }
     }
 
@@ -213,9 +264,13 @@ impl FastForward {
         hello.is_some_and(|hello| is_ours != (hello.host == self.settings.host))
     }
 
-    fn add_stranger(&mut self, now: Time, node: u32, start: u64, key: NodeKey) -> usize {
+    /// Whether a node can have started then.
+    pub(crate) fn is_plausible(&self, start: u64) -> bool {
+        start < self.settings.start.saturating_add(PLAUSIBLE_MS)
+    }
+
+    fn add_stranger(&mut self, now: Time, (node, start): (u32, u64), from: Address, key: NodeKey) -> usize {
         self.forget_strangers(now);
-        self.strangers.retain(|other| other.node != node);
         if self.strangers.len() >= MAX_STRANGERS {
             let oldest = self.strangers.remove(0);
             self.counters.unproven += oldest.held.len() as u64;
@@ -226,6 +281,7 @@ impl FastForward {
             key,
             window: Window::default(),
             challenges: Challenges::default(),
+            asked_at: from,
             since: now,
             answered: None,
             held: Vec::new(),
@@ -256,20 +312,27 @@ impl FastForward {
     /// Asks a stranger to prove that it is there, and proves it in turn. Never more bytes than came.
     fn answer(&mut self, now: Time, to: Address, stranger: usize, hello: Option<&Hello>) {
         let stranger = &mut self.strangers[stranger];
-        if stranger.answered.is_some_and(|at| now.since(at) < ANSWERS) {
+        if self.answers >= MAX_ANSWERS || stranger.answered.is_some_and(|at| now.since(at) < ANSWERS) {
             return;
         }
+        self.answers += 1;
         stranger.answered = Some(now);
         let challenge = self.random.draw();
+        if stranger.asked_at != to {
+            stranger.challenges = Challenges::default();
+        }
+        stranger.asked_at = to;
         stranger.challenges.add(challenge, now);
-        let echo = hello.map_or(0, |hello| hello.challenge);
-        self.call_out(now, to, challenge, echo);
+        let (echo, node) = (hello.map_or(0, |hello| hello.challenge), stranger.node);
+        self.call_out(now, to, challenge, echo, Some(node));
     }
 
     /// Sends a greeting to whoever is there.
-    fn call_out(&mut self, now: Time, to: Address, challenge: u64, echo: u64) {
+    fn call_out(&mut self, now: Time, to: Address, challenge: u64, echo: u64, node: Option<u32>) {
         let mut hello = self.hello(now);
         (hello.challenge, hello.echo) = (challenge, echo);
+        let known = node.and_then(|node| self.association(*self.places.get(&node)?));
+        hello.first = known.map_or(self.number_floor, |known| known.marks[0]);
         let mut out = [0; HEADER_LEN + HELLO_LEN + SEAL_LEN];
         let len = hello.encode(&mut out[HEADER_LEN..]);
         let key = self.settings.keys.first().map_or(0, |key| key.tag());
@@ -295,12 +358,6 @@ impl FastForward {
     /// A node has proved to be there now: from here on it is listened to.
     fn confirm(&mut self, now: Time, from: Address, header: Header, stranger: Stranger, hello: &Hello) {
         let Stranger { node, start, key, mut held, .. } = stranger;
-        for contact in &mut self.contacts {
-            if contact.address == from || contact.challenges.sent(hello.echo).is_some() {
-                contact.host = Some(hello.host);
-                contact.wait = ATTEMPTS.0;
-            }
-        }
         let place = match self.places.get(&node) {
             Some(&place) => place,
             None => {
@@ -318,15 +375,17 @@ impl FastForward {
             // The same node at another address.
             Some(known) if known.start == start => {
                 known.address = from;
-                known.hello_due = now;
+                known.greeted(now, hello);
             }
             slot => {
                 let next = slot.as_ref().map_or(0, |known| known.next_number).max(self.number_floor);
+                let marks = slot.as_ref().map(|known| known.marks);
                 let mut known = Association::new(now, (node, hello.host), from, (start, key), next);
+                known.marks = marks.unwrap_or(known.marks);
                 known.is_sibling = hello.host == self.settings.host;
                 known.keeps = [false, hello.keeps];
+                known.begin_at(hello.first);
                 if !is_for_anybody(&header) {
-                    known.begin_at(now, header.number);
                     known.take(now, header.number, 0);
                 }
                 known.greeted(now, hello);
@@ -363,7 +422,9 @@ impl FastForward {
         let digest = self.network.digest();
         let Some(known) = self.association_mut(place) else { return };
         known.greeted(now, hello);
-        if hello.digest != digest {
+        // Where something new was heard meanwhile, it may be under way there.
+        let is_settled = known.digest.replace(digest).is_none_or(|before| before == digest);
+        if hello.digest != digest && (is_settled || now.since(known.summary_sent) >= UNSETTLED) {
             self.summarize(now, place);
         }
     }
@@ -408,12 +469,16 @@ impl FastForward {
             contact.wait = (contact.wait * 2).min(ATTEMPTS.1);
             calls.push((contact.address, challenge));
         }
-        calls.into_iter().for_each(|(address, challenge)| self.call_out(now, address, challenge, 0));
+        calls.into_iter().for_each(|(address, challenge)| self.call_out(now, address, challenge, 0, None));
     }
 
     /// Of each host that is configured, nodes are chosen to go on with, so that each node of either host has two of the other. Which
     /// ones differs from node to node, and is the same for both. The other host need not have this one configured.
     fn choose_nodes(&mut self) {
+        let seen = (self.network.version, self.contacts.len());
+        if self.chosen_for.replace(seen) == Some(seen) {
+            return;
+        }
         let configured =
             self.contacts.iter().filter(|contact| contact.is_configured).filter_map(|contact| contact.host);
         let mut hosts: Vec<u32> = configured.filter(|&host| host != self.settings.host).collect();

@@ -6,8 +6,8 @@ use transport::Address;
 
 use crate::seal::NetworkKey;
 
-/// What a node is.
-#[derive(Clone, Debug)]
+/// What a node is. It has no `Debug`: challenges are made of its seed.
+#[derive(Clone)]
 pub struct Settings {
     /// Its ID.
     pub node: u32,

@@ -85,6 +85,11 @@ impl Network {
         Some(before)
     }
 
+    /// What this node says now of what `fact` is about.
+    pub(crate) fn said(&self, fact: &Fact) -> Option<Fact> {
+        self.nodes.get(&self.own)?.state.get(fact)
+    }
+
     /// This node begins anew, and says all again.
     pub(crate) fn begin_again(&mut self, start: u64) {
         let own = self.own;
@@ -137,6 +142,7 @@ impl Network {
         if from.start > node.state.start {
             node.state.begin_again(from.start);
             node.again = Some(now);
+            self.digest = None;
         }
         let state = &node.state;
         if from.start < state.start || to <= state.version {

@@ -10,31 +10,26 @@ use crate::wire::{HEADER_LEN, Header, SEAL_LEN};
 
 /// A key that all hosts of a network have: 32 bytes. `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NetworkKey([u8; 32]);
+pub struct NetworkKey {
+    bytes: [u8; 32],
+    tag: u8,
+}
 
 impl NetworkKey {
     /// A key.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0);
-        // A key of any length is a key for it.
-        let Ok(mut mac) = mac else { return [0; 32] };
-        parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self { bytes, tag: mac(&bytes, &[b"FastForward 1 tag"])[0] }
     }
 
     /// The byte that tells it from others, in clear.
     pub(crate) fn tag(&self) -> u8 {
-        self.mac(&[b"FastForward 1 tag"])[0]
+        self.tag
     }
 
     /// The key of a node that started then.
     pub(crate) fn of_node(&self, node: u32, start: u64) -> NodeKey {
-        let key = self.mac(&[b"FastForward 1 node", &node.to_le_bytes(), &start.to_le_bytes()[..6]]);
+        let key = mac(&self.bytes, &[b"FastForward 1 node", &node.to_le_bytes(), &start.to_le_bytes()[..6]]);
         NodeKey(ChaCha20Poly1305::new(&key.into()))
     }
 }
@@ -45,23 +40,35 @@ impl std::fmt::Debug for NetworkKey {
     }
 }
 
+fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    // A key of any length is a key for it.
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return [0; 32] };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
 /// Numbers of which nobody can guess the next: for challenges.
-#[derive(Debug)]
 pub(crate) struct Random {
-    seed: NetworkKey,
+    seed: [u8; 32],
     drawn: u64,
 }
 
 impl Random {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self { seed: NetworkKey(seed), drawn: 0 }
+        Self { seed, drawn: 0 }
     }
 
     /// The next one, never 0.
     pub(crate) fn draw(&mut self) -> u64 {
         self.drawn += 1;
-        let mac = self.seed.mac(&[&self.drawn.to_le_bytes()]);
+        let mac = mac(&self.seed, &[&self.drawn.to_le_bytes()]);
         mac.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes)).max(1)
+    }
+}
+
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 

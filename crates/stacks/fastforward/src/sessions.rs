@@ -66,7 +66,12 @@ pub(crate) struct Far {
 struct Seen {
     newest: Option<u16>,
     bits: u128,
+    /// Late ones in a row.
+    strays: u8,
 }
+
+/// So many late bursts in a row are not late: what was taken for the newest was none.
+const STRAYS: u8 = 8;
 
 /// How a burst stands to those that came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,18 +86,25 @@ pub(crate) enum Standing {
 impl Seen {
     fn take(&mut self, sequence: u16) -> Standing {
         let Some(newest) = self.newest else {
-            (self.newest, self.bits) = (Some(sequence), 1);
+            *self = Self { newest: Some(sequence), bits: 1, strays: 0 };
             return Standing::New;
         };
         let ahead = sequence.wrapping_sub(newest);
         if (1..0x8000).contains(&ahead) {
             self.bits = self.bits.checked_shl(ahead.into()).unwrap_or(0) | 1;
-            self.newest = Some(sequence);
+            (self.newest, self.strays) = (Some(sequence), 0);
             return Standing::New;
         }
         let behind = u32::from(newest.wrapping_sub(sequence));
         match 1_u128.checked_shl(behind) {
-            None => Standing::Late,
+            None if self.strays + 1 >= STRAYS => {
+                *self = Self { newest: Some(sequence), bits: 1, strays: 0 };
+                Standing::New
+            }
+            None => {
+                self.strays += 1;
+                Standing::Late
+            }
             Some(bit) if self.bits & bit != 0 => Standing::Double,
             Some(bit) => {
                 self.bits |= bit;

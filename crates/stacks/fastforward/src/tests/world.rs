@@ -210,6 +210,13 @@ impl World {
         }
     }
 
+    /// What a node sends comes from another address from now on, and it hears what is sent there alone.
+    pub(crate) fn move_to(&mut self, place: usize, address: Address) {
+        let before = std::mem::replace(&mut self.members[place].address, address);
+        self.places.remove(&before);
+        self.places.insert(address, place);
+    }
+
     pub(crate) fn kill(&mut self, place: usize) {
         self.members[place].ff = None;
     }
