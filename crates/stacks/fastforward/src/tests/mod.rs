@@ -3,6 +3,7 @@
 mod calls;
 mod faults;
 mod hostile;
+mod scale;
 mod simulation;
 mod vectors;
 mod world;
