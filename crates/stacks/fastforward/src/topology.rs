@@ -83,6 +83,12 @@ impl Topology {
         })
     }
 
+    /// The next call finds its tree anew.
+    #[cfg(test)]
+    pub(crate) fn forget_trees(&mut self) {
+        self.trees.clear();
+    }
+
     /// How many hosts away a host is.
     pub(crate) fn distance(&mut self, from: u32, to: u32) -> Option<u8> {
         let tree = self.tree(from);

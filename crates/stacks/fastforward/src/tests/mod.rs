@@ -4,6 +4,7 @@ mod allocations;
 mod calls;
 mod faults;
 mod hostile;
+mod scale;
 mod simulation;
 mod vectors;
 mod world;

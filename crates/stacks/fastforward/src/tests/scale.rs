@@ -1,0 +1,434 @@
+//! What a node sends, keeps and computes as the network grows: the figures of `docs/scale.md`. Nothing here is held to a limit but that all
+//! come to know the same.
+//!
+//! ```sh
+//! cargo test -p fastforward --release scale -- --ignored --nocapture --test-threads 1
+//! ```
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use dmr::{BURST_LEN, BurstKind};
+use rustc_hash::FxHashMap;
+use stack::{CallType, Frame, Now, Slot, Time};
+use switch::{Forward, Kind, SessionId, SessionReport};
+use transport::Address;
+
+use super::world::{Rng, SECOND, node_of};
+use crate::association::Association;
+use crate::network::Network;
+use crate::wire::{Fact, Known, MAX_DATAGRAM};
+use crate::{FastForward, Input, NetworkKey, Settings};
+
+/// Nodes of a host.
+const WORKERS: usize = 8;
+/// Other hosts that each has configured, where there are as many.
+const CONFIGURED: usize = 4;
+/// From host to host, and within one.
+const DELAY_US: [u64; 2] = [20_000, 50];
+const WALL_US: u64 = 1_800_000_000 * SECOND;
+
+#[expect(clippy::disallowed_methods, reason = "it is about time")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+/// Memory that this process has, in bytes.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+fn address(host: usize, worker: usize) -> Address {
+    let [.., high, low] = (host as u32).to_be_bytes();
+    Address::udp(SocketAddr::from(([10, high, low, 1], 54_000 + worker as u16)))
+}
+
+fn settings(host: usize, worker: usize) -> Settings {
+    let mut seed = [worker as u8; 32];
+    seed[..8].copy_from_slice(&(host as u64).to_le_bytes());
+    Settings {
+        node: node_of(host, worker),
+        host: node_of(host, 0),
+        nodes: (0..WORKERS).map(|worker| (node_of(host, worker), 54_000 + worker as u16)).collect(),
+        local: address(host, worker),
+        keys: vec![NetworkKey::new([7; 32])],
+        start: WALL_US / 1000,
+        seed,
+    }
+}
+
+const fn range(talkgroup: u32, is_wanted: bool) -> Fact {
+    Fact::Range { first: talkgroup, last: talkgroup, is_wanted }
+}
+
+/// Nodes on paths that lose nothing and take the same time always.
+struct Net {
+    now_us: u64,
+    nodes: Vec<FastForward>,
+    wakes: Vec<u64>,
+    due: BTreeSet<(u64, usize)>,
+    flying: [VecDeque<(u64, usize, Address, Vec<u8>)>; 2],
+    places: FxHashMap<Address, usize>,
+    sent: (u64, u64),
+}
+
+impl Net {
+    fn new(hosts: usize) -> Self {
+        let mut net = Self {
+            now_us: SECOND,
+            nodes: Vec::new(),
+            wakes: Vec::new(),
+            due: BTreeSet::new(),
+            flying: [VecDeque::new(), VecDeque::new()],
+            places: FxHashMap::default(),
+            sent: (0, 0),
+        };
+        let mut rng = Rng::new(5);
+        for host in 0..hosts {
+            // A ring, so that all are joined, and some at random.
+            let mut others = BTreeSet::from([(host + 1) % hosts]);
+            while others.len() < CONFIGURED.min(hosts - 1) {
+                others.insert(rng.below(hosts as u64) as usize);
+            }
+            for worker in 0..WORKERS {
+                net.places.insert(address(host, worker), net.nodes.len());
+                let mut node = FastForward::new(settings(host, worker));
+                for &other in others.iter().filter(|&&other| other != host) {
+                    let address = address(other, 0);
+                    node.handle_input(net.now(), Input::Host { address, is_wanted: true });
+                }
+                net.nodes.push(node);
+                net.wakes.push(0);
+            }
+        }
+        (0..net.nodes.len()).for_each(|place| net.settle(place));
+        net
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Time(self.now_us), wall_us: WALL_US + self.now_us }
+    }
+
+    fn settle(&mut self, place: usize) {
+        let now = self.now();
+        let node = &mut self.nodes[place];
+        while node.poll_output().is_some() {}
+        let mut out = [0; MAX_DATAGRAM];
+        while let Some((to, len)) = self.nodes[place].poll_transmit(now, &mut out) {
+            let target = self.places[&to];
+            self.sent = (self.sent.0 + 1, self.sent.1 + len as u64);
+            let way = usize::from(target / WORKERS == place / WORKERS);
+            let from = address(place / WORKERS, place % WORKERS);
+            self.flying[way].push_back((self.now_us + DELAY_US[way], target, from, out[..len].to_vec()));
+        }
+        let wake = self.nodes[place].poll_timeout().map_or(u64::MAX, |at| at.0.max(self.now_us + 1));
+        self.due.remove(&(self.wakes[place], place));
+        self.wakes[place] = wake;
+        self.due.insert((wake, place));
+    }
+
+    fn run(&mut self, time_us: u64) {
+        let end = self.now_us + time_us;
+        loop {
+            let wake = self.due.first().map_or(u64::MAX, |&(at, _)| at);
+            let arrives = |way: usize| self.flying[way].front().map_or(u64::MAX, |&(at, ..)| at);
+            let way = usize::from(arrives(1) < arrives(0));
+            let at = wake.min(arrives(way));
+            if at > end {
+                self.now_us = end;
+                return;
+            }
+            self.now_us = self.now_us.max(at);
+            let now = self.now();
+            if arrives(way) <= wake {
+                let (_, target, from, mut bytes) = self.flying[way].pop_front().unwrap();
+                self.nodes[target].handle_input(now, Input::Datagram { from, bytes: &mut bytes });
+                self.settle(target);
+            } else if let Some((_, place)) = self.due.first().copied() {
+                self.nodes[place].handle_timeout(now);
+                self.settle(place);
+            }
+        }
+    }
+
+    fn all_know_the_same(&mut self) -> bool {
+        let digest = self.nodes[0].network.digest();
+        let count = self.nodes.len();
+        self.nodes
+            .iter_mut()
+            .all(|node| node.network.digest() == digest && node.network.nodes().count() == count)
+    }
+
+    fn until(&mut self, most_us: u64, mut is_done: impl FnMut(&mut Self) -> bool) -> u64 {
+        let since = self.now_us;
+        while !is_done(self) {
+            assert!(self.now_us - since < most_us, "after {} us", self.now_us - since);
+            self.run(1_000);
+        }
+        self.now_us - since
+    }
+
+    /// Bytes and datagrams that a node sends a second, and its share of the processor, while `each` is done every millisecond.
+    fn measure(&mut self, what: &str, seconds: u64, mut each: impl FnMut(&mut Self, u64)) {
+        let (sent, began) = (self.sent, clock());
+        for ms in 0..seconds * 1000 {
+            each(self, ms);
+            self.run(1_000);
+        }
+        let node_seconds = self.nodes.len() as u64 * seconds;
+        println!(
+            "{what}: {} datagrams, {} bytes a second and node, {:.3} ms of processor",
+            (self.sent.0 - sent.0) / node_seconds,
+            (self.sent.1 - sent.1) / node_seconds,
+            began.elapsed().as_secs_f64() * 1e3 / node_seconds as f64
+        );
+    }
+}
+
+fn grow(hosts: usize, seconds: u64) {
+    let mut net = Net::new(hosts);
+    let count = net.nodes.len() as u64;
+    let began = clock();
+    let mut steps = 0;
+    let known_us = net.until(60 * SECOND, |net| {
+        steps += 1;
+        steps % 20 == 0 && net.all_know_the_same()
+    });
+    println!(
+        "{count} nodes of {hosts} hosts: all know all after {known_us} us, {:.1} s of processor, {} bytes a node",
+        began.elapsed().as_secs_f64(),
+        net.sent.1 / count
+    );
+    net.run(6 * SECOND);
+    let associations: usize = net.nodes.iter().map(|node| node.all().count()).sum();
+    println!("{:.1} associations a node", associations as f64 / count as f64);
+    net.measure("at rest", seconds, |_, _| ());
+    // One talkgroup more is wanted: when does the last one know?
+    let now = net.now();
+    net.nodes[0].handle_input(now, Input::Range { first: 7, last: 7, is_wanted: true });
+    net.settle(0);
+    let us = net.until(10 * SECOND, |net| {
+        net.nodes.iter().skip(1).all(|node| node.network.wanting(7).next().is_some())
+    });
+    println!("a wish is known to all after {us} us");
+    let mut rng = Rng::new(9);
+    let mut fed = 0.0;
+    let mut says = |net: &mut Net, a_second: f64, make: &mut dyn FnMut(&mut Rng, u64) -> Fact| {
+        fed += a_second / 1000.0;
+        while fed >= 1.0 {
+            fed -= 1.0;
+            let place = rng.below(count) as usize;
+            let fact = make(&mut rng, net.now_us / 1000);
+            let now = net.now().mono;
+            net.nodes[place].say(now, fact);
+            net.settle(place);
+        }
+    };
+    // As a hundred repeaters a node make them: a key-up of a radio in 300 s, a talkgroup more or less in 900 s.
+    let (heard, wishes) = (count as f64 / 3.0, count as f64 / 9.0);
+    net.measure(&format!("{heard:.0} key-ups a second"), seconds, |net, _| {
+        says(net, heard, &mut |rng, at_ms| Fact::Heard { radio: rng.below(1_000_000) as u32, at_ms });
+    });
+    net.measure(&format!("{wishes:.0} wishes a second"), seconds, |net, _| {
+        says(net, wishes, &mut |rng, at_ms| range(1000 + rng.below(100_000) as u32, at_ms & 1 == 0));
+    });
+    let us = net.until(20 * SECOND, Net::all_know_the_same);
+    println!("all know the same {us} us after");
+}
+
+#[test]
+#[ignore = "for its figures"]
+fn scale_of_networks() {
+    grow(2, 10);
+    grow(13, 10);
+}
+
+#[test]
+#[ignore = "for its figures; takes longer"]
+fn scale_of_a_large_network() {
+    grow(125, 3);
+}
+
+/// Times something: the least of some tries, since others run beside it.
+fn time<T>(what: &str, tries: usize, mut run: impl FnMut() -> T) {
+    let mut least = Duration::MAX;
+    for _ in 0..tries {
+        let began = clock();
+        black_box(run());
+        least = least.min(began.elapsed());
+    }
+    println!("  {what}: {:.1} us", least.as_secs_f64() * 1e6);
+}
+
+fn frame(destination: u32) -> Frame {
+    Frame {
+        source: 7,
+        destination,
+        call: CallType::Group,
+        kind: BurstKind::Voice(0),
+        sequence: 0,
+        ber: 0,
+        rssi: 0,
+        burst: [0; BURST_LEN],
+    }
+}
+
+/// One node that knows `count` others of which each has `degree` links, `ranges` wishes and `radios` radios.
+fn one_of(count: usize, ranges: usize, radios: usize) {
+    let hosts = count / WORKERS;
+    let mut node = FastForward::new(settings(0, 0));
+    let mut rng = Rng::new(3);
+    let now = Time(SECOND);
+    // As many as the simulation finds: siblings, and about four of each of eight hosts.
+    let peers: Vec<Vec<usize>> = {
+        let mut peers = vec![BTreeSet::new(); hosts];
+        for host in 0..hosts {
+            for _ in 0..CONFIGURED {
+                let other = rng.below(hosts as u64) as usize;
+                if other != host {
+                    peers[host].insert(other);
+                    peers[other].insert(host);
+                }
+            }
+        }
+        peers.into_iter().map(|peers| peers.into_iter().collect()).collect()
+    };
+    let speaks = |host: usize, worker: usize, other: usize, peer: usize| {
+        host == other || (host + worker + other + peer).is_multiple_of(2)
+    };
+    let links = |host: usize, worker: usize| {
+        let others = peers[host].iter().copied().chain([host]);
+        others
+            .flat_map(|other| (0..WORKERS).map(move |peer| (other, peer)))
+            .filter(move |&(other, peer)| {
+                (other, peer) != (host, worker) && speaks(host, worker, other, peer)
+            })
+            .map(|(other, peer)| (other, node_of(other, peer)))
+            .collect::<Vec<_>>()
+    };
+    let before = resident();
+    let began = clock();
+    let mut facts = 0;
+    for host in 0..hosts {
+        for worker in 0..WORKERS {
+            let mut all =
+                vec![Fact::About { host: node_of(host, 0), port: 54_000, transports: 1, version: 1 }];
+            all.extend(links(host, worker).iter().map(|&(_, node)| Fact::Link { node, is_up: true }));
+            // A tenth of the wishes is for what half of the network wants.
+            all.extend((0..ranges).map(|n| match n % 10 {
+                0 => range(1 + rng.below(2 * ranges as u64 / 10) as u32, true),
+                _ => range(1000 + rng.below(50_000) as u32, true),
+            }));
+            all.extend((0..radios).map(|_| Fact::Heard { radio: rng.below(16_000_000) as u32, at_ms: 1 }));
+            facts += all.len();
+            if (host, worker) == (0, 0) {
+                all.into_iter().for_each(|fact| _ = node.network.say(fact));
+                continue;
+            }
+            let to = all.len() as u32;
+            let from = Known { node: node_of(host, worker), start: 5, version: 0 };
+            node.network.learn(now, from, to, (1..).zip(all));
+        }
+    }
+    node.network.refresh(now);
+    let took = began.elapsed();
+    println!(
+        "one of {count} nodes, {facts} facts: {} bytes a fact, {} MB, learned in {:.0} ns each",
+        (resident() - before) / facts,
+        (resident() - before) >> 20,
+        took.as_secs_f64() * 1e9 / facts as f64
+    );
+    for (other, id) in links(0, 0) {
+        let key = NetworkKey::new([7; 32]).of_node(id, 5);
+        let from = address(other, (id % 1000) as usize);
+        let place = u16::try_from(node.associations.len()).unwrap();
+        let known = Association::new(now, (id, node_of(other, 0)), from, (5, key), 0);
+        node.associations.push(Some(known));
+        node.places.insert(id, place);
+    }
+    println!("  {} associations, {} reached", node.associations.len(), node.network.nodes().count());
+    let fact = |version: u32| [(version, range(999, version & 1 == 0))].into_iter();
+    let last = Known { node: node_of(hosts - 1, 0), start: 5, version: 0 };
+    let mut version = node.network.state(last.node).unwrap().version;
+    let mut learn = |network: &mut Network| {
+        version += 1;
+        network.learn(now, Known { version: version - 1, ..last }, version, fact(version))
+    };
+    time("a wish of another is learned", 20, || learn(&mut node.network));
+    time("the digest after that", 20, || {
+        learn(&mut node.network);
+        node.network.digest()
+    });
+    let (mut is_up, mut look) = (true, SECOND);
+    time("who is reached, after a link has changed", 5, || {
+        is_up = !is_up;
+        node.network.say(Fact::Link { node: 77, is_up });
+        look += SECOND;
+        assert!(node.network.refresh(Time(look)));
+    });
+    let mono = |n: u64| Now { mono: Time(SECOND + n), wall_us: WALL_US };
+    for host in peers[0].iter().take(CONFIGURED) {
+        node.handle_input(mono(0), Input::Host { address: address(*host, 0), is_wanted: true });
+    }
+    let mut index = 0;
+    for (what, talkgroup) in [("half of all want", 1), ("a few want", 2000), ("nobody wants", 999_999)] {
+        time(&format!("the first burst of a call that {what}"), 5, || {
+            index += 1;
+            let session = SessionId { key: (WALL_US << 12) + u64::from(index), node: node_of(0, 0) };
+            let report = SessionReport {
+                session,
+                context: 1,
+                slot: Slot::One,
+                source: 7,
+                destination: talkgroup,
+                call: CallType::Group,
+                kind: Kind::Voice,
+                emergency: false,
+                bursts: 0,
+            };
+            node.network.version += 1;
+            node.network.topology().forget_trees();
+            node.handle_input(mono(1), Input::Started { index, report: &report, goes_out: true });
+            let frame = frame(talkgroup);
+            let forward = Forward { key: session.key, index, slot: Slot::One, options: 0, frame };
+            node.handle_input(mono(1), Input::Forward(&forward));
+        });
+        let local = node.locals[usize::from(index)].as_ref().unwrap();
+        println!("    {} copies to {} nodes", local.routes.to.len(), node.network.wanting(talkgroup).count());
+        let frame = frame(talkgroup);
+        let forward = Forward { key: local.session.key, index, slot: Slot::One, options: 0, frame };
+        time("  the next one", 5, || node.handle_input(mono(1), Input::Forward(&forward)));
+        time("  the next one, after somebody wanted something else", 5, || {
+            learn(&mut node.network);
+            node.handle_input(mono(1), Input::Forward(&forward));
+        });
+    }
+    let mut out = [0; MAX_DATAGRAM];
+    while node.poll_transmit(mono(10_000), &mut out).is_some() {}
+    let mut tick = 0;
+    time("100 ms of looking after things", 5, || {
+        tick += 100_000;
+        node.handle_timeout(mono(tick));
+    });
+    while node.poll_transmit(mono(10_000_000), &mut out).is_some() {}
+    time("a summary of all", 5, || {
+        tick += 1_000_000;
+        node.summarize(Time(SECOND + tick), 0);
+    });
+    let mut bytes = 0;
+    while let Some((_, len)) = node.poll_transmit(mono(1_000_000_000), &mut out) {
+        bytes += len;
+    }
+    println!("    {} bytes", bytes / 5);
+}
+
+#[test]
+#[ignore = "for its figures"]
+fn scale_of_one_node() {
+    one_of(96, 200, 200);
+    one_of(1_000, 200, 200);
+    one_of(10_000, 200, 200);
+}
