@@ -64,13 +64,16 @@ const fn range(talkgroup: u32, is_wanted: bool) -> Fact {
     Fact::Range { first: talkgroup, last: talkgroup, is_wanted }
 }
 
+/// When it arrives, where, whence and what.
+type Flying = (u64, usize, Address, Vec<u8>);
+
 /// Nodes on paths that lose nothing and take the same time always.
 struct Net {
     now_us: u64,
     nodes: Vec<FastForward>,
     wakes: Vec<u64>,
     due: BTreeSet<(u64, usize)>,
-    flying: [VecDeque<(u64, usize, Address, Vec<u8>)>; 2],
+    flying: [VecDeque<Flying>; 2],
     places: FxHashMap<Address, usize>,
     sent: (u64, u64),
 }
