@@ -3,7 +3,8 @@
 //! Pure: it is told what was sent and what came, with the times of both. A master may rewrite three fields of
 //! a `DMRD`: the repeater's ID (the receiver's), the slot bit (the receiver's slot for the talkgroup, which
 //! is TS2 here) and the stream ID (one and the same for a call at each receiver). To another network it says
-//! its own network ID, TS1, and neither error rate nor field strength. Everything else has to arrive as it was sent.
+//! its own network ID, TS1, and neither error rate nor field strength. Another host than the talker's counts bursts anew: the sequence
+//! numbers of a call differ from those that were sent by one number. Everything else has to arrive as it was sent.
 
 mod bridge;
 mod ear;
@@ -165,7 +166,10 @@ impl<'a> Judge<'a> {
     /// The same with listener `i` at host `hosts[i]`, so that what comes from the own host and from others is told apart.
     #[must_use]
     pub fn with_hosts(self, hosts: Vec<usize>) -> Self {
-        Self { hosts: Some(Hosts::new(&self.said, &self.ears, hosts)), ..self }
+        let hosts = Hosts::new(&self.said, &self.ears, hosts);
+        let mut ears = self.ears;
+        ears.iter_mut().enumerate().for_each(|(place, ear)| ear.is_far = hosts.is_far(place, ear));
+        Self { hosts: Some(hosts), ears, ..self }
     }
 
     /// Burst `index` of call `call` was sent at `at_us`, microseconds since 1970.
@@ -473,14 +477,16 @@ mod tests {
     fn hosts_are_counted_apart() {
         let calls = calls();
         let listeners = [&LISTENERS[..], &[Listener { id: 5, talkgroup: 91 }]].concat();
-        // Repeaters 1 and 5 are at one host, 2 to 4 at another.
+        // Repeaters 1 and 5 are at one host, 2 to 4 at another, which counts bursts anew, and once wrongly.
         let mut judge = Judge::new(&calls, &listeners).with_hosts(vec![0, 1, 1, 1, 0]);
         assert_eq!(judge.deaf(), [Some(1), Some(3)]);
         for index in 0..14 {
             judge.sent(0, index, AT_US);
             judge.sent(1, index, AT_US);
             if index != 5 {
-                judge.received(1, &forwarded(&calls[0], index, 2), AT_US + 900);
+                let mut bytes = forwarded(&calls[0], index, 2);
+                bytes[4] = index as u8 + u8::from(index == 7);
+                judge.received(1, &bytes, AT_US + 900);
             }
             judge.received(4, &forwarded(&calls[0], index, 5), AT_US + 100);
             judge.received(3, &forwarded(&calls[1], index, 4), AT_US + 200);
@@ -491,7 +497,8 @@ mod tests {
         let [within, across] = judge.apart().unwrap();
         let counts = Counts { expected: 28, delivered: 28, stray: 1, ..Counts::default() };
         assert_eq!((within.sent, within.counts, within.latency.max_us), (28, counts, 200));
-        let counts = Counts { expected: 14, delivered: 13, lost: 1, stray: 1, ..Counts::default() };
+        let counts =
+            Counts { expected: 14, delivered: 13, lost: 1, stray: 1, altered: 1, ..Counts::default() };
         assert_eq!((across.sent, across.counts, across.latency.max_us), (14, counts, 900));
         assert_eq!(judge.deaf(), [None, None]);
         assert_eq!(Judge::new(&calls, &LISTENERS).apart(), None);

@@ -32,6 +32,11 @@ impl Hosts {
         if self.of_ears.get(ear) == self.of_calls.get(call) { WITHIN } else { ACROSS }
     }
 
+    /// An ear is at another host than the talker of its call.
+    pub(super) fn is_far(&self, place: usize, ear: &Ear) -> bool {
+        ear.call.is_some_and(|call| self.way(place, call) == ACROSS)
+    }
+
     /// `bytes` came to an ear that should hear `its_call`: for the first time after `us`, or as a stray.
     pub(super) fn heard(
         &mut self,
