@@ -119,7 +119,7 @@ impl Settings {
         let needed = self.talkgroups * hosts;
         let mut servers = self.servers();
         servers.sort_unstable();
-        if let Some([server, _]) = servers.array_windows().find(|[a, b]| a == b) {
+        if let Some([server, _]) = servers.windows(2).find(|pair| pair[0] == pair[1]) {
             return wrong(format!("server {server} is named twice: name each host once"));
         }
         if hosts > 1 && self.network.is_some() {
