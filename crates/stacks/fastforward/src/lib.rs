@@ -13,6 +13,7 @@ mod carry;
 mod contacts;
 mod flood;
 mod io;
+mod keys;
 mod network;
 mod node;
 mod seal;

@@ -3,6 +3,7 @@
 mod calls;
 mod faults;
 mod hostile;
+mod keys;
 mod simulation;
 mod vectors;
 mod world;
