@@ -113,6 +113,7 @@ impl Services {
         services.bans.orders().iter().for_each(|order| services.host.send_all(order));
         timed.into_iter().for_each(|device| drop(services.tell(device)));
         services.peers_changed();
+        services.hosts_changed();
         Ok(services)
     }
 
@@ -249,6 +250,7 @@ impl Services {
                 self.bus.emit(Some(slot), calls::alias_event(&report, alias));
             }
             Report::Blocked { radio, context, seconds } => self.blocked(radio, context, seconds),
+            Report::Node(_) | Report::Host(_) | Report::Far(_) => {}
         }
     }
 
