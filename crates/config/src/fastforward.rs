@@ -11,7 +11,7 @@ use crate::error::{Error, quote};
 use crate::table::{Table, Value};
 use crate::{PeerAddress, Ports, store};
 
-/// How many other hosts the file can name.
+/// How many other hosts there can be: those of the file, with those of the registry.
 pub const MAX_HOSTS: usize = 256;
 /// How a key is made.
 const MAKE: &str = "`openssl rand -hex 32` makes one";

@@ -129,7 +129,7 @@ fn a_key_changes_while_calls_of_others_go_on_and_no_nonce_comes_twice() {
 
 /// A greeting for whoever is there, of a node that says that it is of a host, under a key.
 fn greeting(node: u32, host: u32, key: &NetworkKey, number: u64) -> Vec<u8> {
-    let start = 0x0199_0000_0000;
+    let start = 0x01FF_0000_0000;
     let mut out = [0; HEADER_LEN + HELLO_LEN + SEAL_LEN];
     let hello = Hello { host, challenge: 5, version: 1, transports: 1, ..Hello::default() };
     let len = hello.encode(&mut out[HEADER_LEN..]);
