@@ -56,7 +56,7 @@ impl Pair {
         };
         let mut pair = Self { nodes: [node(0), node(1)], now_us: 1_000_000, sent: 0, datagrams: Vec::new() };
         let now = pair.now();
-        pair.nodes[0].handle_input(now, Input::Host { address: address(1), is_wanted: true });
+        pair.nodes[0].handle_input(now, Input::Host { address: address(1), host: None, is_wanted: true });
         let last = talkgroup(TRAIN - 1);
         pair.nodes[1].handle_input(now, Input::Range { first: talkgroup(0), last, is_wanted: true });
         pair.pass(3_000_000);

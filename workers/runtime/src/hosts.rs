@@ -80,7 +80,8 @@ impl Hosts {
             seed,
         });
         for &host in &setup.hosts {
-            node.handle_input(now, Input::Host { address: Address::udp(host), is_wanted: true });
+            let address = Address::udp(host);
+            node.handle_input(now, Input::Host { address, host: None, is_wanted: true });
         }
         Self { node, carrier: Udp::new(socket), counters: Counters::default(), next_report: Time::default() }
     }

@@ -116,6 +116,7 @@ impl Services {
         services.bans.orders().iter().for_each(|order| services.host.send_all(order));
         timed.into_iter().for_each(|device| drop(services.tell(device)));
         services.peers_changed();
+        services.hosts_changed();
         Ok(services)
     }
 

@@ -260,9 +260,9 @@ impl Association {
     }
 
     /// Seals the datagram that was filled into `out` and returns its length.
-    pub(crate) fn seal(&mut self, own: (u8, u32, u64, &NodeKey), out: &mut [u8]) -> Option<usize> {
-        let (key, node, start, node_key) = own;
-        let header = Header { key, node, start, number: self.next_number };
+    pub(crate) fn seal(&mut self, own: (u32, u64, &NodeKey), out: &mut [u8]) -> Option<usize> {
+        let (node, start, node_key) = own;
+        let header = Header { key: node_key.made_of().tag(), node, start, number: self.next_number };
         let content = self.full.front().unwrap_or(&self.content);
         let len = content.len();
         out.get_mut(HEADER_LEN..)?.get_mut(..len)?.copy_from_slice(content);

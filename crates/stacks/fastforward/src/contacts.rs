@@ -49,6 +49,8 @@ pub(crate) struct Contact {
     node: Option<u32>,
     /// It is configured: another host.
     is_configured: bool,
+    /// Which one, where that is known.
+    expected: Option<u32>,
     /// The host that was found there.
     host: Option<u32>,
     challenges: Challenges,
@@ -58,12 +60,32 @@ pub(crate) struct Contact {
 
 impl Contact {
     pub(crate) fn of_node(address: Address, node: u32) -> Self {
-        Self { node: Some(node), is_configured: false, ..Self::configured(address) }
+        Self { node: Some(node), is_configured: false, ..Self::configured(address, None) }
+    }
+
+    /// The node that is called there: a host has the ID of its first one.
+    pub(crate) fn who(&self) -> Option<u32> {
+        self.node.or(self.expected)
+    }
+
+    fn its_host(&self) -> Option<u32> {
+        self.expected.or(self.host)
+    }
+
+    pub(crate) fn is_of(&self, host: u32) -> bool {
+        self.its_host() == Some(host)
+    }
+
+    /// It is called at once, as for the first time.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.due, self.wait) = (Time::default(), ATTEMPTS.0);
+        self.host = self.host.filter(|&host| self.its_host() == Some(host));
     }
 
     #[cfg(test)]
     pub(crate) fn again(&self) -> Self {
-        Self { node: self.node, is_configured: self.is_configured, ..Self::configured(self.address) }
+        let Self { address, node, is_configured, expected, .. } = *self;
+        Self { node, is_configured, ..Self::configured(address, expected) }
     }
 
     /// Where it looks for another host, and which one was found there; `None` where it looks for a node.
@@ -71,11 +93,12 @@ impl Contact {
         self.is_configured.then_some((self.address, self.host))
     }
 
-    fn configured(address: Address) -> Self {
+    fn configured(address: Address, expected: Option<u32>) -> Self {
         Self {
             address,
             node: None,
             is_configured: true,
+            expected,
             host: None,
             challenges: Challenges::default(),
             due: Time::default(),
@@ -84,12 +107,12 @@ impl Contact {
     }
 }
 
-/// Somebody with the key of the network who has not proved yet to be there now.
+/// Somebody with a key that is known who has not proved yet to be there now.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     node: u32,
     start: u64,
-    key: NodeKey,
+    pub(crate) key: NodeKey,
     window: Window,
     challenges: Challenges,
     /// Where they were sent.
@@ -102,13 +125,19 @@ pub(crate) struct Stranger {
 
 impl FastForward {
     /// An address is configured, or not any more.
-    pub(crate) fn host(&mut self, now: Time, address: Address, is_wanted: bool) {
+    pub(crate) fn host(&mut self, now: Time, address: Address, host: Option<u32>, is_wanted: bool) {
         let known =
             self.contacts.iter().position(|contact| contact.is_configured && contact.address == address);
         self.chosen_for = None;
         match (known, is_wanted) {
             (None, true) => {
-                self.contacts.push(Contact::configured(address));
+                self.contacts.push(Contact::configured(address, host));
+                self.look_for_nodes(now);
+            }
+            (Some(place), true) if self.contacts[place].expected != host => {
+                let contact = &mut self.contacts[place];
+                contact.expected = host;
+                contact.begin_anew();
                 self.look_for_nodes(now);
             }
             (Some(place), false) => {
@@ -128,7 +157,7 @@ impl FastForward {
         }
     }
 
-    fn all_of_host(&self, host: u32) -> Vec<u16> {
+    pub(crate) fn all_of_host(&self, host: u32) -> Vec<u16> {
         self.all().filter(|(_, known)| known.host == host).map(|(place, _)| place).collect()
     }
 
@@ -159,19 +188,11 @@ impl FastForward {
             _ => None,
         };
         // Of a key that is known the tag is of no matter.
-        let keys = key.into_iter().map(Ok).chain(self.settings.keys.iter().map(Err));
-        let mut opened = None;
-        for key in keys {
-            let key = match key {
-                Ok(key) => key,
-                Err(key) if key.tag() == header.key && opened.is_none() => key.of_node(node, start),
-                Err(_) => continue,
-            };
-            if key.open(&header, receiver, bytes).is_some() {
-                opened = Some(key);
-                break;
-            }
-        }
+        let opened = {
+            let others = self.keys().filter(|key| key.tag() == header.key);
+            let mut keys = key.into_iter().chain(others.map(|key| key.of_node(node, start)));
+            keys.find(|key| key.open(&header, receiver, bytes).is_some())
+        };
         let Some(key) = opened else {
             self.counters.unauthenticated += 1;
             return;
@@ -181,14 +202,20 @@ impl FastForward {
             Frame::Hello(hello) => Some(hello),
             _ => None,
         });
+        let says = hello.as_ref().map(|hello| hello.host);
+        if !self.may_speak(node, says, known.map(|known| known.host), key.made_of()) {
+            self.counters.unauthenticated += 1;
+            return;
+        }
         if node == self.settings.node || self.is_one_of_ours_elsewhere(node, hello.as_ref()) {
             self.counters.malformed += 1;
             self.outputs.push_back(Output::Notice(Notice::SameId { node, address: from }));
             return;
         }
+        // The same node under another key is met anew.
         let place = match stranger {
-            Some(place) => place,
-            None => self.add_stranger(now, (node, start), from, key),
+            Some(place) if self.strangers[place].key.made_of() == key.made_of() => place,
+            _ => self.add_stranger(now, (node, start), from, key),
         };
         if !for_anybody && !self.strangers[place].window.take(header.number) {
             self.counters.replayed += 1;
@@ -200,11 +227,16 @@ impl FastForward {
         let proved_at = if self.strangers[place].challenges.redeem(echo, now) {
             Some(self.strangers[place].asked_at)
         } else {
-            self.contacts.iter_mut().find_map(|contact| {
+            let Self { contacts, overrides, host_keys, .. } = self;
+            contacts.iter_mut().find_map(|contact| {
                 contact.challenges.redeem(echo, now).then(|| {
-                    contact.host = hello.map(|hello| hello.host);
-                    contact.wait = ATTEMPTS.0;
-                    contact.address
+                    // Who has a key of its own is no other.
+                    let has_key = |expected: &u32| host_keys.contains_key(expected);
+                    if contact.expected.filter(has_key).is_none_or(|expected| says == Some(expected)) {
+                        contact.host = says;
+                        contact.wait = ATTEMPTS.0;
+                    }
+                    contact.who().and_then(|node| overrides.get(&node)).copied().unwrap_or(contact.address)
                 })
             })
         };
@@ -323,23 +355,32 @@ impl FastForward {
         }
         stranger.asked_at = to;
         stranger.challenges.add(challenge, now);
-        let (echo, node) = (hello.map_or(0, |hello| hello.challenge), stranger.node);
-        self.call_out(now, to, challenge, echo, Some(node));
+        let (node, spoken) = (stranger.node, stranger.key.made_of().clone());
+        let echo = hello.map_or(0, |hello| hello.challenge);
+        let key = self.key_in_turn(hello.map(|hello| hello.host), &spoken).clone();
+        self.call_out(now, self.reached_at(Some(node), to), (challenge, echo), Some(node), &key);
     }
 
     /// Sends a greeting to whoever is there.
-    fn call_out(&mut self, now: Time, to: Address, challenge: u64, echo: u64, node: Option<u32>) {
+    fn call_out(
+        &mut self,
+        now: Time,
+        to: Address,
+        (challenge, echo): (u64, u64),
+        node: Option<u32>,
+        key: &NodeKey,
+    ) {
         let mut hello = self.hello(now);
         (hello.challenge, hello.echo) = (challenge, echo);
         let known = node.and_then(|node| self.association(*self.places.get(&node)?));
         hello.first = known.map_or(self.number_floor, |known| known.marks[0]);
         let mut out = [0; HEADER_LEN + HELLO_LEN + SEAL_LEN];
         let len = hello.encode(&mut out[HEADER_LEN..]);
-        let key = self.settings.keys.first().map_or(0, |key| key.tag());
         let number = FOR_ANYBODY | self.contact_number;
         self.contact_number += 1;
-        let header = Header { key, node: self.settings.node, start: self.start, number };
-        if let Some(len) = self.key.seal(&header, 0, &mut out, len) {
+        let tag = key.made_of().tag();
+        let header = Header { key: tag, node: self.settings.node, start: self.start, number };
+        if let Some(len) = key.seal(&header, 0, &mut out, len) {
             self.ready.push_back((to, out[..len].into()));
         }
     }
@@ -373,7 +414,7 @@ impl FastForward {
         let slot = &mut self.associations[usize::from(place)];
         match slot {
             // The same node at another address.
-            Some(known) if known.start == start => {
+            Some(known) if known.start == start && known.key().made_of() == key.made_of() => {
                 known.address = from;
                 known.greeted(now, hello);
             }
@@ -467,9 +508,12 @@ impl FastForward {
             contact.challenges.add(challenge, now);
             contact.due = now + contact.wait;
             contact.wait = (contact.wait * 2).min(ATTEMPTS.1);
-            calls.push((contact.address, challenge));
+            calls.push((contact.who(), contact.address, contact.its_host(), challenge));
         }
-        calls.into_iter().for_each(|(address, challenge)| self.call_out(now, address, challenge, 0, None));
+        for (node, address, host, challenge) in calls {
+            let key = self.key_for(host).clone();
+            self.call_out(now, self.reached_at(node, address), (challenge, 0), None, &key);
+        }
     }
 
     /// Of each host that is configured, nodes are chosen to go on with, so that each node of either host has two of the other. Which

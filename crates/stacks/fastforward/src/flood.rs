@@ -172,6 +172,9 @@ impl FastForward {
         if let Some(key) = self.settings.keys.first() {
             self.key = key.of_node(self.settings.node, start);
         }
+        for own in self.host_keys.values_mut() {
+            *own = own.made_of().of_node(self.settings.node, start);
+        }
         self.network.begin_again(start);
         let places: Vec<u16> = self.all().map(|(place, _)| place).collect();
         places.into_iter().for_each(|place| self.drop_association(now, place));

@@ -47,7 +47,7 @@ pub fn fuzz_node(data: &[u8]) {
     let (mut known, from) = node(1, 1);
     let (mut fuzzed, at) = node(2, 2);
     let mut now = Now { mono: Time(1_000_000), wall_us: 1_800_000_000_000_000 };
-    known.handle_input(now, Input::Host { address: at, is_wanted: true });
+    known.handle_input(now, Input::Host { address: at, host: None, is_wanted: true });
     known.handle_timeout(now);
     exchange(now, (&mut known, from), (&mut fuzzed, at));
     let key = NetworkKey::new(KEY);

@@ -14,6 +14,7 @@ mod contacts;
 mod flood;
 mod fuzz;
 mod io;
+mod keys;
 mod network;
 mod node;
 mod seal;

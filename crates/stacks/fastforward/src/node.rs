@@ -33,6 +33,10 @@ pub struct FastForward {
     /// Places of them, by node.
     pub(crate) places: FxHashMap<u32, u16>,
     pub(crate) contacts: Vec<Contact>,
+    /// This node's keys for hosts that have a key of their own, by host.
+    pub(crate) host_keys: FxHashMap<u32, NodeKey>,
+    /// Where nodes are reached that are reached elsewhere than they announce.
+    pub(crate) overrides: FxHashMap<u32, Address>,
     pub(crate) strangers: Vec<Stranger>,
     /// Nodes that were let go, as they had started then, and until when what they still send is for nobody.
     pub(crate) let_go: Vec<(u32, u64, Time)>,
@@ -90,6 +94,8 @@ impl FastForward {
             associations: Vec::new(),
             places: FxHashMap::default(),
             contacts: Vec::new(),
+            host_keys: FxHashMap::default(),
+            overrides: FxHashMap::default(),
             strangers: Vec::new(),
             let_go: Vec::new(),
             answers: 0,
@@ -136,7 +142,9 @@ impl FastForward {
         self.wall_ms = now.wall_us / 1000;
         match input {
             Input::Datagram { from, bytes } => self.datagram(now.mono, from, bytes),
-            Input::Host { address, is_wanted } => self.host(now.mono, address, is_wanted),
+            Input::Host { address, host, is_wanted } => self.host(now.mono, address, host, is_wanted),
+            Input::HostKey { host, key } => self.set_host_key(now.mono, host, key),
+            Input::Override { node, address } => self.set_override(now.mono, node, address),
             Input::Range { first, last, is_wanted } => self.range(now.mono, first, last, is_wanted),
             Input::Started { index, report, goes_out } => self.started(now, index, report, goes_out),
             Input::Located { index, node } => self.located(index, node),
@@ -188,10 +196,10 @@ impl FastForward {
                 continue;
             }
             let Some(association) = association else { continue };
-            let key = self.settings.keys.first().map_or(0, |key| key.tag());
-            let own = (key, self.settings.node, self.start, &self.key);
-            if let Some(len) = association.seal(own, out) {
-                return Some((association.address, len));
+            let key = self.host_keys.get(&association.host).unwrap_or(&self.key);
+            if let Some(len) = association.seal((self.settings.node, self.start, key), out) {
+                let to = self.overrides.get(&association.node).unwrap_or(&association.address);
+                return Some((*to, len));
             }
         }
         None

@@ -8,10 +8,11 @@ use sha2::Sha256;
 
 use crate::wire::{HEADER_LEN, Header, SEAL_LEN};
 
-/// A key that all hosts of a network have: 32 bytes. `Debug` shows `***`.
+/// A key that all hosts of a network have, or two of them: 32 bytes. `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NetworkKey {
     bytes: [u8; 32],
+    /// The byte that tells it from others, in clear.
     tag: u8,
 }
 
@@ -30,7 +31,7 @@ impl NetworkKey {
     /// The key of a node that started then.
     pub(crate) fn of_node(&self, node: u32, start: u64) -> NodeKey {
         let key = mac(&self.bytes, &[b"FastForward 1 node", &node.to_le_bytes(), &start.to_le_bytes()[..6]]);
-        NodeKey(ChaCha20Poly1305::new(&key.into()))
+        NodeKey { made_of: self.clone(), cipher: ChaCha20Poly1305::new(&key.into()) }
     }
 }
 
@@ -74,7 +75,10 @@ impl std::fmt::Debug for Random {
 
 /// The key of one node since it started.
 #[derive(Clone)]
-pub(crate) struct NodeKey(ChaCha20Poly1305);
+pub(crate) struct NodeKey {
+    made_of: NetworkKey,
+    cipher: ChaCha20Poly1305,
+}
 
 impl std::fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,6 +95,11 @@ fn nonce(number: u64, receiver: u32) -> Nonce {
 }
 
 impl NodeKey {
+    /// The key that it was made of.
+    pub(crate) const fn made_of(&self) -> &NetworkKey {
+        &self.made_of
+    }
+
     /// Seals `len` bytes of content that lie behind the place for the header, and returns the length of the datagram. `out` has
     /// room for header, content and seal.
     pub(crate) fn seal(&self, header: &Header, receiver: u32, out: &mut [u8], len: usize) -> Option<usize> {
@@ -98,7 +107,7 @@ impl NodeKey {
         let (content, seal) = rest.split_at_mut_checked(len)?;
         head.copy_from_slice(&header.encode());
         let tag =
-            self.0.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
+            self.cipher.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
         seal.get_mut(..SEAL_LEN)?.copy_from_slice(&tag);
         Some(HEADER_LEN + len + SEAL_LEN)
     }
@@ -115,7 +124,7 @@ impl NodeKey {
         let (content, seal) = rest.split_at_mut_checked(rest.len().checked_sub(SEAL_LEN)?)?;
         let seal = seal.first_chunk::<SEAL_LEN>()?;
         let nonce = nonce(header.number, receiver);
-        self.0.decrypt_inout_detached(&nonce, head, content.into(), &(*seal).into()).ok()?;
+        self.cipher.decrypt_inout_detached(&nonce, head, content.into(), &(*seal).into()).ok()?;
         Some(content)
     }
 }

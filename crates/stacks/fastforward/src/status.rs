@@ -42,7 +42,7 @@ impl FastForward {
         self.all().map(|(_, known)| NodeStatus {
             node: known.node,
             host: known.host,
-            address: known.address,
+            address: self.reached_at(Some(known.node), known.address),
             is_fresh: known.is_fresh,
             measured: known.measured,
         })

@@ -36,7 +36,7 @@ fn no_burst_takes_memory() {
     let (mut a, mut b) = (node(1), node(2));
     let mut bytes = [0; MAX_DATAGRAM];
     let mut now = Now { mono: Time(1_000_000), wall_us: 1_800_000_000_000_000 };
-    a.0.handle_input(now, Input::Host { address: b.1, is_wanted: true });
+    a.0.handle_input(now, Input::Host { address: b.1, host: None, is_wanted: true });
     b.0.handle_input(now, Input::Range { first: 91, last: 91, is_wanted: true });
     for _ in 0..20 {
         now = now.after(std::time::Duration::from_millis(100));

@@ -159,12 +159,12 @@ fn what_is_configured_at_run_time_is_spoken_with_and_let_go() {
     assert!(world.all_know(1));
     let address = world.members[world.place(1, 1)].address;
     for place in 0..2 {
-        world.tell(place, Input::Host { address, is_wanted: true });
+        world.tell(place, Input::Host { address, host: None, is_wanted: true });
     }
     world.run(2 * SECOND);
     assert!(world.all_know(2));
     for place in 0..2 {
-        world.tell(place, Input::Host { address, is_wanted: false });
+        world.tell(place, Input::Host { address, host: None, is_wanted: false });
     }
     world.run(10 * SECOND);
     assert!(world.all_know(1));

@@ -4,6 +4,7 @@ mod allocations;
 mod calls;
 mod faults;
 mod hostile;
+mod keys;
 mod scale;
 mod simulation;
 mod vectors;

@@ -101,7 +101,7 @@ impl Net {
                 let mut node = FastForward::new(settings(host, worker));
                 for &other in others.iter().filter(|&&other| other != host) {
                     let address = address(other, 0);
-                    node.handle_input(net.now(), Input::Host { address, is_wanted: true });
+                    node.handle_input(net.now(), Input::Host { address, host: None, is_wanted: true });
                 }
                 net.nodes.push(node);
                 net.wakes.push(0);
@@ -374,7 +374,7 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
     });
     let mono = |n: u64| Now { mono: Time(SECOND + n), wall_us: WALL_US };
     for host in peers[0].iter().take(CONFIGURED) {
-        node.handle_input(mono(0), Input::Host { address: address(*host, 0), is_wanted: true });
+        node.handle_input(mono(0), Input::Host { address: address(*host, 0), host: None, is_wanted: true });
     }
     let mut index = 0;
     for (what, talkgroup) in [("half of all want", 1), ("a few want", 2000), ("nobody wants", 999_999)] {
