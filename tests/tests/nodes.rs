@@ -128,3 +128,19 @@ fn a_host_on_its_own_says_so_and_what_to_do() {
         assert!(output.status.code() == Some(1) && text(&output).contains(expected), "{}", text(&output));
     }
 }
+
+#[test]
+fn a_host_with_the_ids_of_another_is_told_of() {
+    let (here, there) = (Site::new(), Site::new());
+    let far = cluster(&there, 25_011, 1, &[]);
+    let near = cluster(&here, 25_011, 1, &[there.address(0).to_string()]);
+    let info = wait_for("a call of the other", || Some(nodes(&far)).filter(|info| !info.same_ids.is_empty()));
+    assert_eq!((info.same_ids[0].node, info.same_ids[0].address), (25_011, here.address(0)));
+    let said = text(&far.bmctl(&["nodes"], ""));
+    assert!(
+        said.contains(&format!("\n{} NOT JOINED: 25011 is a node there and here: ", here.address(0))),
+        "{said}"
+    );
+    let said = text(&near.bmctl(&["nodes"], ""));
+    assert!(said.contains("NOT REACHED: nobody has answered from there"), "{said}");
+}

@@ -79,6 +79,15 @@ pub struct ContactReport {
     pub host: Option<u32>,
 }
 
+/// A node of another host that has an ID of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SameIdReport {
+    /// The ID.
+    pub node: u32,
+    /// Where it is, by UDP.
+    pub address: SocketAddr,
+}
+
 /// From a worker to the services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
@@ -127,6 +136,8 @@ pub enum Report {
     Host(HostReport),
     /// An address where another host should be, each [`HOSTS_TIME`].
     Contact(ContactReport),
+    /// A node that has an ID of this host, each [`HOSTS_TIME`] while there is one.
+    SameId(SameIdReport),
     /// What came of calls that began at a node of another host, each [`HOSTS_TIME`] while there are any.
     Far(FarReport),
     /// A radio has keyed up so often that it was blocked here: ban it everywhere.

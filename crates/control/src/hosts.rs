@@ -17,6 +17,17 @@ pub struct HostsInfo {
     pub hosts: Vec<HostInfo>,
     /// Where other hosts should be, in the order of the configuration file.
     pub configured: Vec<ConfiguredHost>,
+    /// Nodes of other hosts that have IDs of this one.
+    pub same_ids: Vec<SameIdInfo>,
+}
+
+/// A node of another host that has an ID of this one: neither is joined with the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SameIdInfo {
+    /// The ID.
+    pub node: u32,
+    /// Where it is.
+    pub address: SocketAddr,
 }
 
 /// A node of this host.
@@ -146,8 +157,13 @@ mod tests {
             reached: false,
             trouble: Some("no such name".to_owned()),
         };
-        let info =
-            HostsInfo { host: 25_011, nodes: vec![own], hosts: vec![host], configured: vec![configured] };
+        let info = HostsInfo {
+            host: 25_011,
+            nodes: vec![own],
+            hosts: vec![host],
+            configured: vec![configured],
+            same_ids: vec![SameIdInfo { node: 25_011, address: "192.0.2.8:54000".parse().unwrap() }],
+        };
         let expected = concat!(
             r#"{"host":25011,"nodes":[{"node":25011,"worker":0,"address":null,"state":"ready"}],"#,
             r#""hosts":[{"host":25021,"hops":1,"nodes":2,"ranges":3,"links":[{"worker":1,"node":25021,"#,
@@ -155,7 +171,8 @@ mod tests {
             r#""loss_out_percent":0.25,"loss_in_percent":null,"datagrams_out":1,"datagrams_in":2,"#,
             r#""bytes_out":3,"bytes_in":4}],"calls":{"bursts":9,"lost":2,"concealed":1,"late":0,"#,
             r#""duplicates":0,"jitter_us":0,"delay_us":60000}}],"configured":[{"address":"a.test:54000","#,
-            r#""socket":null,"host":null,"reached":false,"trouble":"no such name"}]}"#
+            r#""socket":null,"host":null,"reached":false,"trouble":"no such name"}],"#,
+            r#""same_ids":[{"node":25011,"address":"192.0.2.8:54000"}]}"#
         );
         assert_eq!(serde_json::to_string(&info).unwrap(), expected);
     }

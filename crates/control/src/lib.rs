@@ -27,7 +27,7 @@ pub use client::{Error, Lines, events, request};
 pub use exit::Exit;
 pub use followed::{RegistryInfo, Right};
 pub use history::{BanInfo, HeardInfo};
-pub use hosts::{ConfiguredHost, FarCallsInfo, HostInfo, HostsInfo, LinkInfo, OwnNodeInfo};
+pub use hosts::{ConfiguredHost, FarCallsInfo, HostInfo, HostsInfo, LinkInfo, OwnNodeInfo, SameIdInfo};
 pub use line::{LineError, MAX_REPLY, MAX_REQUEST, MAX_SERVICES_REQUEST, read_line_limited, to_line};
 pub use operation::{DeathInfo, OperationInfo};
 pub use paths::{Paths, default_runtime_dir};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use control::{ConfiguredHost, FarCallsInfo, HostInfo, HostsInfo, LinkInfo, OwnNodeInfo, Paths};
-use control::{ServicesRequest, request};
+use control::{SameIdInfo, ServicesRequest, request};
 
 use super::{TIMEOUT, print_json, word};
 use crate::say::{self, clean};
@@ -40,6 +40,7 @@ fn lines(info: &HostsInfo) -> Vec<String> {
         });
     }
     lines.extend(info.configured.iter().filter_map(configured_line));
+    lines.extend(info.same_ids.iter().map(same_id_line));
     lines
 }
 
@@ -81,6 +82,13 @@ fn configured_line(host: &ConfiguredHost) -> Option<String> {
     }
     let state = if host.reached { "reached" } else { "NOT REACHED" };
     Some(format!("{place} {state}: {}", clean(trouble)))
+}
+
+fn same_id_line(same: &SameIdInfo) -> String {
+    let SameIdInfo { node, address } = same;
+    format!(
+        "{address} NOT JOINED: {node} is a node there and here: give one of the two hosts others (cluster.nodes)"
+    )
 }
 
 /// Microseconds as milliseconds, to three digits.
@@ -174,6 +182,7 @@ mod tests {
             nodes: vec![own(0, Some(State::Ready)), own(1, None)],
             hosts: vec![near, far],
             configured: vec![configured, well],
+            same_ids: vec![SameIdInfo { node: 25_011, address: "192.0.2.8:54000".parse().unwrap() }],
         }
     }
 
@@ -192,6 +201,7 @@ mod tests {
             "  bursts 9, lost 2, concealed 1, late 0, doubled 0; held back 60.0 ms, jitter 0.00 ms",
             "host 25031, 2 hops away, nodes: 1, talkgroup ranges wanted: 0",
             "a.test:54000 (192.0.2.9:54000) NOT REACHED: nobody has answered from there",
+            "192.0.2.8:54000 NOT JOINED: 25011 is a node there and here: give one of the two hosts others (cluster.nodes)",
         ];
         assert_eq!(lines, expected);
         assert!(lines.iter().all(|line| line.len() <= 100), "{lines:#?}");

@@ -3,11 +3,11 @@
 
 use std::net::UdpSocket;
 
-use channel::{ContactReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report};
-use fabric::{Counter, Stats};
-use fastforward::{
-    Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Notice, Output, Settings,
+use channel::{
+    ContactReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report, SameIdReport,
 };
+use fabric::{Counter, Stats};
+use fastforward::{Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Output, Settings};
 use jitter::Buffers;
 use stack::{CallType, Now, Time};
 use switch::{FAR, FarBurst, Forward, PARROT, SessionId, SessionReport};
@@ -34,6 +34,8 @@ struct Meant {
 pub(crate) struct Hosts {
     node: FastForward,
     carrier: Udp,
+    /// A datagram on its way in or out.
+    scratch: Box<[u8; MAX_DATAGRAM]>,
     counters: Counters,
     next_report: Time,
 }
@@ -83,7 +85,13 @@ impl Hosts {
             let address = Address::udp(host);
             node.handle_input(now, Input::Host { address, host: None, is_wanted: true });
         }
-        Self { node, carrier: Udp::new(socket), counters: Counters::default(), next_report: Time::default() }
+        Self {
+            node,
+            carrier: Udp::new(socket),
+            scratch: Box::new([0; MAX_DATAGRAM]),
+            counters: Counters::default(),
+            next_report: Time::default(),
+        }
     }
 
     pub(crate) fn socket(&self) -> &UdpSocket {
@@ -112,9 +120,8 @@ impl Hosts {
 
     /// Sends what the round has made.
     fn flush(&mut self, now: Now, stats: &Stats) {
-        let mut out = [0; MAX_DATAGRAM];
-        while let Some((to, len)) = self.node.poll_transmit(now, &mut out) {
-            self.carrier.send(&to, &out[..len]);
+        while let Some((to, len)) = self.node.poll_transmit(now, &mut self.scratch[..]) {
+            self.carrier.send(&to, &self.scratch[..len]);
         }
         self.carrier.flush();
         self.carrier.count(stats);
@@ -138,13 +145,12 @@ impl Worker {
     /// What came to the socket. Returns how much.
     pub(crate) fn hear_hosts(&mut self, now: Now) -> usize {
         self.work_on(None);
-        let mut bytes = [0; MAX_DATAGRAM];
         let Some(hosts) = &mut self.hosts else { return 0 };
         let count = hosts.carrier.receive(&self.stats);
         for at in 0..count {
             let Some(hosts) = &mut self.hosts else { break };
-            let Some((from, len)) = hosts.carrier.get(at, &mut bytes) else { continue };
-            hosts.tell(now, Input::Datagram { from, bytes: &mut bytes[..len] });
+            let Some((from, len)) = hosts.carrier.get(at, &mut hosts.scratch) else { continue };
+            hosts.node.handle_input(now, Input::Datagram { from, bytes: &mut hosts.scratch[..len] });
             self.drain_hosts(now);
         }
         count
@@ -170,7 +176,6 @@ impl Worker {
                     self.take_far(now, slot, session, burst);
                 }
                 Output::Closed { number } => self.siblings.closed(number),
-                Output::Notice(Notice::HostUp { .. } | Notice::HostDown { .. } | Notice::SameId { .. }) => {}
             }
         }
     }
@@ -276,6 +281,10 @@ impl Worker {
         for (address, host) in hosts.node.configured() {
             let report = ContactReport { address: address.socket, host };
             self.services.report(&self.stats, &Report::Contact(report));
+        }
+        if let Some((node, address)) = hosts.node.same_id(now.mono) {
+            let report = SameIdReport { node, address: address.socket };
+            self.services.report(&self.stats, &Report::SameId(report));
         }
         for HostStatus { host, hops, nodes, ranges } in hosts.node.hosts() {
             self.services.report(&self.stats, &Report::Host(HostReport { host, hops, nodes, ranges }));

@@ -49,8 +49,8 @@ impl Hosts {
             (_, None, _) => Some("its name is not looked up yet".to_owned()),
             (_, _, Some(id)) => Some(format!("host {id} has answered from there, and can be reached no longer")),
             (..) => Some(
-                "nobody has answered from there: is the host up, does it listen there, do datagrams come through, and \
-                 have both a key in common?"
+                "nobody has answered from there: is the host up, does it listen there, do datagrams come through, have \
+                 both a key in common, and each nodes that the other has not?"
                     .to_owned(),
             ),
         });
@@ -79,6 +79,7 @@ impl Services {
             nodes: self.host.nodes().into_iter().map(own).collect(),
             hosts: self.reach.list(),
             configured: self.hosts.states(&self.reach),
+            same_ids: self.reach.same_ids(),
         })
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use channel::{ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport};
-use control::{FarCallsInfo, HostInfo, LinkInfo};
+use channel::{ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, SameIdReport};
+use control::{FarCallsInfo, HostInfo, LinkInfo, SameIdInfo};
 use events::Event;
 use metrics::HostView;
 use stack::Time;
@@ -37,6 +37,8 @@ struct Told {
     calls: Kept<u32, FarCallsInfo>,
     /// Where other hosts should be, and who was found there.
     contacts: Kept<SocketAddr, Option<u32>>,
+    /// IDs of this host that nodes elsewhere have.
+    same_ids: Kept<SocketAddr, u32>,
 }
 
 /// Values by key, each with when it was told last.
@@ -97,6 +99,7 @@ impl Told {
         self.far.forget(now);
         self.calls.forget(now);
         self.contacts.forget(now);
+        self.same_ids.forget(now);
     }
 
     fn nodes_of(&self, host: u32) -> impl Iterator<Item = &NodeReport> {
@@ -142,6 +145,11 @@ impl Reach {
         self.of(slot).contacts.note(now, report.address, report.host);
     }
 
+    /// A node elsewhere has an ID of this host.
+    pub(crate) fn same_id(&mut self, slot: u8, now: Time, report: SameIdReport) {
+        self.of(slot).same_ids.note(now, report.address, report.node);
+    }
+
     fn of(&mut self, slot: u8) -> &mut Told {
         self.workers.entry(slot).or_default()
     }
@@ -184,6 +192,13 @@ impl Reach {
     pub(crate) fn found_at(&self, address: SocketAddr) -> Option<u32> {
         let found = self.workers.values().filter_map(|told| *told.contacts.get(&address)?);
         found.max_by_key(|&host| self.reaches(host))
+    }
+
+    /// Nodes elsewhere that have IDs of this host, by address.
+    pub(crate) fn same_ids(&self) -> Vec<SameIdInfo> {
+        let all = self.workers.values().flat_map(|told| &told.same_ids.0);
+        let all: BTreeMap<SocketAddr, u32> = all.map(|(&address, &(_, node))| (address, node)).collect();
+        all.into_iter().map(|(address, node)| SameIdInfo { node, address }).collect()
     }
 
     /// The other hosts, by ID.

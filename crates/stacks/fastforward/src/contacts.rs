@@ -10,7 +10,7 @@ use stack::Time;
 use transport::Address;
 
 use crate::association::{Association, Challenges, PROOF};
-use crate::io::{Notice, Output};
+use crate::io::SameId;
 use crate::node::FastForward;
 use crate::seal::NodeKey;
 use crate::window::Window;
@@ -209,7 +209,11 @@ impl FastForward {
         }
         if node == self.settings.node || self.is_one_of_ours_elsewhere(node, hello.as_ref()) {
             self.counters.malformed += 1;
-            self.outputs.push_back(Output::Notice(Notice::SameId { node, address: from }));
+            let first = self
+                .same_id
+                .filter(|same| same.node == node && same.is_fresh(now))
+                .map_or(now, |same| same.first);
+            self.same_id = Some(SameId { node, address: from, first, last: now });
             return;
         }
         // The same node under another key is met anew.
@@ -443,7 +447,7 @@ impl FastForward {
         self.network.assume(node, start, about);
         self.network.version += 1;
         self.say(now, Fact::Link { node, is_up: true });
-        self.refresh(now);
+        self.network.refresh(now);
         // In the order in which they were sent.
         held.sort_by_key(|&(number, _)| number);
         for (number, content) in held {

@@ -58,7 +58,7 @@ impl FastForward {
     /// Hands on what is new.
     pub(crate) fn flood(&mut self, now: Time) {
         self.flood_due = None;
-        self.refresh(now);
+        self.network.refresh(now);
         for (node, since, but) in std::mem::take(&mut self.floods) {
             let Some(start) = self.network.state(node).map(|state| state.start) else { continue };
             let places: Vec<u16> =

@@ -1,6 +1,8 @@
 //! What goes into a node and what comes out.
 
-use stack::CallType;
+use std::time::Duration;
+
+use stack::{CallType, Time};
 use switch::{Forward, SessionId, SessionReport};
 use transport::Address;
 
@@ -124,30 +126,22 @@ pub enum Output {
         /// Its number.
         number: u16,
     },
-    /// Something worth an event.
-    Notice(Notice),
 }
 
-/// Something worth an event.
+/// A node that is not of this host and has an ID of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A host can be reached.
-    HostUp {
-        /// Its ID.
-        host: u32,
-    },
-    /// It cannot any more.
-    HostDown {
-        /// Its ID.
-        host: u32,
-    },
-    /// A node of another host has an ID that nodes of this host have.
-    SameId {
-        /// Which.
-        node: u32,
-        /// Where it is.
-        address: Address,
-    },
+pub(crate) struct SameId {
+    pub(crate) node: u32,
+    pub(crate) address: Address,
+    pub(crate) first: Time,
+    pub(crate) last: Time,
+}
+
+impl SameId {
+    /// Whoever is not answered calls each 5 s at least.
+    pub(crate) fn is_fresh(&self, now: Time) -> bool {
+        now.since(self.last) < Duration::from_secs(15)
+    }
 }
 
 /// What has happened to datagrams and bursts since the start.

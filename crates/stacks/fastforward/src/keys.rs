@@ -28,7 +28,7 @@ impl FastForward {
             .filter(|contact| contact.is_of(host))
             .for_each(|contact| contact.begin_anew());
         self.look_for_nodes(now);
-        self.refresh(now);
+        self.network.refresh(now);
     }
 
     /// A node is reached there, or where it says.

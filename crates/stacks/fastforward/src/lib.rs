@@ -30,7 +30,7 @@ mod wire;
 pub use association::Measured;
 #[doc(hidden)]
 pub use fuzz::fuzz_node;
-pub use io::{Counters, Input, Notice, Output, Settings};
+pub use io::{Counters, Input, Output, Settings};
 pub use node::FastForward;
 pub use seal::NetworkKey;
 pub use status::{HostStatus, NodeStatus};

@@ -4,13 +4,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use stack::{Now, Time};
 use transport::Address;
 
 use crate::association::{Association, SILENCE};
 use crate::contacts::{Contact, Stranger};
-use crate::io::{Counters, Input, Notice, Output, Settings};
+use crate::io::{Counters, Input, Output, SameId, Settings};
 use crate::network::Network;
 use crate::seal::{NodeKey, Random};
 use crate::sessions::{FarSessions, Local};
@@ -73,7 +73,8 @@ pub struct FastForward {
     pub(crate) ready: VecDeque<(Address, Box<[u8]>)>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) counters: Counters,
-    hosts_up: FxHashSet<u32>,
+    /// Who spoke last with an ID of ours.
+    pub(crate) same_id: Option<SameId>,
     next_tick: Time,
 }
 
@@ -117,7 +118,7 @@ impl FastForward {
             ready: VecDeque::new(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
-            hosts_up: FxHashSet::default(),
+            same_id: None,
             next_tick: Time::default(),
             settings,
         };
@@ -294,7 +295,7 @@ impl FastForward {
         self.greet(now);
         let outputs = &mut self.outputs;
         self.far.tidy(now, |number| outputs.push_back(Output::Closed { number }));
-        self.refresh(now);
+        self.network.refresh(now);
     }
 
     /// Nodes that were not heard for long are gone; those that were not heard lately are given no calls.
@@ -326,23 +327,5 @@ impl FastForward {
         self.places.remove(&gone.node);
         self.network.version += 1;
         self.say(now, Fact::Link { node: gone.node, is_up: false });
-    }
-
-    /// Finds out who can be reached, where that has changed.
-    pub(crate) fn refresh(&mut self, now: Time) {
-        if !self.network.refresh(now) {
-            return;
-        }
-        let own = self.settings.host;
-        let up: FxHashSet<u32> = self.network.topology().hosts().filter(|&host| host != own).collect();
-        let mut changes: Vec<Notice> =
-            up.difference(&self.hosts_up).map(|&host| Notice::HostUp { host }).collect();
-        changes.extend(self.hosts_up.difference(&up).map(|&host| Notice::HostDown { host }));
-        changes.sort_by_key(|notice| match *notice {
-            Notice::HostUp { host } | Notice::HostDown { host } => host,
-            Notice::SameId { node, .. } => node,
-        });
-        self.outputs.extend(changes.into_iter().map(Output::Notice));
-        self.hosts_up = up;
     }
 }

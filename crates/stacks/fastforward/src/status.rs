@@ -1,12 +1,18 @@
 //! What an operator may want to know of the nodes that are heard, and of the hosts behind them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use stack::Time;
 use transport::Address;
 
 use crate::association::Measured;
 use crate::contacts::Contact;
 use crate::node::FastForward;
+
+/// Two hosts with the same IDs are told of after they have called for so long: what a worker sent before it died may come back to the
+/// next one, all at once.
+const SAME_FOR: Duration = Duration::from_secs(2);
 
 /// A node that this one speaks with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +57,13 @@ impl FastForward {
     /// The addresses that are configured for other hosts, each with the host that has answered from there, if one has.
     pub fn configured(&self) -> impl Iterator<Item = (Address, Option<u32>)> {
         self.contacts.iter().filter_map(Contact::configured_for)
+    }
+
+    /// A node of another host that has an ID of this one, and where it is.
+    #[must_use]
+    pub fn same_id(&self, now: Time) -> Option<(u32, Address)> {
+        let same = self.same_id.filter(|same| same.is_fresh(now))?;
+        (same.last.since(same.first) >= SAME_FOR).then_some((same.node, same.address))
     }
 
     /// The host of a node, as far as that has been said.

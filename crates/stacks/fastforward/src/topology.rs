@@ -54,11 +54,6 @@ impl Topology {
         self.hosts.contains_key(&host)
     }
 
-    /// All hosts that are reached, this one among them.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = u32> {
-        self.hosts.keys().copied()
-    }
-
     /// The tree of calls that begin at `root`: nearest first, and of equally near ones the copy comes from the host with the
     /// smallest ID.
     fn tree(&mut self, root: u32) -> &FxHashMap<u32, u32> {

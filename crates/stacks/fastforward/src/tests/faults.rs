@@ -3,7 +3,7 @@
 use stack::CallType;
 
 use super::world::{BURST_US, Call, Path, SECOND, World};
-use crate::{Input, Notice};
+use crate::Input;
 
 const TALKGROUP: u32 = 91;
 
@@ -72,14 +72,14 @@ fn a_partition_heals_and_the_call_goes_on() {
     world.run(SECOND);
     world.cut.insert((1, 2));
     talk(&mut world, &mut call, 100);
-    assert_eq!(world.members[world.place(0, 0)].notices.last(), Some(&Notice::HostDown { host: 3000 }));
+    assert_eq!(world.hosts_of(0), [2000]);
     world.cut.clear();
     world.run(6 * SECOND);
     let before = world.received(receiver, call.session).0;
     talk(&mut world, &mut call, 50);
     let (different, all) = world.received(receiver, call.session);
     assert_eq!((different - before, different as u32), (50, all));
-    assert_eq!(world.members[world.place(0, 0)].notices.last(), Some(&Notice::HostUp { host: 3000 }));
+    assert_eq!(world.hosts_of(0), [2000, 3000]);
 }
 
 #[test]

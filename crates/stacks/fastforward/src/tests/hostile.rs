@@ -149,10 +149,23 @@ fn another_host_with_an_id_of_ours_is_told_of() {
     world.kill(1);
     world.run(SECOND);
     world.start(1);
-    world.run(2 * SECOND);
-    let told = |notice: &crate::Notice| matches!(notice, crate::Notice::SameId { .. });
-    assert!(world.members.iter().any(|member| member.notices.iter().any(told)));
-    assert!(world.members.iter().all(|member| member.notices.len() < 50));
+    let same = |world: &World, place: usize| {
+        let member = &world.members[place];
+        member.ff.as_ref().and_then(|ff| ff.same_id(world.now(member.host).mono))
+    };
+    world.run(SECOND);
+    assert_eq!(
+        (same(&world, 0), same(&world, 1)),
+        (None, None),
+        "it may have been said by who was here before"
+    );
+    world.run(3 * SECOND);
+    let [one, other] = [0, 1].map(|place| &world.members[place]);
+    assert_eq!(same(&world, 1), Some((one.node, one.address)), "the first calls the other");
+    assert_eq!(one.node, other.node);
+    world.kill(0);
+    world.run(20 * SECOND);
+    assert_eq!(same(&world, 1), None);
 }
 
 #[test]

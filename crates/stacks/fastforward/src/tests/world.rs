@@ -12,7 +12,7 @@ use transport::Address;
 
 use crate::contacts::is_for_anybody;
 use crate::wire::{Header, MAX_DATAGRAM};
-use crate::{FastForward, Input, NetworkKey, Notice, Output, Settings};
+use crate::{FastForward, Input, NetworkKey, Output, Settings};
 
 pub(crate) const SECOND: u64 = 1_000_000;
 pub(crate) const BURST_US: u64 = 60_000;
@@ -63,7 +63,6 @@ pub(crate) struct Member {
     buffers: Buffers,
     /// The newest burst of each session, and its sequence.
     newest: BTreeMap<SessionId, u64>,
-    pub(crate) notices: Vec<Notice>,
     /// What came while it was dead: its socket stays.
     socket: Vec<(Address, Vec<u8>)>,
     wanted: BTreeSet<u32>,
@@ -158,7 +157,6 @@ impl World {
                     received: BTreeMap::new(),
                     buffers: Buffers::new(),
                     newest: BTreeMap::new(),
-                    notices: Vec::new(),
                     socket: Vec::new(),
                     wanted: BTreeSet::new(),
                     wake: 0,
@@ -370,7 +368,6 @@ impl World {
                     }
                 }
             }
-            Output::Notice(notice) => self.members[place].notices.push(notice),
         }
     }
 
@@ -500,6 +497,11 @@ impl World {
     }
 
     /// Whether each node knows all others that `expected` says.
+    /// The hosts that a member can reach.
+    pub(crate) fn hosts_of(&mut self, place: usize) -> Vec<u32> {
+        self.members[place].ff.as_mut().unwrap().hosts().iter().map(|host| host.host).collect()
+    }
+
     pub(crate) fn all_know(&mut self, hosts: usize) -> bool {
         let mut alive = self.members.iter_mut().filter_map(|member| member.ff.as_mut());
         alive.all(|ff| ff.hosts().len() == hosts - 1)
