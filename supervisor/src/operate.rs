@@ -178,17 +178,23 @@ pub(crate) fn calls(paths: &Paths, json: bool) -> Result<()> {
         return print_json(&calls);
     }
     say::line(
-        "source    destination  kind     from       slot  worker  seconds  session                               state",
+        "source    destination  kind     from           slot  worker  seconds  session                               state",
     );
     for call in calls {
         let state = call.refused.map_or_else(|| "carried".to_owned(), |why| format!("refused: {why}"));
         let kind = if call.group { "group" } else { "private" };
+        let from = whence(&call);
         say::line(&format!(
-            "{:<9} {:<12} {kind:<8} {:<10} {:<5} {:<7} {:<8.1} {}  {state}",
-            call.source, call.destination, call.context, call.slot, call.worker, call.seconds, call.session
+            "{:<9} {:<12} {kind:<8} {from:<14} {:<5} {:<7} {:<8.1} {}  {state}",
+            call.source, call.destination, call.slot, call.worker, call.seconds, call.session
         ));
     }
     Ok(())
+}
+
+/// The context that a call came from, or the node of another host.
+pub(crate) fn whence(call: &CallInfo) -> String {
+    call.context.map_or_else(|| format!("node {}", call.node), |context| context.to_string())
 }
 
 pub(crate) fn kick(paths: &Paths, id: u32) -> Result<()> {

@@ -66,7 +66,7 @@ fn a_running_call_is_shown_and_ends() {
         control::request(&cluster.paths(), &ServicesRequest::Calls, HANG).unwrap()
     };
     let call = wait_for("the call", || ask().pop());
-    assert_eq!((call.destination, call.context, call.slot, call.group), (25_001, 2_501_001, 2, true));
+    assert_eq!((call.destination, call.context, call.slot, call.group), (25_001, Some(2_501_001), 2, true));
     assert_eq!(cluster.status().workers.iter().map(|worker| worker.sessions).sum::<u32>(), 1);
     assert!(talk.join().unwrap().is_clean());
     wait_for("the call's end", || ask().is_empty().then_some(()));

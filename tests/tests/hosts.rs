@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use control::{CallInfo, HeardInfo, ServicesRequest};
 use nix::sys::signal::Signal;
 use tests::hosts::Hosts;
-use tests::signal;
+use tests::{HANG, signal, wait_for};
 
 /// All calls come to all, whole and once.
 fn each_hears_each(hosts: &mut Hosts) {
@@ -37,6 +38,28 @@ fn in_a_mesh_of_namespaces_each_hears_each_whole_and_once() {
 fn in_a_chain_of_namespaces_each_hears_each_whole_and_once() {
     let links = |at: &dyn Fn(usize) -> String| vec![(0, at(1)), (2, at(1))];
     each_hears_each(&mut Hosts::start_in_namespaces(3, 2, links));
+}
+
+#[test]
+fn calls_of_other_hosts_are_listed_while_they_run() {
+    let mut hosts = Hosts::start(2, 1, |at| vec![(0, at(1))]);
+    hosts.wait();
+    let paths = hosts.clusters[1].paths();
+    let ask = || -> Vec<CallInfo> { control::request(&paths, &ServicesRequest::Calls, HANG).unwrap() };
+    wait_for("the calls before to be over", || ask().is_empty().then_some(()));
+    let mut listed = Vec::new();
+    hosts.call(0, 0, 3, |at| {
+        if at % 5 == 0 {
+            listed.extend(ask());
+        }
+    });
+    let call = listed.first().expect("it is told of each second");
+    assert_eq!((call.node, call.context, call.worker, call.destination), (1000, None, 0, 91));
+    assert!(listed.iter().all(|other| other.session == call.session && other.refused.is_none()));
+    wait_for("its end", || ask().is_empty().then_some(()));
+    let heard: Vec<HeardInfo> =
+        control::request(&paths, &ServicesRequest::LastHeard { count: 99 }, HANG).unwrap();
+    assert!(heard.iter().all(|heard| heard.radio != call.source), "it was heard at the other host");
 }
 
 /// A bad path to an address.

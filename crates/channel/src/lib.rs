@@ -13,6 +13,7 @@ pub use child::{
     WorkerSetup,
 };
 pub use queue::{
-    ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, SameIdReport, read, write,
+    ContactReport, FarCallReport, FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, SameIdReport,
+    read, write,
 };
 pub use socket::{Error, Socket, descriptors};

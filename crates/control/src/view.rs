@@ -94,10 +94,10 @@ pub struct CallInfo {
     pub session: Uuid,
     /// The slot of the worker that it came in at.
     pub worker: u16,
-    /// That worker's node ID.
+    /// The node where it began: that worker's, or one of another host.
     pub node: u32,
-    /// ID of the context that it came from.
-    pub context: u32,
+    /// ID of the context that it came from; `None` where that is at another host.
+    pub context: Option<u32>,
     /// The timeslot it came from, 1 or 2.
     pub slot: u8,
     /// Radio ID of the talker.
@@ -152,7 +152,7 @@ mod tests {
             session: Uuid::nil(),
             worker: 1,
             node: 25012,
-            context: 262_137_001,
+            context: Some(262_137_001),
             slot: 2,
             source: 2_621_370,
             destination: 91,

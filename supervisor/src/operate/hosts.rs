@@ -86,9 +86,7 @@ fn configured_line(host: &ConfiguredHost) -> Option<String> {
 
 fn same_id_line(same: &SameIdInfo) -> String {
     let SameIdInfo { node, address } = same;
-    format!(
-        "{address} NOT JOINED: {node} is a node there and here: give one of the two hosts others (cluster.nodes)"
-    )
+    format!("{address} NOT JOINED: {node} is a node there and here: change cluster.nodes of one")
 }
 
 /// Microseconds as milliseconds, to three digits.
@@ -201,7 +199,7 @@ mod tests {
             "  bursts 9, lost 2, concealed 1, late 0, doubled 0; held back 60.0 ms, jitter 0.00 ms",
             "host 25031, 2 hops away, nodes: 1, talkgroup ranges wanted: 0",
             "a.test:54000 (192.0.2.9:54000) NOT REACHED: nobody has answered from there",
-            "192.0.2.8:54000 NOT JOINED: 25011 is a node there and here: give one of the two hosts others (cluster.nodes)",
+            "192.0.2.8:54000 NOT JOINED: 25011 is a node there and here: change cluster.nodes of one",
         ];
         assert_eq!(lines, expected);
         assert!(lines.iter().all(|line| line.len() <= 100), "{lines:#?}");

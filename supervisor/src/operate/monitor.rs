@@ -103,10 +103,12 @@ impl View {
         self.aliases.extend(heard.into_iter().filter_map(|info| Some((info.radio, clean(&info.alias?)))));
         // Of those that have ended meanwhile nothing more will come.
         self.refused.clear();
-        Ok((events, running.iter().map(|call| now(&self.running(call))).collect()))
+        // Events tell of those that began here.
+        let running = running.iter().filter_map(|call| Some((call.context?, call)));
+        Ok((events, running.map(|(context, call)| now(&self.running(context, call))).collect()))
     }
 
-    fn running(&mut self, call: &CallInfo) -> String {
+    fn running(&mut self, context: u32, call: &CallInfo) -> String {
         let seconds = call.seconds;
         let state = match call.refused {
             Some(why) => {
@@ -115,8 +117,8 @@ impl View {
             }
             None => format!("talks since {seconds:.1} s"),
         };
-        let (called, whence) = (called(call.destination, call.group), (call.context, call.slot));
-        self.columns(&called, call.source, whence, &state)
+        let called = called(call.destination, call.group);
+        self.columns(&called, call.source, (context, call.slot), &state)
     }
 
     fn text(&mut self, event: Event, worker: Option<u16>) -> Option<String> {

@@ -4,10 +4,13 @@
 use std::net::UdpSocket;
 
 use channel::{
-    ContactReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report, SameIdReport,
+    ContactReport, FarCallReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report,
+    SameIdReport,
 };
 use fabric::{Counter, Stats};
-use fastforward::{Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Output, Settings};
+use fastforward::{
+    Counters, FarCall, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Output, Settings,
+};
 use jitter::Buffers;
 use stack::{CallType, Now, Time};
 use switch::{FAR, FarBurst, Forward, PARROT, SessionId, SessionReport};
@@ -285,6 +288,10 @@ impl Worker {
         if let Some((node, address)) = hosts.node.same_id(now.mono) {
             let report = SameIdReport { node, address: address.socket };
             self.services.report(&self.stats, &Report::SameId(report));
+        }
+        for FarCall { session, slot, source, destination, call } in hosts.node.far_calls(now.mono) {
+            let report = FarCallReport { session, slot, source, destination, call };
+            self.services.report(&self.stats, &Report::FarCall(report));
         }
         for HostStatus { host, hops, nodes, ranges } in hosts.node.hosts() {
             self.services.report(&self.stats, &Report::Host(HostReport { host, hops, nodes, ranges }));

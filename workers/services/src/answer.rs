@@ -41,7 +41,7 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
         Request::Contexts => {
             reply(Ok::<_, Error>(contexts::list(services.host.shards(), Time(clocks.mono_us))))
         }
-        Request::Calls => reply(Ok::<_, Error>(services.calls.list(clocks.wall_us))),
+        Request::Calls => reply(Ok::<_, Error>(services.call_list(clocks))),
         Request::LastHeard { count } => reply(Ok::<_, Error>(services.last_heard(count, clocks.wall_us))),
         Request::Peers => reply(services.peer_list(Time(clocks.mono_us))),
         Request::Nodes => reply(services.hosts_info()),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use channel::FarCallReport;
 use control::CallInfo;
 use events::{
     Event, LinkType, MMDVM_HOST, OPENBRIDGE, RefuseReason, Session, SessionKind, SessionState, StopReason,
@@ -116,20 +117,39 @@ impl Calls {
 
 fn call_info(call: &Call, wall_us: u64) -> CallInfo {
     let report = &call.report;
-    // A session's key begins with its start: see SessionId.
-    let since_us = wall_us.saturating_sub(report.session.key >> 12);
     CallInfo {
         session: Uuid::from_u128(report.session.uuid()),
         worker: call.worker.into(),
         node: report.session.node,
-        context: report.context,
+        context: Some(report.context),
         slot: report.slot.number(),
         source: report.source,
         destination: report.destination,
         group: report.call == CallType::Group,
-        seconds: std::time::Duration::from_micros(since_us).as_secs_f64(),
+        seconds: seconds_since(report.session, wall_us),
         refused: call.refused,
     }
+}
+
+/// A call of another host that comes in at a worker.
+pub(crate) fn far_call_info(worker: u8, report: &FarCallReport, wall_us: u64) -> CallInfo {
+    CallInfo {
+        session: Uuid::from_u128(report.session.uuid()),
+        worker: worker.into(),
+        node: report.session.node,
+        context: None,
+        slot: report.slot.number(),
+        source: report.source,
+        destination: report.destination,
+        group: report.call == CallType::Group,
+        seconds: seconds_since(report.session, wall_us),
+        refused: None,
+    }
+}
+
+/// A session's key begins with its start: see [`SessionId`].
+fn seconds_since(session: SessionId, wall_us: u64) -> f64 {
+    std::time::Duration::from_micros(wall_us.saturating_sub(session.key >> 12)).as_secs_f64()
 }
 
 /// The event of a session that began.

@@ -85,7 +85,8 @@ impl Heard {
         let started_ms = (report.session.key >> 12) / 1000;
         let known = self.by_radio.get(&radio);
         if known.is_none_or(|known| known.session != session) {
-            if known.is_some_and(|known| known.started_ms > started_ms) {
+            // A call of another host, which has no context here, was heard there.
+            if report.context == 0 || known.is_some_and(|known| known.started_ms > started_ms) {
                 return None;
             }
             let alias = known.and_then(|known| known.alias.clone());
@@ -177,6 +178,7 @@ mod tests {
         heard.alias(&of(1, 1_000_000), "N0CALL");
         heard.stopped(&of(1, 1_000_000), StopReason::Terminator, 9_000_000);
         heard.refused(&of(2, 2_000_000), None);
+        heard.refused(&SessionReport { context: 0, ..of(3, 2_000_000) }, Some(RefuseReason::Busy));
         heard.refused(&of(1, 3_000_000), None);
         heard.refused(&of(1, 3_000_000), Some(RefuseReason::Busy));
         heard.stopped(&of(1, 1_000_000), StopReason::Timeout, 9_000_000);

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use channel::{ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, SameIdReport};
+use channel::{ContactReport, FarCallReport, FarReport, HOSTS_TIME, HostReport, NodeReport, SameIdReport};
 use control::{FarCallsInfo, HostInfo, LinkInfo, SameIdInfo};
 use events::Event;
 use metrics::HostView;
 use stack::Time;
+use switch::SessionId;
 
 /// What was not told again for so long is no longer so.
 const KEPT: Duration = HOSTS_TIME.saturating_mul(3);
+/// A call that was not told again for so long is over.
+const LATELY: Duration = HOSTS_TIME.saturating_mul(3).checked_div(2).unwrap();
 /// Of each kind so much is kept of one worker.
 const MAX_KEPT: usize = 1024;
 
@@ -37,6 +40,8 @@ struct Told {
     calls: Kept<u32, FarCallsInfo>,
     /// Where other hosts should be, and who was found there.
     contacts: Kept<SocketAddr, Option<u32>>,
+    /// Calls that come in there.
+    running: Kept<SessionId, FarCallReport>,
     /// IDs of this host that nodes elsewhere have.
     same_ids: Kept<SocketAddr, u32>,
 }
@@ -99,6 +104,7 @@ impl Told {
         self.far.forget(now);
         self.calls.forget(now);
         self.contacts.forget(now);
+        self.running.forget(now);
         self.same_ids.forget(now);
     }
 
@@ -143,6 +149,11 @@ impl Reach {
     /// Who answers a worker from where another host should be.
     pub(crate) fn contact(&mut self, slot: u8, now: Time, report: ContactReport) {
         self.of(slot).contacts.note(now, report.address, report.host);
+    }
+
+    /// A call of another host comes in at a worker.
+    pub(crate) fn call(&mut self, slot: u8, now: Time, report: FarCallReport) {
+        self.of(slot).running.note(now, report.session, report);
     }
 
     /// A node elsewhere has an ID of this host.
@@ -192,6 +203,20 @@ impl Reach {
     pub(crate) fn found_at(&self, address: SocketAddr) -> Option<u32> {
         let found = self.workers.values().filter_map(|told| *told.contacts.get(&address)?);
         found.max_by_key(|&host| self.reaches(host))
+    }
+
+    /// The calls of other hosts that were told of lately, the oldest first, each with the worker that it comes in at.
+    pub(crate) fn running(&self, now: Time) -> impl Iterator<Item = (u8, FarCallReport)> {
+        let mut calls: BTreeMap<SessionId, (Time, u8, FarCallReport)> = BTreeMap::new();
+        for (&slot, told) in &self.workers {
+            let lately = told.running.0.values().filter(|(at, _)| now.since(*at) < LATELY);
+            for &(at, call) in lately {
+                let known = calls.entry(call.session).or_insert((at, slot, call));
+                // It goes on at another worker.
+                *known = if known.0 < at { (at, slot, call) } else { *known };
+            }
+        }
+        calls.into_values().map(|(_, slot, call)| (slot, call))
     }
 
     /// Nodes elsewhere that have IDs of this host, by address.
@@ -379,6 +404,31 @@ mod tests {
         reach.node(0, Time(0), NodeReport { is_heard: false, ..node(72, 7, 5000) });
         let view = reach.views()[&0][0];
         assert_eq!((view.rtt_us, view.jitter_us, view.loss), (Some(900), Some(90), Some([90, 100])));
+    }
+
+    #[test]
+    fn a_call_of_another_host_runs_while_it_is_told_of_where_it_was_told_of_last() {
+        let mut reach = Reach::default();
+        let call = |key| FarCallReport {
+            session: SessionId { key, node: 70 },
+            slot: stack::Slot::Two,
+            source: 2_621_370,
+            destination: 91,
+            call: stack::CallType::Group,
+        };
+        reach.call(0, Time(0), call(2));
+        reach.call(0, Time(0), call(1));
+        reach.call(1, Time(SECOND), call(2));
+        let running = |reach: &Reach, at| {
+            reach.running(Time(at)).map(|(slot, call)| (slot, call.session.key)).collect::<Vec<_>>()
+        };
+        assert_eq!(running(&reach, SECOND), [(0, 1), (1, 2)]);
+        assert_eq!(running(&reach, 2 * SECOND), [(1, 2)]);
+        assert_eq!(running(&reach, 3 * SECOND), []);
+        reach.same_id(1, Time(0), SameIdReport { node: 12, address: "192.0.2.8:1".parse().unwrap() });
+        assert_eq!(reach.same_ids()[0].node, 12);
+        reach.forget(Time(3 * SECOND), &[0, 1]);
+        assert!(reach.same_ids().is_empty());
     }
 
     #[test]

@@ -257,6 +257,7 @@ impl Services {
             Report::Node(report) => self.reach.node(slot, mono(), report),
             Report::Host(report) => self.reach.host(slot, mono(), report),
             Report::Contact(report) => self.reach.contact(slot, mono(), report),
+            Report::FarCall(report) => self.reach.call(slot, mono(), report),
             Report::SameId(report) => self.reach.same_id(slot, mono(), report),
             Report::Far(report) => self.reach.far(slot, mono(), report),
             Report::Blocked { radio, context, seconds } => self.blocked(radio, context, seconds),

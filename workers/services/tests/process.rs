@@ -216,7 +216,7 @@ fn calls_are_known_again_after_a_restart() {
     let _services = cluster.start();
     let calls: Vec<CallInfo> = cluster.ask(&ServicesRequest::Calls).unwrap();
     let [call] = calls.try_into().unwrap();
-    assert_eq!((call.worker, call.node, call.context, call.slot), (1, 25_012, ID, 2));
+    assert_eq!((call.worker, call.node, call.context, call.slot), (1, 25_012, Some(ID), 2));
     assert_eq!((call.source, call.destination, call.group), (2_621_370, 91, true));
     assert!((0.0..60.0).contains(&call.seconds), "{}", call.seconds);
 }

@@ -17,6 +17,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 const DOUBT: Duration = Duration::from_millis(1_300);
 /// Frames for one node within this share a datagram.
 pub(crate) const COMPANY: Duration = Duration::from_millis(1);
+/// Of two greetings one took longer than the other by so much at most, microseconds: what is more is a clock's, or a lie.
+const MAX_CHANGE_US: i64 = 1_000_000;
 /// Loss is measured over so long at least.
 const LOSS_TIME: Duration = Duration::from_secs(10);
 /// Challenges that an answer may still come to.
@@ -199,7 +201,8 @@ impl Association {
         if let Some(before) = self.offset_us.replace(offset) {
             let change = offset.wrapping_sub(before).unsigned_abs();
             let jitter = i64::from(self.measured.jitter_us);
-            let jitter = jitter + (i64::try_from(change).unwrap_or(i64::MAX) - jitter) / 16;
+            let jitter =
+                jitter + (i64::try_from(change).unwrap_or(i64::MAX).min(MAX_CHANGE_US) - jitter) / 16;
             self.measured.jitter_us = u32::try_from(jitter).unwrap_or(u32::MAX);
         }
         self.measured.loss_there = hello.loss;

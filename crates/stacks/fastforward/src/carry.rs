@@ -8,7 +8,7 @@ use switch::{Forward, SessionId, SessionReport};
 use crate::contacts::affinity;
 use crate::io::Output;
 use crate::node::FastForward;
-use crate::sessions::{Local, Routes, Standing, Target};
+use crate::sessions::{FarCall, Local, Routes, Standing, Target};
 use crate::wire::{MAX_HOPS, WireBurst};
 
 /// Set in the number that a session of another host has for those whom it is handed on to.
@@ -183,7 +183,8 @@ impl FastForward {
         }
         let from = self.association(place)?.host;
         let (call, destination) = (frame.call, frame.destination);
-        let Some(number) = self.far.open(session, call, destination, from) else {
+        let call_of = FarCall { session, slot: burst.forward.slot, source: frame.source, destination, call };
+        let Some(number) = self.far.open(call_of, from) else {
             self.counters.full += 1;
             return None;
         };
@@ -196,7 +197,7 @@ impl FastForward {
         let version = self.network.version;
         let Some(far) = self.far.get(number) else { return };
         if far.routes.made_for != Some(version) {
-            let (call, destination, from) = (far.call, far.destination, far.from);
+            let (Some(FarCall { call, destination, .. }), from) = (far.call, far.from) else { return };
             let mut routes = std::mem::take(&mut far.routes);
             let target = match call {
                 CallType::Group => Target::Talkgroup(destination),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use stack::{CallType, Time};
+use stack::{CallType, Slot, Time};
 use switch::SessionId;
 
 /// Sessions of other hosts that are known at once.
@@ -46,13 +46,26 @@ pub(crate) struct Local {
     pub(crate) routes: Routes,
 }
 
+/// A call that began at another host and comes here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FarCall {
+    /// Its session.
+    pub session: SessionId,
+    /// The timeslot on which it began.
+    pub slot: Slot,
+    /// Radio ID of the talker.
+    pub source: u32,
+    /// Talkgroup or radio called.
+    pub destination: u32,
+    /// Which of the two.
+    pub call: CallType,
+}
+
 /// A session of another host.
 #[derive(Debug)]
 pub(crate) struct Far {
     /// `None` where the place is free.
-    pub(crate) session: Option<SessionId>,
-    pub(crate) call: CallType,
-    pub(crate) destination: u32,
+    pub(crate) call: Option<FarCall>,
     /// The host that gave it here first.
     pub(crate) from: u32,
     pub(crate) routes: Routes,
@@ -134,42 +147,43 @@ impl FarSessions {
 
     /// Whether a number is that of this session.
     pub(crate) fn is(&self, number: u16, session: SessionId) -> bool {
-        self.all.get(usize::from(number)).is_some_and(|far| far.session == Some(session))
+        self.all
+            .get(usize::from(number))
+            .is_some_and(|far| far.call.is_some_and(|call| call.session == session))
     }
 
-    /// A session is heard of; `None` where there are too many.
-    pub(crate) fn open(
-        &mut self,
-        session: SessionId,
-        call: CallType,
-        destination: u32,
-        from: u32,
-    ) -> Option<u16> {
+    /// A call is heard of; `None` where there are too many.
+    pub(crate) fn open(&mut self, call: FarCall, from: u32) -> Option<u16> {
+        let far = Far {
+            call: Some(call),
+            from,
+            routes: Routes::default(),
+            seen: Seen::default(),
+            last: Time::default(),
+            has_ended: false,
+        };
         let number = match self.free.pop() {
-            Some(number) => number,
+            Some(number) => {
+                let place = self.all.get_mut(usize::from(number))?;
+                let mut routes = std::mem::take(&mut place.routes);
+                routes.clear();
+                *place = Far { routes, ..far };
+                number
+            }
             None if self.all.len() >= MAX_FAR => return None,
             None => {
-                let routes = Routes::default();
-                let seen = Seen::default();
-                self.all.push(Far {
-                    session: None,
-                    call,
-                    destination,
-                    from,
-                    routes,
-                    seen,
-                    last: Time::default(),
-                    has_ended: false,
-                });
+                self.all.push(far);
                 u16::try_from(self.all.len() - 1).ok()?
             }
         };
-        let far = self.all.get_mut(usize::from(number))?;
-        (far.session, far.call, far.destination, far.from) = (Some(session), call, destination, from);
-        (far.seen, far.has_ended) = (Seen::default(), false);
-        far.routes.clear();
-        self.numbers.insert(session, number);
+        self.numbers.insert(call.session, number);
         Some(number)
+    }
+
+    /// The calls of which bursts came within `lately`, and not their end.
+    pub(crate) fn running(&self, now: Time, lately: Duration) -> impl Iterator<Item = FarCall> {
+        let runs = move |far: &&Far| !far.has_ended && now.since(far.last) < lately;
+        self.all.iter().filter(runs).filter_map(|far| far.call)
     }
 
     /// A burst of a session came.
@@ -186,10 +200,10 @@ impl FarSessions {
     /// Sessions that are over are forgotten, and given to `gone`.
     pub(crate) fn tidy(&mut self, now: Time, mut gone: impl FnMut(u16)) {
         for (number, far) in (0..).zip(&mut self.all) {
-            let Some(session) = far.session else { continue };
+            let Some(FarCall { session, .. }) = far.call else { continue };
             let longest = if far.has_ended { ENDED } else { SILENT };
             if now.since(far.last) >= longest {
-                far.session = None;
+                far.call = None;
                 self.numbers.remove(&session);
                 self.free.push(number);
                 gone(number);
@@ -219,15 +233,24 @@ mod tests {
     fn places_are_used_again_and_bounded() {
         let mut far = FarSessions::default();
         let id = |key| SessionId { key, node: 1 };
+        let call = |key| FarCall {
+            session: id(key),
+            slot: Slot::Two,
+            source: 7,
+            destination: 91,
+            call: CallType::Group,
+        };
         for key in 0..MAX_FAR as u64 {
-            let number = far.open(id(key), CallType::Group, 91, 1).unwrap();
+            let number = far.open(call(key), 1).unwrap();
             assert_eq!(far.take(Time(0), number, 5, key % 2 == 0), Standing::New);
         }
-        assert_eq!(far.open(id(1 << 20), CallType::Group, 91, 1), None);
+        assert_eq!(far.open(call(1 << 20), 1), None);
+        assert_eq!(far.running(Time(1), ENDED).count(), MAX_FAR / 2);
+        assert_eq!(far.running(Time(0) + ENDED, ENDED).count(), 0);
         let mut gone = 0;
         far.tidy(Time(0) + ENDED, |_| gone += 1);
         assert_eq!((gone, far.len()), (MAX_FAR / 2, MAX_FAR / 2));
-        let number = far.open(id(1 << 20), CallType::Group, 91, 1).unwrap();
+        let number = far.open(call(1 << 20), 1).unwrap();
         assert!(far.is(number, id(1 << 20)) && far.find(id(number.into())).is_none());
         assert_eq!(far.take(Time(9), number, 5, false), Standing::New);
     }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stack::Time;
+use switch::FAR_TIMEOUT;
 use transport::Address;
 
 use crate::association::Measured;
 use crate::contacts::Contact;
 use crate::node::FastForward;
+use crate::sessions::FarCall;
 
 /// Two hosts with the same IDs are told of after they have called for so long: what a worker sent before it died may come back to the
 /// next one, all at once.
@@ -57,6 +59,11 @@ impl FastForward {
     /// The addresses that are configured for other hosts, each with the host that has answered from there, if one has.
     pub fn configured(&self) -> impl Iterator<Item = (Address, Option<u32>)> {
         self.contacts.iter().filter_map(Contact::configured_for)
+    }
+
+    /// The calls of other hosts that come here now.
+    pub fn far_calls(&self, now: Time) -> impl Iterator<Item = FarCall> {
+        self.far.running(now, FAR_TIMEOUT)
     }
 
     /// A node of another host that has an ID of this one, and where it is.

@@ -46,7 +46,7 @@ pub(super) fn calls(count: u32) -> Vec<CallInfo> {
         session: Uuid::from_u128(i.into()),
         worker: 0,
         node: 25_011,
-        context: 262_137,
+        context: Some(262_137),
         slot: 2,
         source: 2_621_370 + i,
         destination: 91,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use control::{CallInfo, ClusterState, Error, State, Status, StoreStatus, WorkerStatus};
 
 use super::lag::p99;
-use crate::operate::word;
+use crate::operate::{whence, word};
 use crate::say::clean;
 
 /// One round of answers, or why there are none.
@@ -207,7 +207,7 @@ fn call(call: &CallInfo) -> [Words; CALLS.len()] {
         Words::plain(call.source),
         Words::plain(call.destination),
         Words::plain(if call.group { "group" } else { "private" }),
-        Words::plain(call.context),
+        Words::plain(whence(call)),
         Words::plain(call.slot),
         Words::plain(call.worker),
         Words::plain(format!("{:.1}", call.seconds)),
