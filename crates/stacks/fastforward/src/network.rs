@@ -312,7 +312,7 @@ fn remove<T>(map: &mut FxHashMap<u32, Vec<T>>, key: u32, keep: impl FnMut(&T) ->
     }
 }
 
-fn mix(known: &Known) -> u64 {
+pub(crate) fn mix(known: &Known) -> u64 {
     let words = [u64::from(known.node), known.start, u64::from(known.version)];
     words.into_iter().fold(0x9E37_79B9_7F4A_7C15, |hash, word| {
         let hash = (hash ^ word).wrapping_mul(0xBF58_476D_1CE4_E5B9);

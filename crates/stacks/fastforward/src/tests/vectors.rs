@@ -5,6 +5,8 @@ use stack::{CallType, Frame as Burst, Slot};
 use switch::{Forward, SessionId};
 
 use crate::NetworkKey;
+use crate::contacts::affinity;
+use crate::network::mix;
 use crate::wire::{Fact, Frame, Frames, HEADER_LEN, Header, Hello, Known, MAX_FRAME, SEAL_LEN, WireBurst};
 use crate::wire::{write_summary, write_update, write_want};
 
@@ -35,7 +37,7 @@ fn burst() -> WireBurst {
         rssi: 95,
         burst,
     };
-    let session = SessionId { node: 25_011, key: 0x6_5A7B_C0DE_F001 };
+    let session = SessionId { node: 25_011, key: 1_764_082_282_514_567 << 12 | 1 };
     let forward = Forward { key: session.key, index: 0, slot: Slot::Two, options: 0x20, frame };
     WireBurst { hops: 15, session, index: 9, sequence: 300, sent_ms: 0xABCD, forward }
 }
@@ -74,6 +76,11 @@ fn frames_and_datagrams_are_as_the_page_shows_them() {
     let (len, to) = write_update(&mut out, known, 11, (8..).zip(facts));
     assert_eq!(to, 11);
     is_shown("update", &out[..len]);
+
+    let both = [known, Known { node: 25_013, version: 8, ..known }];
+    let digest = both.iter().fold(0_u64, |sum, known| sum.wrapping_add(mix(known)));
+    is_shown("digest", &digest.to_le_bytes());
+    is_shown("affinity", &affinity(25_021, 25_012).to_le_bytes());
 
     let key = NetworkKey::new(std::array::from_fn(|n| n as u8));
     let header = Header { key: key.tag(), node: 25_012, start: known.start, number: 5 };
