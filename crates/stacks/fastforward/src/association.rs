@@ -98,6 +98,8 @@ pub(crate) struct Association {
     pub(crate) is_fresh: bool,
     key: NodeKey,
     window: Window,
+    /// One more than the newest number of its datagrams for whoever is there.
+    pub(crate) called: u64,
     pub(crate) next_number: u64,
     /// The number that came next at each of the last greetings, oldest first.
     pub(crate) marks: [u64; MARKS],
@@ -144,6 +146,7 @@ impl Association {
             is_fresh: true,
             key,
             window: Window::default(),
+            called: 0,
             next_number,
             marks: [next_number; MARKS],
             digest: None,

@@ -114,6 +114,8 @@ pub(crate) struct Stranger {
     start: u64,
     pub(crate) key: NodeKey,
     window: Window,
+    /// One more than the newest number of its datagrams for whoever is there.
+    called: u64,
     challenges: Challenges,
     /// Where they were sent.
     asked_at: Address,
@@ -221,7 +223,12 @@ impl FastForward {
             Some(place) if self.strangers[place].key.made_of() == key.made_of() => place,
             _ => self.add_stranger(now, (node, start), from, key),
         };
-        if !for_anybody && !self.strangers[place].window.take(header.number) {
+        let is_new = if for_anybody {
+            self.take_call(place, header.number)
+        } else {
+            self.strangers[place].window.take(header.number)
+        };
+        if !is_new {
             self.counters.replayed += 1;
             return;
         }
@@ -262,6 +269,24 @@ impl FastForward {
                 }
             }
         }
+    }
+
+    /// Takes the number of a datagram for whoever is there, of a stranger who may be known as well. False where a newer one or the same
+    /// has come.
+    fn take_call(&mut self, stranger: usize, number: u64) -> bool {
+        let Self { strangers, places, associations, .. } = self;
+        let stranger = &mut strangers[stranger];
+        let place = places.get(&stranger.node).copied().unwrap_or(u16::MAX);
+        let known = associations.get_mut(usize::from(place)).and_then(Option::as_mut);
+        let mut known = known.filter(|known| known.start == stranger.start);
+        if number < stranger.called.max(known.as_ref().map_or(0, |known| known.called)) {
+            return false;
+        }
+        stranger.called = number + 1;
+        if let Some(known) = &mut known {
+            known.called = number + 1;
+        }
+        true
     }
 
     /// What is known of a node comes from another address: if it has read there what it was asked, it is there.
@@ -316,6 +341,7 @@ impl FastForward {
             start,
             key,
             window: Window::default(),
+            called: 0,
             challenges: Challenges::default(),
             asked_at: from,
             since: now,
@@ -402,7 +428,7 @@ impl FastForward {
 
     /// A node has proved to be there now: from here on it is listened to.
     fn confirm(&mut self, now: Time, from: Address, header: Header, stranger: Stranger, hello: &Hello) {
-        let Stranger { node, start, key, mut held, .. } = stranger;
+        let Stranger { node, start, key, called, mut held, .. } = stranger;
         let place = match self.places.get(&node) {
             Some(&place) => place,
             None => {
@@ -427,6 +453,7 @@ impl FastForward {
                 let marks = slot.as_ref().map(|known| known.marks);
                 let mut known = Association::new(now, (node, hello.host), from, (start, key), next);
                 known.marks = marks.unwrap_or(known.marks);
+                known.called = called;
                 known.is_sibling = hello.host == self.settings.host;
                 known.keeps = [false, hello.keeps];
                 known.begin_at(hello.first);

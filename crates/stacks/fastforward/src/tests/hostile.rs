@@ -143,6 +143,30 @@ fn a_flood_of_sealed_datagrams_of_unknown_nodes_has_bounded_room() {
 }
 
 #[test]
+fn greetings_for_whoever_is_there_are_answered_once() {
+    let mut world = World::new(24, 2, 1, &World::mesh(2));
+    let mut all = Vec::new();
+    for _ in 0..3000 {
+        world.run(SECOND / 1000);
+        all.extend(world.under_way(1));
+    }
+    all.dedup();
+    assert!(world.all_know(2));
+    let for_anybody: Vec<_> = all.into_iter().filter(|(_, bytes)| bytes[16] & 0x80 != 0).collect();
+    assert!(!for_anybody.is_empty());
+    let (before, elsewhere) = (counters(&world), "198.51.100.66:7".parse().unwrap());
+    for again in 0..1000 {
+        for (from, bytes) in &for_anybody {
+            let from = if again % 2 == 0 { *from } else { elsewhere };
+            assert!(!answers(&mut world, from, bytes.clone()), "{again}");
+        }
+        world.run(SECOND / 100);
+    }
+    assert_eq!(counters(&world).replayed - before.replayed, 1000 * for_anybody.len() as u64);
+    assert!(world.all_know(2));
+}
+
+#[test]
 fn another_host_with_an_id_of_ours_is_told_of() {
     let mut world = World::new(22, 2, 1, &World::mesh(2));
     world.members[1].node = world.members[0].node;
