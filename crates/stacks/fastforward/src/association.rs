@@ -72,7 +72,7 @@ pub(crate) struct Association {
     /// When either wanted to go on last.
     pub(crate) wanted: Time,
     pub(crate) hello_due: Time,
-    pub(crate) summary_sent: Time,
+    pub(crate) summary_sent: Option<Time>,
     pub(crate) want_sent: Time,
     /// Which far session it means by its numbers.
     pub(crate) numbers: Vec<u16>,
@@ -116,7 +116,7 @@ impl Association {
             heard: now,
             wanted: now,
             hello_due: now,
-            summary_sent: Time::default(),
+            summary_sent: None,
             want_sent: Time::default(),
             numbers: Vec::new(),
             is_fresh: true,

@@ -1,7 +1,10 @@
 //! The way of bursts: those of sessions that begin here out to each host that wants them, those of other hosts in, each once, and on to
 //! the hosts behind this one.
 
+use std::collections::BTreeMap;
+
 use dmr::{BurstKind, DataType};
+use rustc_hash::FxHashSet;
 use stack::{CallType, Now, Time};
 use switch::{Forward, SessionId, SessionReport};
 
@@ -35,7 +38,7 @@ impl FastForward {
             self.locals.resize_with(place + 1, || None);
         }
         let mut routes = self.spare_locals.pop().map_or_else(Routes::default, |spare| spare.routes);
-        routes.made_for = None;
+        routes.forget();
         self.locals[place] = Some(Local { session: report.session, target, next, routes });
     }
 
@@ -45,7 +48,7 @@ impl FastForward {
             && let Target::Radio(target) = &mut local.target
         {
             *target = node;
-            local.routes.made_for = None;
+            local.routes.forget();
         }
     }
 
@@ -61,7 +64,7 @@ impl FastForward {
         let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) else { return };
         let (session, target, sequence) = (local.session, local.target, local.next);
         local.next = sequence.wrapping_add(1);
-        if local.routes.made_for != Some(self.network.version) {
+        if !local.routes.are_looked_at(&self.network) {
             let mut routes = std::mem::take(&mut local.routes);
             self.make_routes(&mut routes, session, target, self.settings.host, self.settings.host);
             if let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) {
@@ -104,7 +107,7 @@ impl FastForward {
             let Some(local) = local.filter(|local| local.session == burst.session) else { return false };
             let target = local.target;
             let mut routes = std::mem::take(&mut local.routes);
-            if routes.made_for != Some(self.network.version) {
+            if !routes.are_looked_at(&self.network) {
                 self.make_routes(&mut routes, burst.session, target, self.settings.host, self.settings.host);
             }
             let frame = burst.encode();
@@ -187,9 +190,8 @@ impl FastForward {
 
     /// Hands a burst on to the hosts behind this one.
     fn hand_over(&mut self, now: Time, number: u16, burst: &WireBurst) {
-        let version = self.network.version;
         let Some(far) = self.far.get(number) else { return };
-        if far.routes.made_for != Some(version) {
+        if !far.routes.are_looked_at(&self.network) {
             let (call, destination, from) = (far.call, far.destination, far.from);
             let mut routes = std::mem::take(&mut far.routes);
             let target = match call {
@@ -222,37 +224,38 @@ impl FastForward {
 
     /// Finds out which hosts are handed a session from here, and which of their nodes takes it: one copy for each host.
     fn make_routes(&mut self, routes: &mut Routes, session: SessionId, target: Target, root: u32, from: u32) {
-        routes.to.clear();
-        routes.made_for = Some(self.network.version);
-        let own = self.settings.host;
-        let mut hosts: Vec<u32> = match target {
-            Target::Talkgroup(talkgroup) => {
-                self.network.wanting(talkgroup).filter_map(|node| self.network.host_of(node)).collect()
-            }
-            Target::Radio(node) => node.and_then(|node| self.network.host_of(node)).into_iter().collect(),
+        let talkgroup = match target {
+            Target::Talkgroup(talkgroup) => Some(talkgroup),
+            Target::Radio(_) => None,
         };
-        hosts.sort_unstable();
-        hosts.dedup();
-        let mut hops: Vec<u32> = Vec::new();
+        if !routes.are_old(&self.network, talkgroup) {
+            return;
+        }
+        routes.to.clear();
+        let own = self.settings.host;
+        let wanting: FxHashSet<u32> = match target {
+            Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).collect(),
+            Target::Radio(node) => node.into_iter().collect(),
+        };
+        let hosts: FxHashSet<u32> = wanting.iter().filter_map(|&node| self.network.host_of(node)).collect();
+        // Of each host that is given a copy, who takes it, and how well that suits.
+        let mut hops: BTreeMap<u32, Option<(bool, bool, u64, u16)>> = BTreeMap::new();
         for host in hosts.into_iter().filter(|&host| host != own && host != root && host != from) {
-            if let Some(hop) = self.network.topology().next_hop(root, own, host)
-                && !hops.contains(&hop)
-            {
-                hops.push(hop);
+            if let Some(hop) = self.network.topology().next_hop(root, own, host) {
+                hops.insert(hop, None);
             }
         }
-        for hop in hops {
-            let wants = |node: u32| match target {
-                Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).any(|other| other == node),
-                Target::Radio(at) => at == Some(node),
-            };
-            #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-            let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
-            let best = self
-                .all()
-                .filter(|(_, known)| known.host == hop)
-                .min_by_key(|(_, known)| (!known.is_fresh, !wants(known.node), lot(known.node)));
-            routes.to.extend(best.map(|(place, _)| place));
+        if hops.is_empty() {
+            return;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+        let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
+        for (place, known) in self.all() {
+            if let Some(best) = hops.get_mut(&known.host) {
+                let this = (!known.is_fresh, !wanting.contains(&known.node), lot(known.node), place);
+                *best = Some(best.map_or(this, |best| best.min(this)));
+            }
+        }
+        routes.to.extend(hops.values().flatten().map(|&(.., place)| place));
     }
 }

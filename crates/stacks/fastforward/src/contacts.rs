@@ -4,8 +4,10 @@
 //! Nothing of a node counts before it has sent back a challenge that only it and the challenger know: what was recorded earlier, before
 //! either of them started, is worth nothing. What comes before that waits, for one way there and back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use stack::Time;
 use transport::Address;
 
@@ -60,6 +62,11 @@ impl Contact {
     #[cfg(test)]
     pub(crate) fn again(&self) -> Self {
         Self { node: self.node, is_configured: self.is_configured, ..Self::configured(self.address) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn found(&mut self, host: u32) {
+        self.host = Some(host);
     }
 
     fn configured(address: Address) -> Self {
@@ -336,7 +343,7 @@ impl FastForward {
             version: hello.version,
         };
         self.network.assume(node, start, about);
-        self.network.version += 1;
+        self.network.change_ways();
         self.say(now, Fact::Link { node, is_up: true });
         self.refresh(now);
         // In the order in which they were sent.
@@ -386,11 +393,12 @@ impl FastForward {
     pub(crate) fn look_for_nodes(&mut self, now: Time) {
         self.choose_nodes();
         let mut calls = Vec::new();
+        let heard: FxHashSet<u32> = self.all().map(|(_, known)| known.host).collect();
         for place in 0..self.contacts.len() {
             let contact = &self.contacts[place];
             let is_heard = match (contact.node, contact.host) {
                 (Some(node), _) => self.places.contains_key(&node),
-                (None, Some(host)) => self.all().any(|(_, known)| known.host == host),
+                (None, Some(host)) => heard.contains(&host),
                 (None, None) => false,
             };
             if is_heard || contact.due > now {
@@ -414,22 +422,17 @@ impl FastForward {
         let mut hosts: Vec<u32> = configured.filter(|&host| host != self.settings.host).collect();
         hosts.sort_unstable();
         hosts.dedup();
-        let mut wanted = Vec::new();
+        let mut wanted: BTreeMap<u32, (u32, Address)> = BTreeMap::new();
+        let mut addresses: FxHashMap<u32, Address> = FxHashMap::default();
+        for (_, known) in self.all() {
+            addresses.entry(known.host).or_insert(known.address);
+        }
+        let own = self.settings.node;
+        let ours: Vec<u32> = self.network.nodes_of(self.settings.host).map(|(node, _)| node).collect();
+        let mut hosts_wanted: FxHashSet<u32> = FxHashSet::default();
         for &host in &hosts {
-            let Some(address) =
-                self.all().find(|(_, known)| known.host == host).map(|(_, known)| known.address)
-            else {
-                continue;
-            };
-            let of_host = |host: u32| {
-                self.network.nodes().filter_map(move |(node, state)| {
-                    let (its_host, port, ..) = state.about()?;
-                    (its_host == host).then_some((node, port))
-                })
-            };
-            let ours: Vec<u32> = of_host(self.settings.host).map(|(node, _)| node).collect();
-            let own = self.settings.node;
-            let theirs: Vec<(u32, u16)> = of_host(host).collect();
+            let Some(address) = addresses.get(&host) else { continue };
+            let theirs: Vec<(u32, u16)> = self.network.nodes_of(host).collect();
             // How many of the same side are nearer to that one.
             let nearer = |node: u32, side: &mut dyn Iterator<Item = u32>, than: u32| {
                 side.filter(|&other| affinity(other, node) < affinity(than, node)).count()
@@ -438,23 +441,27 @@ impl FastForward {
                 if nearer(node, &mut ours.iter().copied(), own) < NODES_OF_A_HOST
                     || nearer(own, &mut theirs.iter().map(|&(other, _)| other), node) < NODES_OF_A_HOST
                 {
-                    wanted.push((node, host, address.at_port(port)));
+                    wanted.insert(node, (host, address.at_port(port)));
+                    hosts_wanted.insert(host);
                 }
             }
         }
         for known in self.associations.iter_mut().flatten().filter(|known| !known.is_sibling) {
-            known.keeps[0] = wanted.iter().any(|&(node, ..)| node == known.node)
-                || hosts.contains(&known.host) && !wanted.iter().any(|&(_, host, _)| host == known.host);
+            known.keeps[0] = wanted.contains_key(&known.node)
+                || hosts.binary_search(&known.host).is_ok() && !hosts_wanted.contains(&known.host);
         }
         let ours = |node: u32| self.settings.nodes.iter().any(|&(ours, _)| ours == node);
         self.contacts.retain(|contact| match contact.node {
-            Some(node) => ours(node) || wanted.iter().any(|&(other, ..)| other == node),
+            Some(node) => ours(node) || wanted.contains_key(&node),
             None => true,
         });
-        for (node, host, address) in wanted {
-            if !self.contacts.iter().any(|contact| contact.node == Some(node)) {
-                self.contacts.push(Contact { host: Some(host), ..Contact::of_node(address, node) });
+        for contact in &self.contacts {
+            if let Some(node) = contact.node {
+                wanted.remove(&node);
             }
+        }
+        for (node, (host, address)) in wanted {
+            self.contacts.push(Contact { host: Some(host), ..Contact::of_node(address, node) });
         }
     }
 }

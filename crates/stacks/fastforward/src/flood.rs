@@ -14,6 +14,8 @@ use crate::wire::{write_summary, write_update, write_want};
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Between two summaries, or two wishes, to one node.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// And as much more for each node that is known, 14 bytes of a summary: where something is new all the time, no two know the same.
+const PATIENCE_A_NODE: Duration = Duration::from_millis(1);
 /// Frames of one answer to a wish: the rest is wished for again.
 const MOST_FRAMES: usize = 64;
 /// A talkgroup that is not wanted any more is said so after this: calls to it may go on, and come again.
@@ -52,9 +54,7 @@ impl FastForward {
             let Some(start) = self.network.state(node).map(|state| state.start) else { continue };
             let places: Vec<u16> =
                 self.all().map(|(place, _)| place).filter(|&place| Some(place) != but).collect();
-            for place in places {
-                self.update(now, place, Known { node, start, version: since });
-            }
+            self.update(now, &places, Known { node, start, version: since });
         }
     }
 
@@ -103,12 +103,15 @@ impl FastForward {
 
     /// Tells an association what is known here.
     pub(crate) fn summarize(&mut self, now: Time, place: u16) {
-        let Some(association) = self.association_mut(place) else { return };
-        if now.since(association.summary_sent) < PATIENCE {
+        let Some(last) = self.association(place).map(|association| association.summary_sent) else { return };
+        let patience = PATIENCE + PATIENCE_A_NODE * u32::try_from(self.network.len()).unwrap_or(u32::MAX);
+        if last.is_some_and(|at| now.since(at) < patience) {
             return;
         }
-        association.summary_sent = now;
         let known: Vec<Known> = self.network.nodes().map(|(node, state)| state.known(node)).collect();
+        if let Some(association) = self.association_mut(place) {
+            association.summary_sent = Some(now);
+        }
         let mut out = [0; MAX_FRAME];
         for known in known.chunks(KNOWN_A_FRAME) {
             let len = write_summary(&mut out, known);
@@ -158,12 +161,12 @@ impl FastForward {
     pub(crate) fn tell(&mut self, now: Time, place: u16, since: Known) {
         let start = self.network.state(since.node).map(|state| state.start);
         if start == Some(since.start) {
-            self.update(now, place, since);
+            self.update(now, &[place], since);
         }
     }
 
-    /// Sends an association what a node has said since.
-    fn update(&mut self, now: Time, place: u16, mut since: Known) {
+    /// Sends associations what a node has said since.
+    fn update(&mut self, now: Time, places: &[u16], mut since: Known) {
         let mut out = [0; MAX_FRAME];
         for _ in 0..MOST_FRAMES {
             let Some(state) = self.network.state(since.node) else { return };
@@ -173,7 +176,7 @@ impl FastForward {
             let end = state.version;
             let (len, to) = write_update(&mut out, since, end, state.since(since.version));
             since.version = to;
-            self.put(now, place, &out[..len]);
+            places.iter().for_each(|&place| self.put(now, place, &out[..len]));
         }
     }
 

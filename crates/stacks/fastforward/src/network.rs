@@ -1,5 +1,8 @@
 //! All that is known of all nodes: who they are, who hears whom, who wants which talkgroups, and where radios were heard.
 
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 use stack::Time;
 
@@ -10,9 +13,11 @@ use crate::wire::{Fact, Known, Versioned};
 /// How many nodes can be known; more are not learned of.
 pub(crate) const MAX_NODES: usize = 16_384;
 /// What a node said before it started again stands for so long, until it has said it again.
-const INHERITED: std::time::Duration = std::time::Duration::from_secs(2);
+const INHERITED: Duration = Duration::from_secs(2);
 /// A node that cannot be reached is forgotten after this.
-const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(600);
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// Between two looks at who can be reached, for each node that is known: a look takes a small part of it.
+const REST: Duration = Duration::from_micros(20);
 
 #[derive(Debug)]
 struct Node {
@@ -30,18 +35,22 @@ pub(crate) struct Network {
     own: u32,
     host: u32,
     nodes: FxHashMap<u32, Node>,
-    /// Who wants a talkgroup.
-    talkgroups: FxHashMap<u32, Vec<u32>>,
+    /// Who wants a talkgroup, and the version at which that changed last.
+    talkgroups: FxHashMap<u32, (u64, Vec<u32>)>,
     /// Ranges of more than one talkgroup, and who wants them.
     wide: Vec<(u32, u32, u32)>,
+    /// The version at which they changed last, and the ways.
+    wide_changed: u64,
+    ways_changed: u64,
     /// Where a radio was heard, and when.
     radios: FxHashMap<u32, Vec<(u32, u64)>>,
     topology: Topology,
     is_stale: bool,
-    /// Changes when routes may.
-    pub(crate) version: u64,
-    /// Of all that is known; `None` where that has changed.
-    digest: Option<u64>,
+    refreshed: Option<Time>,
+    /// Changes when any route may.
+    version: u64,
+    /// Of all that is known of those who can be reached.
+    digest: u64,
 }
 
 /// What became of an update.
@@ -63,11 +72,14 @@ impl Network {
             nodes: FxHashMap::default(),
             talkgroups: FxHashMap::default(),
             wide: Vec::new(),
+            wide_changed: 0,
+            ways_changed: 0,
             radios: FxHashMap::default(),
             topology: Topology::default(),
             is_stale: true,
+            refreshed: None,
             version: 0,
-            digest: None,
+            digest: 0,
         };
         network.nodes.insert(own, Node { state: State::new(start), again: None, lost: None });
         network.refresh(Time::default());
@@ -78,24 +90,24 @@ impl Network {
     pub(crate) fn say(&mut self, fact: Fact) -> Option<u32> {
         let own = self.own;
         let state = &mut self.nodes.get_mut(&own)?.state;
-        let before = state.version;
+        let before = state.known(own);
         let change = state.say(fact)?;
-        self.digest = None;
+        self.digest_anew(own, Some(before));
         self.note(own, fact, change);
-        Some(before)
+        Some(before.version)
     }
 
     /// This node begins anew, and says all again.
     pub(crate) fn begin_again(&mut self, start: u64) {
         let own = self.own;
-        if let Some(node) = self.nodes.get_mut(&own) {
-            let facts: Vec<Fact> = node.state.facts().collect();
-            node.state = State::new(start);
-            for fact in facts {
-                node.state.say(fact);
-            }
+        let Some(node) = self.nodes.get_mut(&own) else { return };
+        let before = node.state.known(own);
+        let facts: Vec<Fact> = node.state.facts().collect();
+        node.state = State::new(start);
+        for fact in facts {
+            node.state.say(fact);
         }
-        self.digest = None;
+        self.digest_anew(own, Some(before));
     }
 
     /// Something is known of a node before it has said it itself.
@@ -103,11 +115,8 @@ impl Network {
         if self.nodes.len() >= MAX_NODES {
             return;
         }
-        let known = self.nodes.entry(node).or_insert_with(|| Node {
-            state: State::new(start),
-            again: None,
-            lost: None,
-        });
+        self.add(node, start);
+        let Some(known) = self.nodes.get_mut(&node) else { return };
         if known.state.get(&fact).is_none()
             && let Some(change) = known.state.learn((0, fact))
         {
@@ -130,23 +139,24 @@ impl Network {
             if self.nodes.len() >= MAX_NODES {
                 return Learned::Old;
             }
-            let node = Node { state: State::new(from.start), again: None, lost: None };
-            self.nodes.insert(from.node, node);
+            self.add(from.node, from.start);
         }
         let Some(node) = self.nodes.get_mut(&from.node) else { return Learned::Old };
         if from.start > node.state.start {
+            let before = node.state.known(from.node);
             node.state.begin_again(from.start);
             node.again = Some(now);
+            self.digest_anew(from.node, Some(before));
         }
-        let state = &node.state;
+        let Some(Node { state, .. }) = self.nodes.get(&from.node) else { return Learned::Old };
         if from.start < state.start || to <= state.version {
             return Learned::Old;
         }
         if from.version > state.version {
             return Learned::Gap(state.known(from.node));
         }
-        let before = state.version;
-        self.digest = None;
+        let known = state.known(from.node);
+        let before = known.version;
         for fact in facts.filter(|&(version, _)| version > before && version <= to) {
             let Some(node) = self.nodes.get_mut(&from.node) else { break };
             if let Some(change) = node.state.learn(fact) {
@@ -156,7 +166,23 @@ impl Network {
         if let Some(node) = self.nodes.get_mut(&from.node) {
             node.state.version = to;
         }
+        self.digest_anew(from.node, Some(known));
         Learned::New(before)
+    }
+
+    fn add(&mut self, node: u32, start: u64) {
+        if let Entry::Vacant(place) = self.nodes.entry(node) {
+            place.insert(Node { state: State::new(start), again: None, lost: None });
+            self.digest_anew(node, None);
+        }
+    }
+
+    /// What is known of a node is not what was known before.
+    fn digest_anew(&mut self, node: u32, before: Option<Known>) {
+        if let Some(Node { state, .. }) = self.nodes.get(&node).filter(|_| self.reaches(node)) {
+            let before = before.map_or(0, |known| mix(&known));
+            self.digest = self.digest.wrapping_sub(before).wrapping_add(mix(&state.known(node)));
+        }
     }
 
     /// Keeps what is asked for often true to the facts.
@@ -170,12 +196,15 @@ impl Network {
         match fact {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
-                self.talkgroups.entry(first).or_default().push(node);
                 self.version += 1;
+                let (changed, nodes) = self.talkgroups.entry(first).or_default();
+                *changed = self.version;
+                nodes.push(node);
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.push((first, last, node));
                 self.version += 1;
+                self.wide_changed = self.version;
             }
             Fact::Range { .. } => {}
             Fact::Heard { radio, at_ms } => self.radios.entry(radio).or_default().push((node, at_ms)),
@@ -186,15 +215,30 @@ impl Network {
         match fact {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
-                remove(&mut self.talkgroups, first, |&other| other != node);
                 self.version += 1;
+                if let Entry::Occupied(mut place) = self.talkgroups.entry(first) {
+                    let (changed, nodes) = place.get_mut();
+                    *changed = self.version;
+                    nodes.retain(|&other| other != node);
+                    if nodes.is_empty() {
+                        place.remove();
+                    }
+                }
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.retain(|range| *range != (first, last, node));
                 self.version += 1;
+                self.wide_changed = self.version;
             }
             Fact::Range { .. } => {}
-            Fact::Heard { radio, .. } => remove(&mut self.radios, radio, |&(other, _)| other != node),
+            Fact::Heard { radio, .. } => {
+                if let Entry::Occupied(mut place) = self.radios.entry(radio) {
+                    place.get_mut().retain(|&(other, _)| other != node);
+                    if place.get().is_empty() {
+                        place.remove();
+                    }
+                }
+            }
         }
     }
 
@@ -215,18 +259,32 @@ impl Network {
         gone.into_iter().for_each(|(node, fact)| self.unnote(node, fact));
     }
 
-    /// Finds out anew who can be reached, where that may have changed. Returns whether it was looked at.
+    /// When it is to be found out who can be reached; `None` where that has not changed.
+    pub(crate) fn refresh_due(&self) -> Option<Time> {
+        let rest = REST * u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.is_stale.then(|| self.refreshed.map_or(Time::default(), |at| at + rest))
+    }
+
+    /// Finds out anew who can be reached, where that may have changed. Returns whether it was looked at: the more nodes there are, the
+    /// more changes are looked at together.
     pub(crate) fn refresh(&mut self, now: Time) -> bool {
-        if !std::mem::take(&mut self.is_stale) {
+        if self.refresh_due().is_none_or(|at| now < at) {
             return false;
         }
+        self.refreshed = Some(now);
+        self.refresh_now(now);
+        true
+    }
+
+    fn refresh_now(&mut self, now: Time) {
+        self.is_stale = false;
         let nodes = &self.nodes;
         let own = self.own;
         let hears = |node: u32, other: u32| nodes.get(&node).is_some_and(|node| node.state.hears(other));
         let neighbours = |node: u32| {
-            let links: Vec<u32> = nodes.get(&node).into_iter().flat_map(|node| node.state.links()).collect();
+            let links = nodes.get(&node).into_iter().flat_map(|node| node.state.links());
             // Who is heard here is there; of others both have to say it.
-            links.into_iter().filter(move |&other| match own {
+            links.filter(move |&other| match own {
                 _ if node == own => true,
                 _ if other == own => hears(own, node),
                 _ => hears(other, node),
@@ -238,8 +296,26 @@ impl Network {
             node.lost =
                 if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
         }
-        (self.version, self.digest) = (self.version + 1, None);
-        true
+        self.digest = self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))));
+        self.change_ways();
+    }
+
+    /// Calls may have to go other ways now.
+    pub(crate) fn change_ways(&mut self) {
+        self.version += 1;
+        self.ways_changed = self.version;
+    }
+
+    /// Where this is the same as before, so are all routes.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where this is the same as before, so are the routes of calls to a talkgroup; with `None`, of those that are for none.
+    pub(crate) fn version_of(&self, talkgroup: Option<u32>) -> u64 {
+        let Some(talkgroup) = talkgroup else { return self.ways_changed };
+        let changed = self.talkgroups.get(&talkgroup).map_or(0, |&(changed, _)| changed);
+        changed.max(self.wide_changed).max(self.ways_changed)
     }
 
     /// The host of a node, as far as that has been said.
@@ -258,10 +334,21 @@ impl Network {
         self.topology.reaches(node)
     }
 
+    /// The nodes of a host that can be reached, with their ports.
+    pub(crate) fn nodes_of(&self, host: u32) -> impl Iterator<Item = (u32, u16)> {
+        let port = |node: u32| self.state(node)?.about().map(|(_, port, ..)| port);
+        self.topology.nodes_of(host).iter().filter_map(move |&node| Some((node, port(node)?)))
+    }
+
     /// The nodes that can be reached, with what is known of them.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &State)> {
         let is_reached = |(&number, node): (&u32, _)| self.reaches(number).then_some((number, node));
         self.nodes.iter().filter_map(is_reached).map(|(number, node): (u32, &Node)| (number, &node.state))
+    }
+
+    /// How many nodes are known.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     pub(crate) fn state(&self, node: u32) -> Option<&State> {
@@ -269,17 +356,13 @@ impl Network {
     }
 
     /// One number for all that is known of those who can be reached: where two nodes have the same, they know the same.
-    pub(crate) fn digest(&mut self) -> u64 {
-        let digest = self.digest.unwrap_or_else(|| {
-            self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))))
-        });
-        self.digest = Some(digest);
-        digest
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// Who wants calls to a talkgroup.
     pub(crate) fn wanting(&self, talkgroup: u32) -> impl Iterator<Item = u32> {
-        let one = self.talkgroups.get(&talkgroup).into_iter().flatten().copied();
+        let one = self.talkgroups.get(&talkgroup).into_iter().flat_map(|(_, nodes)| nodes).copied();
         let wide = self.wide.iter().filter(move |(first, last, _)| (*first..=*last).contains(&talkgroup));
         one.chain(wide.map(|&(_, _, node)| node)).filter(|&node| self.reaches(node))
     }
@@ -294,15 +377,6 @@ impl Network {
     #[cfg(test)]
     pub(crate) fn size(&self) -> usize {
         self.nodes.values().map(|node| node.state.facts().count()).sum()
-    }
-}
-
-fn remove<T>(map: &mut FxHashMap<u32, Vec<T>>, key: u32, keep: impl FnMut(&T) -> bool) {
-    if let Some(list) = map.get_mut(&key) {
-        list.retain(keep);
-        if list.is_empty() {
-            map.remove(&key);
-        }
     }
 }
 
@@ -322,7 +396,7 @@ mod tests {
         let to = from + facts.len() as u32;
         let facts = (from + 1..).zip(facts.iter().copied());
         let learned = network.learn(Time(1), Known { node, start: 5, version: from }, to, facts);
-        network.refresh(Time(1));
+        network.refresh_now(Time(1));
         learned
     }
 
@@ -342,7 +416,7 @@ mod tests {
         assert_eq!(learn(&mut network, 3, 0, &[about(3), range, link(2)]), Learned::New(0));
         assert_eq!(learn(&mut network, 2, 0, &[about(2), wide]), Learned::New(0));
         network.say(link(2));
-        network.refresh(Time(1));
+        network.refresh_now(Time(1));
         assert_eq!(network.wanting(91).collect::<Vec<_>>(), [2]);
         assert_eq!(learn(&mut network, 2, 2, &[link(3)]), Learned::New(2));
         assert_eq!(network.wanting(91).collect::<Vec<_>>(), [3, 2]);
@@ -365,7 +439,7 @@ mod tests {
         learn(&mut network, 2, 0, &[about(2), Fact::Heard { radio: 7, at_ms: 101 }]);
         assert_eq!(network.heard(7), Some((2, 101)));
         network.say(Fact::Link { node: 2, is_up: false });
-        network.refresh(Time(2));
+        network.refresh_now(Time(2));
         assert_eq!(network.heard(7), Some((1, 100)));
         network.tidy(Time(2) + FORGOTTEN);
         assert_eq!((network.state(2).is_none(), network.size()), (true, 2));

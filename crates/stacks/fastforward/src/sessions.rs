@@ -6,6 +6,8 @@ use rustc_hash::FxHashMap;
 use stack::{CallType, Time};
 use switch::SessionId;
 
+use crate::network::Network;
+
 /// Sessions of other hosts that are known at once.
 pub(crate) const MAX_FAR: usize = 4096;
 /// What comes of a session that has ended is dropped for so long.
@@ -26,14 +28,33 @@ pub(crate) enum Target {
 pub(crate) struct Routes {
     /// Places of associations, one for each host that is handed a copy.
     pub(crate) to: Vec<u16>,
-    /// The version of the network for which they were made.
-    pub(crate) made_for: Option<u64>,
+    /// The version of what they depend on for which they were made.
+    made_for: Option<u64>,
+    /// The version of the network at which they were looked at last.
+    looked_at: Option<u64>,
 }
 
 impl Routes {
     fn clear(&mut self) {
         self.to.clear();
-        self.made_for = None;
+        self.forget();
+    }
+
+    /// They are to be made anew.
+    pub(crate) fn forget(&mut self) {
+        (self.made_for, self.looked_at) = (None, None);
+    }
+
+    /// Whether nothing at all has changed since they were looked at.
+    pub(crate) fn are_looked_at(&self, network: &Network) -> bool {
+        self.looked_at == Some(network.version())
+    }
+
+    /// Looks at them again, for a talkgroup or none. Whether they are to be made anew.
+    pub(crate) fn are_old(&mut self, network: &Network, talkgroup: Option<u32>) -> bool {
+        self.looked_at = Some(network.version());
+        let version = Some(network.version_of(talkgroup));
+        std::mem::replace(&mut self.made_for, version) != version
     }
 }
 

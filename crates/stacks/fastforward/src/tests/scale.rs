@@ -19,7 +19,7 @@ use transport::Address;
 use super::world::{Rng, SECOND, node_of};
 use crate::association::Association;
 use crate::network::Network;
-use crate::wire::{Fact, Known, MAX_DATAGRAM};
+use crate::wire::{Fact, Known, MAX_DATAGRAM, MAX_FRAME, write_update};
 use crate::{FastForward, Input, NetworkKey, Settings};
 
 /// Nodes of a host.
@@ -73,6 +73,8 @@ struct Net {
     flying: [VecDeque<(u64, usize, Address, Vec<u8>)>; 2],
     places: FxHashMap<Address, usize>,
     sent: (u64, u64),
+    /// Those at these places and above have died.
+    dead_from: usize,
 }
 
 impl Net {
@@ -85,6 +87,7 @@ impl Net {
             flying: [VecDeque::new(), VecDeque::new()],
             places: FxHashMap::default(),
             sent: (0, 0),
+            dead_from: usize::MAX,
         };
         let mut rng = Rng::new(5);
         for host in 0..hosts {
@@ -145,9 +148,16 @@ impl Net {
             let now = self.now();
             if arrives(way) <= wake {
                 let (_, target, from, mut bytes) = self.flying[way].pop_front().unwrap();
+                if target >= self.dead_from {
+                    continue;
+                }
                 self.nodes[target].handle_input(now, Input::Datagram { from, bytes: &mut bytes });
                 self.settle(target);
             } else if let Some((_, place)) = self.due.first().copied() {
+                if place >= self.dead_from {
+                    self.due.pop_first();
+                    continue;
+                }
                 self.nodes[place].handle_timeout(now);
                 self.settle(place);
             }
@@ -237,6 +247,12 @@ fn grow(hosts: usize, seconds: u64) {
     });
     let us = net.until(20 * SECOND, Net::all_know_the_same);
     println!("all know the same {us} us after");
+    // A host is gone, all at once; in a second all nodes that spoke with it say so, and all know that it is.
+    let gone = net.nodes.len() - WORKERS;
+    net.dead_from = gone;
+    let us = net
+        .until(20 * SECOND, |net| net.nodes[..gone].iter().all(|node| node.network.nodes().count() == gone));
+    println!("a host that died is gone for all after {us} us");
 }
 
 #[test]
@@ -372,6 +388,7 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
     let mono = |n: u64| Now { mono: Time(SECOND + n), wall_us: WALL_US };
     for host in peers[0].iter().take(CONFIGURED) {
         node.handle_input(mono(0), Input::Host { address: address(*host, 0), is_wanted: true });
+        node.contacts.last_mut().unwrap().found(node_of(*host, 0));
     }
     let mut index = 0;
     for (what, talkgroup) in [("half of all want", 1), ("a few want", 2000), ("nobody wants", 999_999)] {
@@ -389,7 +406,7 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
                 emergency: false,
                 bursts: 0,
             };
-            node.network.version += 1;
+            node.network.change_ways();
             node.network.topology().forget_trees();
             node.handle_input(mono(1), Input::Started { index, report: &report, goes_out: true });
             let frame = frame(talkgroup);
@@ -408,11 +425,13 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
     }
     let mut out = [0; MAX_DATAGRAM];
     while node.poll_transmit(mono(10_000), &mut out).is_some() {}
+    share(&mut node, hosts);
     let mut tick = 0;
     time("100 ms of looking after things", 5, || {
         tick += 100_000;
         node.handle_timeout(mono(tick));
     });
+    println!("    {} associations, {} contacts", node.all().count(), node.contacts.len());
     while node.poll_transmit(mono(10_000_000), &mut out).is_some() {}
     time("a summary of all", 5, || {
         tick += 1_000_000;
@@ -423,6 +442,52 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
         bytes += len;
     }
     println!("    {} bytes", bytes / 5);
+}
+
+/// What it costs that radios are heard elsewhere: each association tells of each, once it is new, and it is handed on to all but one.
+fn share(node: &mut FastForward, hosts: usize) {
+    const FACTS: usize = 38;
+    let places: Vec<u16> = node.all().map(|(place, _)| place).collect();
+    let mut out = [0; MAX_DATAGRAM];
+    let mut round = 0;
+    let mut drain = |node: &mut FastForward, now: Now| {
+        let (mut datagrams, mut bytes) = (0, 0);
+        while let Some((_, len)) = node.poll_transmit(now, &mut out) {
+            (datagrams, bytes) = (datagrams + 1, bytes + len);
+        }
+        (datagrams, bytes)
+    };
+    let at = |us: u64| Now { mono: Time(SECOND + us), wall_us: WALL_US + us };
+    drain(node, at(10_000));
+    let mut sent = (0, 0);
+    let mut least = Duration::MAX;
+    for _ in 0..10 {
+        round += 1;
+        let now = at(10_000 + round * 10_000);
+        let mut content = Vec::new();
+        for n in 0..FACTS {
+            let id = node_of(1 + (round as usize * FACTS + n) % (hosts - 1), n % WORKERS);
+            let known = node.network.state(id).unwrap().known(id);
+            let fact = Fact::Heard { radio: round as u32 * 1000 + n as u32, at_ms: now.wall_us / 1000 };
+            let mut frame = [0; MAX_FRAME];
+            let facts = [(known.version + 1, fact)].into_iter();
+            let (len, _) = write_update(&mut frame, known, known.version + 1, facts);
+            content.extend_from_slice(&frame[..len]);
+        }
+        let began = clock();
+        for &place in &places {
+            node.hear(now.mono, place, &content);
+        }
+        node.flood(now.mono);
+        let later = at(10_000 + round * 10_000 + 5_000);
+        sent = drain(node, later);
+        least = least.min(began.elapsed());
+    }
+    println!(
+        "  a radio heard elsewhere: {:.1} us, {} bytes to all",
+        least.as_secs_f64() * 1e6 / FACTS as f64,
+        sent.1 / FACTS
+    );
 }
 
 #[test]
