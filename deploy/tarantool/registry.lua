@@ -13,7 +13,7 @@
 -- A change made by hand is seen by all clusters at once:
 --
 --     box.space.Bans:replace{2621370, nil, 'noise'}
---     box.space.OverriddenNodes:insert{2501, 0, FORWARD_TRANSPORT_RDMA, '192.0.2.7', 54000}
+--     box.space.OverriddenNodes:insert{2501, 0, FORWARD_TRANSPORT_UDP, '192.0.2.7', 54000}
 
 local clock = require('clock')
 local fiber = require('fiber')
@@ -52,7 +52,7 @@ end
 local FORMATS = {
     Nodes = {
         field('id', 'unsigned', true), field('name', 'string'), field('address', 'string', true),
-        field('port', 'unsigned', true),
+        field('port', 'unsigned', true), field('key', 'string'),
     },
     OverriddenNodes = {
         field('id', 'unsigned', true), field('options', 'unsigned'), field('transport', 'string', true),
@@ -119,6 +119,8 @@ local MIGRATIONS = {
         }
     end,
     function() create{'Peers'} end,
+    -- Hosts have keys.
+    function() box.space.Nodes:format(FORMATS.Nodes) end,
 }
 
 local VERSION = 'dmr_registry_version'

@@ -170,9 +170,18 @@ pub(crate) enum Verb {
     /// Records of the registry, whatever they are of; files of them, and those of other programs
     #[command(subcommand)]
     Registry(Registry),
-    /// Nodes of the network that are reached in another way than by datagrams
-    #[command(subcommand)]
-    Nodes(Nodes),
+    /// Show the hosts that this one is joined with, and how well; or say how nodes are reached
+    ///
+    /// Below each host are its nodes that workers here speak with: who does, how and where, whether it was heard lately, the time
+    /// there and back and how much it varies, datagrams lost over the last 10 s, and what was sent and received
+    /// (datagrams, bytes). Then what came of the calls of that host: the bursts of all workers here together.
+    #[command(args_conflicts_with_subcommands = true)]
+    Nodes {
+        #[command(flatten)]
+        json: Json,
+        #[command(subcommand)]
+        verb: Option<Nodes>,
+    },
     /// Simulate repeaters against this cluster: a first proof, and a load generator
     ///
     /// Repeater i (from 0) has the ID 2501001 + i and listens on TS2 to talkgroup 25001 + i % TALKGROUPS; call k is
@@ -253,7 +262,9 @@ mod tests {
     #[test]
     fn places_of_nodes_have_a_port_of_their_own_or_the_usual_one() {
         let place = |text: &str| match verb(&format!("bmctl nodes set 7 udp {text}")) {
-            Ok(Verb::Nodes(Nodes::Set { place: Some(place), .. })) => Some((place.address, place.port)),
+            Ok(Verb::Nodes { verb: Some(Nodes::Set { place: Some(place), .. }), .. }) => {
+                Some((place.address, place.port))
+            }
             _ => None,
         };
         let found = |address: &str, port| Some((address.to_owned(), port));
@@ -265,6 +276,10 @@ mod tests {
             assert_eq!(place(bad), None, "{bad}");
         }
         assert!(verb("bmctl nodes set 7 pigeon x").is_err());
+        let Ok(Verb::Nodes { json: Json { json: true }, verb: None }) = verb("bmctl nodes --json") else {
+            panic!()
+        };
+        assert!(verb("bmctl nodes --json list").is_err());
         assert!(verb("bmctl registry list users").is_err());
         assert!(matches!(verb("bmctl registry list bans"), Ok(Verb::Registry(Registry::List { .. }))));
     }

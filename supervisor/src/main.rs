@@ -82,7 +82,8 @@ fn run(paths: &Paths, verb: Verb) -> Result<Exit> {
         Verb::Bans(args) => operate::bans(paths, args.json).map(|()| Exit::Ok),
         Verb::Device(device) => operate::device(paths, device).map(|()| Exit::Ok),
         Verb::Registry(registry) => operate::registry(paths, registry),
-        Verb::Nodes(nodes) => operate::nodes(paths, nodes).map(|()| Exit::Ok),
+        Verb::Nodes { verb: Some(verb), .. } => operate::nodes(paths, verb).map(|()| Exit::Ok),
+        Verb::Nodes { json, verb: None } => operate::hosts(paths, json.json).map(|()| Exit::Ok),
         Verb::Sim(args) => simulate::sim(paths, &args),
     }
 }

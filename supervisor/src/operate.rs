@@ -1,6 +1,7 @@
 //! The operator's verbs: each asks the supervisor or the services and prints the answer.
 
 mod devices;
+mod hosts;
 mod monitor;
 mod nodes;
 mod orders;
@@ -23,6 +24,7 @@ use crate::cli::AnySlot;
 use crate::say;
 
 pub(crate) use devices::{device, subscribe, unsubscribe};
+pub(crate) use hosts::hosts;
 pub(crate) use monitor::monitor;
 pub(crate) use nodes::nodes;
 pub(crate) use orders::{drain, panics, reload, restart, scale, upgrade};

@@ -59,8 +59,28 @@ fn demo(paths: &Paths, server: SocketAddr, password: &str, status: &Status) -> R
     Ok(if story.success { Exit::Ok } else { Exit::Failure })
 }
 
+/// How the cluster is that has this runtime directory.
+fn ask(dir: &Path) -> Result<Status> {
+    let paths = Paths::new(dir.to_owned());
+    operate::ask_status(&paths).with_context(|| format!("no cluster answers in {} (--across)", dir.display()))
+}
+
+/// Where a cluster's mmdvm stack listens, if possible in the family of this address.
+fn mmdvm(status: &Status, like: SocketAddr) -> Option<SocketAddr> {
+    let listen = status.listen.get("mmdvm")?;
+    let is_like = |address: &&SocketAddr| address.is_ipv4() == like.is_ipv4();
+    listen.iter().find(is_like).or(listen.first()).copied()
+}
+
 fn load(args: &Sim, server: SocketAddr, password: &str, status: Option<&Status>) -> Result<Exit> {
-    let pids = status.iter().flat_map(|status| &status.workers).filter_map(|worker| worker.pid);
+    let others: Vec<Status> = args.across.iter().map(|dir| ask(dir)).collect::<Result<_>>()?;
+    let listens = others.iter().zip(&args.across).map(|(other, dir)| {
+        mmdvm(other, server).with_context(|| format!("the cluster in {} has no mmdvm stack", dir.display()))
+    });
+    let mut servers: Vec<SocketAddr> = listens.collect::<Result<_>>()?;
+    servers.extend(&args.across_server);
+    let statuses = status.into_iter().chain(&others);
+    let pids = statuses.flat_map(|status| &status.workers).filter_map(|worker| worker.pid);
     let defaults = Settings::new(server, password);
     let network = network::find(args, defaults.first_talkgroup, status)?;
     let seed = if network.is_some() { sys::Clocks::now().wall_us } else { defaults.seed };
@@ -72,6 +92,7 @@ fn load(args: &Sim, server: SocketAddr, password: &str, status: Option<&Status>)
         in_flight: args.in_flight,
         seed: args.seed.unwrap_or(seed),
         network,
+        others: servers,
         pids: pids.filter_map(|pid| i32::try_from(pid).ok()).collect(),
         ..defaults
     };

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod broker;
+pub mod hosts;
 mod live;
 pub mod measure;
 pub mod network;
 mod repeater;
+pub mod site;
 pub mod tarantool;
 mod watch;
 
@@ -18,7 +20,7 @@ pub use tarantool::Tarantool;
 pub use watch::Watch;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -291,6 +293,18 @@ pub fn run(command: &mut Command, input: &str) -> Output {
     let status = wait_for("a command's end", || child.try_wait().unwrap());
     let (stdout, stderr) = (out.join().unwrap().unwrap(), errors.join().unwrap().unwrap());
     Output { status, stdout, stderr }
+}
+
+/// The body of an HTTP answer; `None` where there is none, or it is no success.
+#[must_use]
+pub fn get(address: &str, path: &str) -> Option<String> {
+    use std::io::Write;
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.lines().next()?.contains(" 200 ").then(|| body.to_owned())
 }
 
 /// What a command printed on standard output and standard error.

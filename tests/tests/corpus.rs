@@ -52,6 +52,11 @@ fn openbridge() {
 }
 
 #[test]
+fn fastforward() {
+    replay("fastforward", 20_000, fastforward::fuzz_node);
+}
+
+#[test]
 fn forward() {
     replay("forward", 100_000, |data| {
         for frame in data.as_chunks::<56>().0 {

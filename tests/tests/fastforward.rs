@@ -2,76 +2,14 @@
 //! with all that waits in them, freed with the slot, and refused where they cannot be had.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::path::Path;
 
 use control::State;
 use nix::sys::signal::Signal;
-use tempfile::TempDir;
+use tests::site::{KEY, Site};
 use tests::{Cluster, bmctl, install, installed, run, signal, text, wait_for};
-
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const PORT: u16 = 54_000;
-
-/// A network of its own for a test: an address of this machine that nothing else uses, and a key.
-struct Site {
-    dir: TempDir,
-    ip: String,
-}
-
-impl Site {
-    fn new() -> Self {
-        static SITES: AtomicU16 = AtomicU16::new(1);
-        let (site, pid) = (SITES.fetch_add(1, Ordering::Relaxed), std::process::id());
-        let ip = format!("127.{}.{}.{site}", 100 + pid / 250 % 100, pid % 250 + 1);
-        let site = Self { dir: tempfile::tempdir().unwrap(), ip };
-        site.write_keys(&format!("{KEY}\n"));
-        site
-    }
-
-    fn key_file(&self) -> PathBuf {
-        self.dir.path().join("fastforward.key")
-    }
-
-    fn write_keys(&self, keys: &str) {
-        fs::write(self.key_file(), keys).unwrap();
-        fs::set_permissions(self.key_file(), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-
-    fn table(&self, ports: &str) -> String {
-        let (ip, file) = (&self.ip, self.key_file());
-        format!("[stacks.fastforward]\nlisten = \"{ip}\"\nports = \"{ports}\"\nkey_file = {file:?}\n")
-    }
-
-    fn address(&self, slot: u16) -> SocketAddr {
-        format!("{}:{}", self.ip, PORT + slot).parse().unwrap()
-    }
-
-    /// The slots whose ports somebody has.
-    fn bound(&self) -> Vec<u16> {
-        (0..4).filter(|slot| UdpSocket::bind(self.address(*slot)).is_err()).collect()
-    }
-
-    /// What the kernel says of the socket of a slot: its inode, and how many bytes wait in it.
-    fn socket(&self, slot: u16) -> (String, u64) {
-        let SocketAddr::V4(address) = self.address(slot) else { panic!() };
-        let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
-        let table = fs::read_to_string("/proc/net/udp").unwrap();
-        let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let fields = fields.into_iter().find(|fields| fields.get(1) == Some(&&*local)).expect("it is bound");
-        let waits = fields[4].split_once(':').unwrap().1;
-        (fields[9].to_owned(), u64::from_str_radix(waits, 16).unwrap())
-    }
-
-    /// Whether a process has the socket of a slot.
-    fn is_held_by(&self, slot: u16, pid: u32) -> bool {
-        let link = format!("socket:[{}]", self.socket(slot).0);
-        let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        fds.into_iter().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == Path::new(&link)))
-    }
-}
 
 fn pid(cluster: &Cluster, slot: usize) -> u32 {
     cluster.status().workers[slot].pid.unwrap()
@@ -244,7 +182,7 @@ fn refused(args: &[&str], file: &Path, dir: &Path) -> String {
 #[test]
 fn a_port_that_another_has_is_refused_before_anything_runs() {
     let site = Site::new();
-    let (dir, file) = (site.dir.path(), site.dir.path().join("bmctl.toml"));
+    let (dir, file) = (site.dir(), site.dir().join("bmctl.toml"));
     let write = |mmdvm: &str, more: &str| {
         let listen = format!("[metrics]\nlisten = \"127.0.0.1:0\"\n[stacks.mmdvm]\nlisten = \"{mmdvm}\"\n");
         fs::write(&file, [&listen, more].concat()).unwrap();

@@ -1,21 +1,10 @@
 //! A real Prometheus finds the workers by itself, and what it reads is well formed.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tests::{Cluster, PASSWORD, Repeater, run, text, wait_for};
-
-/// The body of an HTTP answer.
-fn get(address: &str, path: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    head.lines().next()?.contains(" 200 ").then(|| body.to_owned())
-}
+use tests::{Cluster, PASSWORD, Repeater, get, run, text, wait_for};
 
 #[test]
 fn metrics_are_well_formed() {

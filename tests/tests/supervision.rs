@@ -210,6 +210,18 @@ fn a_worker_that_prints_a_gibibyte_costs_no_burst() {
     assert!(restarted(&faulty.cluster.status(), worker, 0));
 }
 
+/// Bytes that wait in the sockets of a port.
+fn waiting(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let port = format!(":{port:04X}");
+    let of_port = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let waits = fields.get(1)?.ends_with(&port).then(|| fields[4].split_once(':'))??.1;
+        u64::from_str_radix(waits, 16).ok()
+    });
+    of_port.sum()
+}
+
 #[test]
 fn a_worker_that_hangs_for_a_while_and_then_until_it_is_replaced_costs_no_burst() {
     let cluster = Cluster::start(2, "");
@@ -219,6 +231,8 @@ fn a_worker_that_hangs_for_a_while_and_then_until_it_is_replaced_costs_no_burst(
         cluster.wait_until("it to be noticed", |status| status.workers[1].state == State::Stalled);
         signal(victim, Signal::SIGCONT);
         cluster.wait_until("it to come round", |status| status.workers[1].state == State::Ready);
+        // What it has taken in from its sockets and not handed on yet would die with it.
+        wait_for("it to have read what waited", || (waiting(cluster.mmdvm().port()) == 0).then_some(()));
         signal(victim, Signal::SIGSTOP);
         cluster.wait_until("the replacement", |status| restarted(status, 1, 1));
     });

@@ -12,5 +12,5 @@ pub use child::{
     Child, FastForwardSetup, Parent, RingPlace, ServicesSetup, ShardSetup, StackSetup, WorkerInfo,
     WorkerSetup,
 };
-pub use queue::{FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, read, write};
+pub use queue::{ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, read, write};
 pub use socket::{Error, Socket, descriptors};

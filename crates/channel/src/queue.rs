@@ -1,5 +1,6 @@
 //! Between a worker and the services: messages of a queue, in postcard.
 
+use config::HostKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use stack::{Answer, Ask, DeviceSettings, Gone, Notice, PeerSettings, Slot};
@@ -51,7 +52,9 @@ pub struct HostReport {
 pub struct FarReport {
     /// The node.
     pub node: u32,
-    /// Bursts that were passed on, and those that came twice, too late, never, and were made up for.
+    /// Its host; 0 where it is not known.
+    pub host: u32,
+    /// Bursts that came, each once.
     pub bursts: u64,
     /// They came before.
     pub duplicates: u64,
@@ -65,6 +68,15 @@ pub struct FarReport {
     pub jitter_us: u32,
     /// By how much bursts are held back now, microseconds.
     pub delay_us: u32,
+}
+
+/// An address that is configured for another host, and who was found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactReport {
+    /// The address, by UDP.
+    pub address: SocketAddr,
+    /// The host that has answered from there, whether it still does or not; `None` where nobody has.
+    pub host: Option<u32>,
 }
 
 /// From a worker to the services.
@@ -113,6 +125,8 @@ pub enum Report {
     Node(NodeReport),
     /// Another host that the worker can reach, each [`HOSTS_TIME`].
     Host(HostReport),
+    /// An address where another host should be, each [`HOSTS_TIME`].
+    Contact(ContactReport),
     /// What came of calls that began at a node of another host, each [`HOSTS_TIME`] while there are any.
     Far(FarReport),
     /// A radio has keyed up so often that it was blocked here: ban it everywhere.
@@ -182,12 +196,28 @@ pub enum Order {
         /// What is set; `None` where there is no such network any more.
         settings: Option<Box<PeerSettings>>,
     },
-    /// Another host that is configured by name, at one of its nodes.
+    /// Another host that is to be joined, at one of its nodes: by name, or by a record of the registry.
     Host {
         /// Where.
         address: SocketAddr,
-        /// The name is looked up to that address now; false where it no longer is.
+        /// Its ID, where that is known.
+        host: Option<u32>,
+        /// It is to be joined there; false where it no longer is.
         is_wanted: bool,
+    },
+    /// A host is spoken with under a key of its own.
+    HostKey {
+        /// Its ID.
+        host: u32,
+        /// The key; `None` where that is the network's again.
+        key: Option<HostKey>,
+    },
+    /// A node is reached elsewhere than it announces.
+    OverriddenNode {
+        /// Its ID.
+        node: u32,
+        /// Where, by UDP; `None` where it is as it announces again.
+        address: Option<SocketAddr>,
     },
 }
 
@@ -218,6 +248,22 @@ mod tests {
         let bytes = write(&order, &mut buffer).unwrap();
         assert_eq!(read::<Order>(bytes), Some(order));
         assert_eq!(read::<Order>(&[250]), None);
+    }
+
+    #[test]
+    fn keys_of_hosts_fit_a_queue_and_are_not_shown() {
+        let address = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().ok();
+        let key = Some(HostKey([0xAB; 32]));
+        for order in [
+            Order::HostKey { host: u32::MAX, key },
+            Order::OverriddenNode { node: u32::MAX, address },
+            Order::Host { address: address.unwrap(), host: Some(u32::MAX), is_wanted: true },
+        ] {
+            assert!(!format!("{order:?}").contains("171"), "{order:?}");
+            let mut buffer = [0; 504];
+            let bytes = write(&order, &mut buffer).unwrap();
+            assert_eq!(read::<Order>(bytes), Some(order));
+        }
     }
 
     #[test]

@@ -11,8 +11,11 @@ use crate::error::{Error, quote};
 use crate::table::{Table, Value};
 use crate::{PeerAddress, Ports, store};
 
-/// How many other hosts the file can name.
+/// How many other hosts there can be: those of the file, with those of the registry.
 pub const MAX_HOSTS: usize = 256;
+/// How a key is made.
+const MAKE: &str = "`openssl rand -hex 32` makes one";
+
 /// How many keys a network can have at once.
 pub const MAX_NETWORK_KEYS: usize = 4;
 
@@ -45,6 +48,28 @@ impl FastForward {
 pub struct NetworkKeys(pub Vec<[u8; 32]>);
 
 impl fmt::Debug for NetworkKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The key that a host is spoken with under which has one of its own: 32 bytes. `Debug` shows `***`; it serializes in clear,
+/// for private memory only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HostKey(pub [u8; 32]);
+
+impl HostKey {
+    /// Reads one as it is written down: 64 hex digits.
+    ///
+    /// # Errors
+    /// In words: what a key is. Never what is there instead.
+    pub fn read(text: &str) -> Result<Self, String> {
+        read_key(text).map(Self).ok_or_else(|| format!("no key; a key is 64 hex digits: {MAKE}"))
+    }
+}
+
+impl fmt::Debug for HostKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -149,7 +174,6 @@ pub(crate) fn fetch_keys(fastforward: &mut FastForward) -> Result<(), Error> {
 
 /// The error never has any of the text.
 fn read_keys(text: &str) -> Result<NetworkKeys, String> {
-    const MAKE: &str = "`openssl rand -hex 32` makes one";
     let mut keys: Vec<[u8; 32]> = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();

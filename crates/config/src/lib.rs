@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::PeerAddress;
 pub use error::Error;
-pub use fastforward::{FastForward, MAX_HOSTS, MAX_NETWORK_KEYS, NetworkKeys};
+pub use fastforward::{FastForward, HostKey, MAX_HOSTS, MAX_NETWORK_KEYS, NetworkKeys};
 pub use nodes::{MAX_NODE, Nodes};
 pub use openbridge::{MAX_PEERS, OpenBridge, Peer, read_key};
 pub use ports::Ports;

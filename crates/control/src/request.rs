@@ -197,6 +197,9 @@ pub enum ServicesRequest {
     Calls,
     /// Which other networks are there? Answered by a list of [`PeerInfo`](crate::PeerInfo); an error if the stack is not on.
     Peers,
+    /// Which hosts is this one joined with, and how well? Answered by [`HostsInfo`](crate::HostsInfo); an error if it is
+    /// joined with none.
+    Nodes,
     /// Throw out the contexts of an ID. Answered by `null`; an error if there is none.
     Kick {
         /// The ID.

@@ -145,6 +145,22 @@ pub enum Event {
         /// How many workers it has.
         workers: u16,
     },
+    /// Another host of the network can be reached.
+    #[serde(rename = "Host-Reached")]
+    HostReached {
+        /// Its ID: that of its first node.
+        #[serde(rename = "HostID")]
+        host_id: u32,
+        /// How many hosts away it is: 1 where it is heard itself.
+        hops: u8,
+    },
+    /// Another host can be reached no longer.
+    #[serde(rename = "Host-Gone")]
+    HostGone {
+        /// Its ID.
+        #[serde(rename = "HostID")]
+        host_id: u32,
+    },
     /// Events of the node that are missing here: the broker was away or slow for too long.
     #[serde(rename = "Events-Lost")]
     EventsLost {
@@ -176,6 +192,8 @@ impl Event {
             | Self::WorkerDied { .. }
             | Self::SystemStarted { .. }
             | Self::SystemStopping { .. }
+            | Self::HostReached { .. }
+            | Self::HostGone { .. }
             | Self::EventsLost { .. }
             | Self::RadioBanned { .. }
             | Self::RadioUnbanned { .. } => "System",
@@ -252,6 +270,20 @@ mod tests {
             &Event::RadioUnbanned { radio_id: 7, reason },
             "Master/25011/System",
             r#"{"Event":"Radio-Unbanned","RadioID":7,"Reason":"noise"}"#,
+        );
+    }
+
+    #[test]
+    fn hosts() {
+        check(
+            &Event::HostReached { host_id: 25_021, hops: 1 },
+            "Master/25011/System",
+            r#"{"Event":"Host-Reached","HostID":25021,"Hops":1}"#,
+        );
+        check(
+            &Event::HostGone { host_id: 25_021 },
+            "Master/25011/System",
+            r#"{"Event":"Host-Gone","HostID":25021}"#,
         );
     }
 

@@ -180,6 +180,7 @@ pub(crate) fn all(workers: &[WorkerView<'_>], now_us: u64) -> Vec<MetricFamily> 
     families.extend(COUNTERS.iter().map(|(name, which)| {
         each(name, MetricType::COUNTER, workers, |w| counter(&worker(w), float(w.stats.get(*which))))
     }));
+    families.extend(crate::hosts::all(workers));
     families.extend(GAUGES.iter().map(|(name, which)| {
         each(name, MetricType::GAUGE, workers, |w| gauge(&worker(w), float(w.stats.get(*which))))
     }));
@@ -195,7 +196,7 @@ fn each(
     family(name, kind, workers.iter().map(sample).collect())
 }
 
-fn worker(view: &WorkerView<'_>) -> [(&'static str, String); 1] {
+pub(crate) fn worker(view: &WorkerView<'_>) -> [(&'static str, String); 1] {
     [("worker", view.slot.to_string())]
 }
 
@@ -252,7 +253,7 @@ fn seconds(us: u64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the format knows no other numbers; exact up to 2^53")]
-fn float(value: u64) -> f64 {
+pub(crate) fn float(value: u64) -> f64 {
     value as f64
 }
 
@@ -282,6 +283,7 @@ mod tests {
             up,
             restarts: u64::from(slot) * 2,
             broker: (slot == 1).then_some(BrokerView { connected: true, published: 5, dropped: 2 }),
+            hosts: &[],
             stats: &pages[usize::from(slot)],
         };
         let text = render(&[view(0, true), view(1, false)], 1_250_000);
@@ -320,8 +322,18 @@ mod tests {
         for us in [10, 50, 70, 2_000_000] {
             stats.add_lag(us);
         }
-        let text =
-            render(&[WorkerView { slot: 3, node: 1, up: true, restarts: 0, broker: None, stats: &stats }], 0);
+        let text = render(
+            &[WorkerView {
+                slot: 3,
+                node: 1,
+                up: true,
+                restarts: 0,
+                broker: None,
+                hosts: &[],
+                stats: &stats,
+            }],
+            0,
+        );
         let lag = lines(&text, "bm_loop_lag_seconds");
         assert_eq!(lag[0], r#"bm_loop_lag_seconds_bucket{worker="3",le="0.00005"} 2"#);
         assert_eq!(lag[1], r#"bm_loop_lag_seconds_bucket{worker="3",le="0.0001"} 3"#);
@@ -340,8 +352,18 @@ mod tests {
     fn every_family_says_what_it_is() {
         let segment = StatsSegment::create(0).unwrap();
         let stats = Stats::reader(segment.read_only()).unwrap();
-        let families =
-            all(&[WorkerView { slot: 0, node: 1, up: true, restarts: 0, broker: None, stats: &stats }], 0);
+        let families = all(
+            &[WorkerView {
+                slot: 0,
+                node: 1,
+                up: true,
+                restarts: 0,
+                broker: None,
+                hosts: &[],
+                stats: &stats,
+            }],
+            0,
+        );
         let mut names: Vec<&str> = families.iter().map(MetricFamily::name).collect();
         for family in &families {
             let counted = family.get_field_type() == MetricType::COUNTER;

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod families;
+mod hosts;
 mod text;
 
 use fabric::Stats;
@@ -26,8 +27,29 @@ pub struct WorkerView<'a> {
     pub restarts: u64,
     /// How its node's connection to a broker elsewhere is, where there is one.
     pub broker: Option<BrokerView>,
+    /// The other hosts that it can reach.
+    pub hosts: &'a [HostView],
     /// What it counts.
     pub stats: &'a Stats,
+}
+
+/// Another host, as a worker sees it: the worst of its nodes that the worker hears. `None` where nothing was measured yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostView {
+    /// Its ID, the value of the label `host`.
+    pub host: u32,
+    /// There and back, microseconds.
+    pub rtt_us: Option<u32>,
+    /// How much the time of the way varies, microseconds.
+    pub jitter_us: Option<u32>,
+    /// Of 10,000 datagrams so many did not come here, and there.
+    pub loss: Option<[u16; 2]>,
+    /// Bursts of its calls that came.
+    pub bursts: u64,
+    /// Bursts that did not come in time.
+    pub lost: u64,
+    /// Those of them in whose place others were made up.
+    pub concealed: u64,
 }
 
 /// A node's connection to a broker. The numbers count from the services' start.

@@ -10,7 +10,7 @@ pub const MAX_NAME: usize = 64;
 /// What is kept: records of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Space {
-    /// Nodes of the network, by node ID.
+    /// Hosts of the network, by the ID of their first node.
     Nodes,
     /// How nodes are reached that are reached in another way than the rest, by node ID.
     OverriddenNodes,
@@ -74,7 +74,7 @@ impl Space {
     #[must_use]
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Nodes => &["id", "name", "address", "port"],
+            Self::Nodes => &["id", "name", "address", "port", "key"],
             Self::OverriddenNodes => &["id", "options", "transport", "address", "port"],
             Self::Devices => &["id", "password", "call", "blocked", "single"],
             Self::Subscriptions => &["id", "ts1", "ts2", "timed"],
@@ -131,7 +131,7 @@ impl Space {
     pub const fn secret(self) -> Option<&'static str> {
         match self {
             Self::Devices => Some("password"),
-            Self::GlobalProfiles | Self::Peers => Some("key"),
+            Self::Nodes | Self::GlobalProfiles | Self::Peers => Some("key"),
             _ => None,
         }
     }

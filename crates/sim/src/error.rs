@@ -68,6 +68,28 @@ pub enum Error {
         /// The packet of it that waits for an answer.
         step: Step,
     },
+    /// Hosts that do not hear each other.
+    #[error(
+        "after {seconds} s {deaf} of {all} talkers are not heard at all hosts, so nothing was measured: repeater {listener} at \
+         {to} hears nothing of what repeater {talker} at {from} says. All of them have to be joined: one of two has an address of \
+         the other under [[hosts]], and all have the same key (key_file of [stacks.fastforward])"
+    )]
+    Apart {
+        /// How long it was tried.
+        seconds: u64,
+        /// How many talkers somebody does not hear.
+        deaf: usize,
+        /// Of how many.
+        all: usize,
+        /// One of them.
+        talker: u32,
+        /// His server.
+        from: SocketAddr,
+        /// Who does not hear him.
+        listener: u32,
+        /// The server of that one.
+        to: SocketAddr,
+    },
     /// Nobody could say which worker serves a repeater.
     #[error("cannot learn which worker serves repeater {id}: {reason}")]
     Place {

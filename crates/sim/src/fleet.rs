@@ -38,6 +38,7 @@ const BRIDGE: u64 = u64::MAX - 1;
 pub(crate) type Heard<'a> = &'a mut dyn FnMut(usize, &[u8], u64);
 
 struct Member {
+    server: SocketAddr,
     socket: UdpSocket,
     client: Client,
 }
@@ -57,14 +58,15 @@ pub(crate) struct Fleet {
     timers: Timers,
     members: Vec<Member>,
     bridge: Option<Bridge>,
-    closed_port: bool,
+    /// A server at which nothing listens.
+    closed_port: Option<SocketAddr>,
     batch: ReceiveBatch,
     events: Vec<EpollEvent>,
     out: Vec<u8>,
 }
 
 impl Fleet {
-    /// A fleet without clients.
+    /// A fleet without clients, of this server unless another one is named.
     pub(crate) fn new(server: SocketAddr) -> Result<Self, Error> {
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(Error::io("make an epoll instance"))?;
@@ -81,7 +83,7 @@ impl Fleet {
             timers: Timers::default(),
             members: Vec::new(),
             bridge: None,
-            closed_port: false,
+            closed_port: None,
             batch: ReceiveBatch::new(DATAGRAMS_A_READ, DATAGRAM),
             events: vec![EpollEvent::empty(); SOCKETS_A_ROUND],
             out: Vec::with_capacity(512),
@@ -90,15 +92,20 @@ impl Fleet {
 
     /// Adds a client on a port of its own and returns its number.
     pub(crate) fn add(&mut self, client: Client) -> Result<usize, Error> {
+        self.add_at(self.server, client)
+    }
+
+    /// Adds a client of another server.
+    pub(crate) fn add_at(&mut self, server: SocketAddr, client: Client) -> Result<usize, Error> {
         let how = Bind { timestamps: true, ..Bind::default() };
-        let socket = sys::bind(SocketAddr::new(local(self.server.ip()), 0), how)
+        let socket = sys::bind(SocketAddr::new(local(server.ip()), 0), how)
             .map_err(Error::io("bind a repeater's socket"))?;
-        socket.connect(self.server).map_err(Error::io("find a way to the server"))?;
+        socket.connect(server).map_err(Error::io("find a way to the server"))?;
         let index = self.members.len();
         self.epoll
             .add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))
             .map_err(Error::io("watch a repeater's socket"))?;
-        self.members.push(Member { socket, client });
+        self.members.push(Member { server, socket, client });
         Ok(index)
     }
 
@@ -159,9 +166,8 @@ impl Fleet {
 
     /// Looks for a reason to give up: of the clients before `next` those in `waiting` are not running yet.
     fn check_login(&self, waiting: &[usize], next: usize, patience_is_over: bool) -> Result<(), Error> {
-        let server = self.server;
         for &index in waiting {
-            let client = &self.members[index].client;
+            let Member { server, ref client, .. } = self.members[index];
             let (id, all) = (client.id(), self.members.len());
             if let Some(step) = client.refused() {
                 return Err(Error::Refused { server, id, step });
@@ -171,7 +177,7 @@ impl Fleet {
                 return Err(Error::NotRunning { server, missing, all, id, step: client.step() });
             }
         }
-        if self.closed_port { Err(Error::NoServer(server)) } else { Ok(()) }
+        self.closed_port.map_or(Ok(()), |server| Err(Error::NoServer(server)))
     }
 
     /// Sends a datagram of client `index` or of the network; false where it is not logged in or the kernel does not take it.
@@ -248,7 +254,7 @@ impl Fleet {
             Ok(count) => count,
             // What comes back instead of a server's answer; whoever waits for one finds the mark.
             Err(error) if is_unreachable(&error) => {
-                self.closed_port = true;
+                self.closed_port = Some(member.server);
                 return Ok(());
             }
             Err(error) => return Err(Error::io("receive")(error)),
@@ -289,7 +295,7 @@ impl Fleet {
         while member.client.poll_output(&mut self.out) {
             // A packet that cannot be sent is as good as one that is lost: the client repeats it.
             match member.socket.send(&self.out) {
-                Err(error) if is_unreachable(&error) => self.closed_port = true,
+                Err(error) if is_unreachable(&error) => self.closed_port = Some(member.server),
                 _ => {}
             }
         }

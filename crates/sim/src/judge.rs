@@ -3,10 +3,12 @@
 //! Pure: it is told what was sent and what came, with the times of both. A master may rewrite three fields of
 //! a `DMRD`: the repeater's ID (the receiver's), the slot bit (the receiver's slot for the talkgroup, which
 //! is TS2 here) and the stream ID (one and the same for a call at each receiver). To another network it says
-//! its own network ID, TS1, and neither error rate nor field strength. Everything else has to arrive as it was sent.
+//! its own network ID, TS1, and neither error rate nor field strength. Another host than the talker's counts bursts anew: the sequence
+//! numbers of a call differ from those that were sent by one number. Everything else has to arrive as it was sent.
 
 mod bridge;
 mod ear;
+mod hosts;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -15,6 +17,7 @@ use crate::traffic::Call;
 use bridge::Bridge;
 pub use bridge::Way;
 use ear::{Ear, Said};
+use hosts::Hosts;
 
 /// The number of the other network, as a listener.
 pub const NETWORK: usize = usize::MAX;
@@ -135,6 +138,7 @@ pub struct Judge<'a> {
     ears: Vec<Ear>,
     latency: Times,
     bridge: Option<Bridge>,
+    hosts: Option<Hosts>,
 }
 
 impl<'a> Judge<'a> {
@@ -150,13 +154,22 @@ impl<'a> Judge<'a> {
             Ear::new(&said, listener.id, false, calls.iter().position(hears))
         };
         let ears = listeners.iter().map(ear).collect();
-        Self { said, ears, latency: Times::new(), bridge: None }
+        Self { said, ears, latency: Times::new(), bridge: None, hosts: None }
     }
 
     /// The same with another network, which should hear all calls that it does not make, as listener [`NETWORK`].
     #[must_use]
     pub fn with_network(self) -> Self {
         Self { bridge: Some(Bridge::new(&self.said)), ..self }
+    }
+
+    /// The same with listener `i` at host `hosts[i]`, so that what comes from the own host and from others is told apart.
+    #[must_use]
+    pub fn with_hosts(self, hosts: Vec<usize>) -> Self {
+        let hosts = Hosts::new(&self.said, &self.ears, hosts);
+        let mut ears = self.ears;
+        ears.iter_mut().enumerate().for_each(|(place, ear)| ear.is_far = hosts.is_far(place, ear));
+        Self { hosts: Some(hosts), ears, ..self }
     }
 
     /// Burst `index` of call `call` was sent at `at_us`, microseconds since 1970.
@@ -173,7 +186,12 @@ impl<'a> Judge<'a> {
             return bridge.received(&mut self.said, bytes, at_us);
         }
         let Some(ear) = self.ears.get_mut(listener) else { return };
-        let Some(us) = self.said.judge(ear, bytes, at_us) else { return };
+        let stray = ear.counts.stray;
+        let us = self.said.judge(ear, bytes, at_us);
+        if let Some(hosts) = &mut self.hosts {
+            hosts.heard(&self.said, (listener, ear.call), bytes, us, ear.counts.stray > stray);
+        }
+        let Some(us) = us else { return };
         self.latency.record(us);
         if let Some(bridge) = &mut self.bridge
             && ear.call.is_some_and(|number| self.said.calls[number].is_by_network())
@@ -206,6 +224,19 @@ impl<'a> Judge<'a> {
             (0..self.said.calls.len()).filter(is_by_network).map(|number| self.said.bursts(number)).sum();
         let way_out = Way { sent, counts, latency: bridge.to_repeaters.spread() };
         Some([way_out, bridge.way_in(&self.said)])
+    }
+
+    /// Of each call a listener that has heard nothing of it, if there is one.
+    pub(crate) fn deaf(&self) -> Vec<Option<usize>> {
+        let is_deaf = |ear: &Ear, call| ear.call == Some(call) && ear.counts.delivered == 0;
+        let calls = 0..self.said.calls.len();
+        calls.map(|call| self.ears.iter().position(|ear| is_deaf(ear, call))).collect()
+    }
+
+    /// Within a host, and across hosts; `None` where it was not said who is where.
+    #[must_use]
+    pub fn apart(&self) -> Option<[Way; 2]> {
+        Some(self.hosts.as_ref()?.ways(&self.said, &self.ears))
     }
 
     /// What all listeners heard together.
@@ -440,6 +471,37 @@ mod tests {
         assert_eq!((out.sent, out.counts, out.latency.max_us), (14, all(28), 20));
         assert_eq!((r#in.sent, r#in.counts, r#in.latency.max_us), (14, all(14), 40));
         assert_eq!(Judge::new(&calls, &LISTENERS).ways(), None);
+    }
+
+    #[test]
+    fn hosts_are_counted_apart() {
+        let calls = calls();
+        let listeners = [&LISTENERS[..], &[Listener { id: 5, talkgroup: 91 }]].concat();
+        // Repeaters 1 and 5 are at one host, 2 to 4 at another, which counts bursts anew, and once wrongly.
+        let mut judge = Judge::new(&calls, &listeners).with_hosts(vec![0, 1, 1, 1, 0]);
+        assert_eq!(judge.deaf(), [Some(1), Some(3)]);
+        for index in 0..14 {
+            judge.sent(0, index, AT_US);
+            judge.sent(1, index, AT_US);
+            if index != 5 {
+                let mut bytes = forwarded(&calls[0], index, 2);
+                bytes[4] = index as u8 + u8::from(index == 7);
+                judge.received(1, &bytes, AT_US + 900);
+            }
+            judge.received(4, &forwarded(&calls[0], index, 5), AT_US + 100);
+            judge.received(3, &forwarded(&calls[1], index, 4), AT_US + 200);
+        }
+        // What is said on 91 comes to repeater 4 of another host, and to its talker himself.
+        judge.received(3, &forwarded(&calls[0], 0, 4), AT_US);
+        judge.received(0, &forwarded(&calls[0], 0, 1), AT_US);
+        let [within, across] = judge.apart().unwrap();
+        let counts = Counts { expected: 28, delivered: 28, stray: 1, ..Counts::default() };
+        assert_eq!((within.sent, within.counts, within.latency.max_us), (28, counts, 200));
+        let counts =
+            Counts { expected: 14, delivered: 13, lost: 1, stray: 1, altered: 1, ..Counts::default() };
+        assert_eq!((across.sent, across.counts, across.latency.max_us), (14, counts, 900));
+        assert_eq!(judge.deaf(), [None, None]);
+        assert_eq!(Judge::new(&calls, &LISTENERS).apart(), None);
     }
 
     #[test]

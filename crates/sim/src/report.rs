@@ -47,6 +47,8 @@ pub struct Report {
     /// What the other network said and heard; none without one. All figures above but bursts and CPU time leave out what
     /// it heard.
     pub network: Option<Bridged>,
+    /// Within a host and across hosts apart; none where there is one host.
+    pub hosts: Option<Across>,
     /// What each repeater heard, in the order of their IDs.
     pub heard: Vec<Heard>,
     /// All bursts that were sent, call by call.
@@ -74,6 +76,23 @@ pub struct Bridged {
     pub unsigned: u64,
     /// What the first of them was.
     pub first_unsigned: Option<String>,
+}
+
+/// What came from the own host, and what from others; both are part of what all heard.
+#[derive(Clone, Debug, Serialize)]
+pub struct Across {
+    /// A server of each host.
+    pub servers: Vec<SocketAddr>,
+    /// How long it took until all talkers were heard everywhere, after the last login, in microseconds; a try takes more than a second.
+    pub settled_us: u64,
+    /// At repeaters of the talker's host.
+    pub within: Way,
+    /// At repeaters of the other hosts.
+    pub across: Way,
+    /// How much longer it took across than within, median by median, in microseconds.
+    pub added_p50_us: i64,
+    /// The same of 99 of 100.
+    pub added_p99_us: i64,
 }
 
 impl Report {
@@ -142,6 +161,9 @@ impl Report {
         if let Some(network) = &self.network {
             rows.extend(network.rows());
         }
+        if let Some(hosts) = &self.hosts {
+            rows.extend(hosts.rows());
+        }
         rows
     }
 }
@@ -162,6 +184,39 @@ impl Bridged {
             ("  stray / altered", format!("{stray} / {altered}")),
             ("  not signed with the key", self.unsigned.to_string()),
         ]
+    }
+}
+
+impl Across {
+    pub(crate) fn new(servers: Vec<SocketAddr>, settled_us: u64, within: Way, across: Way) -> Self {
+        let added = |of: fn(Spread) -> u64| {
+            let [within, across] =
+                [within, across].map(|way| i64::try_from(of(way.latency)).unwrap_or(i64::MAX));
+            // Where nothing came across, nothing is added.
+            if across == 0 { 0 } else { across - within }
+        };
+        let (added_p50_us, added_p99_us) = (added(|spread| spread.p50_us), added(|spread| spread.p99_us));
+        Self { servers, settled_us, within, across, added_p50_us, added_p99_us }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("hosts", self.servers.len().to_string()),
+            ("hosts know each other after", format!("{:.1} s", self.settled_us as f64 / 1e6)),
+        ];
+        for (name, way) in
+            [("within a host: delivered", &self.within), ("across hosts: delivered", &self.across)]
+        {
+            let Counts { expected, delivered, lost, reordered, duplicated, stray, altered } = way.counts;
+            rows.extend([
+                (name, format!("{delivered} of {expected}")),
+                ("  latency p50 / p99 / max", way.latency.to_string()),
+                ("  lost / reordered / duplicated", format!("{lost} / {reordered} / {duplicated}")),
+                ("  stray / altered", format!("{stray} / {altered}")),
+            ]);
+        }
+        rows.push(("  added p50 / p99", format!("{} / {} us", self.added_p50_us, self.added_p99_us)));
+        rows
     }
 }
 
@@ -226,6 +281,7 @@ mod tests {
             server_cpu_us: Some(500_000),
             server_cpu_us_per_forward: Some(10.22),
             network: None,
+            hosts: None,
             heard: Vec::new(),
             bursts: Vec::new(),
             missing: Vec::new(),

@@ -12,20 +12,22 @@ use crate::flood::{self, flood};
 use crate::floor::Floor;
 use crate::judge::{Judge, Listener, NETWORK, Times};
 use crate::network::Network;
-use crate::report::Bridged;
+use crate::report::{Across, Bridged};
+use crate::settle::{PATIENCE_US, settle};
 use crate::traffic::{BURST_US, Call, Plan, Seed, bursts_in};
 use crate::{Error, Report, cpu};
 
 /// Radio ID of the first call's talker; the others follow.
-const FIRST_SOURCE: u32 = 2_590_001;
+pub(crate) const FIRST_SOURCE: u32 = 2_590_001;
 /// Time between the last login and the first burst: what a master knows of its clients has settled by then.
-const LEAD_US: u64 = 200_000;
+pub(crate) const LEAD_US: u64 = 200_000;
 /// How long is listened after the last burst.
 const DRAIN_US: u64 = 1_000_000;
 
 /// What is simulated: repeater `i` (from 0) has the ID `first_id + i` and listens on TS2 to talkgroup
 /// `first_talkgroup + i % talkgroups`; call `k` is made by repeater `k` on its talkgroup. Where there is another network
-/// it makes calls 0, 2, 4 and so on instead.
+/// it makes calls 0, 2, 4 and so on instead. Where there are other hosts, those who share a talkgroup are spread evenly over all of
+/// them, and so are those who call.
 #[derive(Clone)]
 pub struct Settings {
     /// The server.
@@ -52,6 +54,8 @@ pub struct Settings {
     pub seed: u64,
     /// Another network beside the repeaters.
     pub network: Option<Network>,
+    /// Servers of other hosts that are joined with the first one.
+    pub others: Vec<SocketAddr>,
     /// Processes whose CPU time is measured during the calls; a thread of this process may be named, too.
     pub pids: Vec<i32>,
 }
@@ -72,6 +76,7 @@ impl Settings {
             first_talkgroup: 25_001,
             seed: 1,
             network: None,
+            others: Vec::new(),
             pids: Vec::new(),
         }
     }
@@ -104,7 +109,41 @@ impl Settings {
         if first_id == 0 || first_id > 999_999_999 - 60_000 {
             return wrong(format!("repeater IDs {first_id} and up: an ID has at most nine digits"));
         }
+        self.check_others()?;
         self.network.as_ref().map_or(Ok(()), Network::check)
+    }
+
+    fn check_others(&self) -> Result<(), Error> {
+        let wrong = |text: String| Err(Error::Settings(text));
+        let (repeaters, hosts) = (self.repeaters, self.others.len() + 1);
+        let needed = self.talkgroups * hosts;
+        let mut servers = self.servers();
+        servers.sort_unstable();
+        if let Some([server, _]) = servers.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong(format!("server {server} is named twice: name each host once"));
+        }
+        if hosts > 1 && self.network.is_some() {
+            return wrong("another network and other hosts: measure one of them at a time".to_owned());
+        }
+        if repeaters < needed {
+            return wrong(format!(
+                "{} talkgroups at {hosts} hosts need at least {needed} repeaters, not {repeaters}: each talkgroup needs one at \
+                 each host",
+                self.talkgroups
+            ));
+        }
+        Ok(())
+    }
+
+    /// One for each host.
+    pub(crate) fn servers(&self) -> Vec<SocketAddr> {
+        [&[self.server], self.others.as_slice()].concat()
+    }
+
+    /// The host of repeater `index`, in the order of [`Self::servers`]: those of a talkgroup take turns, and so do the first of
+    /// each talkgroup, who call.
+    pub(crate) fn host_of(&self, index: usize) -> usize {
+        (index / self.talkgroups + index % self.talkgroups) % (self.others.len() + 1)
     }
 
     pub(crate) fn listeners(&self) -> Vec<Listener> {
@@ -125,6 +164,7 @@ impl fmt::Debug for Settings {
             .field("calls", &self.calls)
             .field("seconds", &self.seconds)
             .field("network", &self.network)
+            .field("others", &self.others)
             .field("pids", &self.pids)
             .finish_non_exhaustive()
     }
@@ -148,7 +188,12 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
         judge = judge.with_network();
         fleet.link(network)?;
     }
+    let hosts: Vec<usize> = (0..settings.repeaters).map(|index| settings.host_of(index)).collect();
+    if !settings.others.is_empty() {
+        judge = judge.with_hosts(hosts);
+    }
     fleet.log_in(0, &mut |i, bytes, at_us| judge.received(i, bytes, at_us))?;
+    let settled_us = settle(settings, &mut fleet, &listeners, &calls, PATIENCE_US)?;
 
     let (server_before, own_before) = (cpu::used_us(&settings.pids)?, cpu::own_us()?);
     let pace = match settings.in_flight {
@@ -172,6 +217,8 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
         let (unsigned, first_unsigned) = fleet.unsigned();
         Bridged { id: network.id, server: network.server, calls, said, heard, unsigned, first_unsigned }
     });
+    let hosts =
+        judge.apart().map(|[within, across]| Across::new(settings.servers(), settled_us, within, across));
     let forwards = counts.delivered + network.as_ref().map_or(0, |network| network.heard.counts.delivered);
     let report = Report {
         server: settings.server,
@@ -190,6 +237,7 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
         server_cpu_us,
         server_cpu_us_per_forward: server_cpu_us.map(|us| us as f64 / forwards.max(1) as f64),
         network,
+        hosts,
         heard: judge.listeners(),
         bursts: judge.bursts(),
         missing: judge.missing(),
@@ -199,7 +247,7 @@ pub fn run(settings: &Settings) -> Result<Report, Error> {
 }
 
 /// Runs the same load against the bare forwarding loop, pinned to core `cpu` where given: what that takes is
-/// the kernel's own cost.
+/// the kernel's own cost. It is one host, whatever others there are.
 ///
 /// # Errors
 /// Those of [`run`] and [`Floor::start`].
@@ -210,20 +258,22 @@ pub fn run_floor(settings: &Settings, cpu: Option<usize>) -> Result<Report, Erro
     // It learns where the network is, as it learns where repeaters are.
     let (server, listen) = (floor.address(), SocketAddr::new(ip, 0));
     let network = settings.network.clone().map(|network| Network { server, listen, ..network });
-    run(&Settings { server, network, pids: vec![floor.thread_id()], ..settings.clone() })
+    run(&Settings { server, network, others: Vec::new(), pids: vec![floor.thread_id()], ..settings.clone() })
 }
 
 /// A fleet of these listeners, not logged in.
 pub(crate) fn make_fleet(settings: &Settings, listeners: &[Listener]) -> Result<Fleet, Error> {
     let mut fleet = Fleet::new(settings.server)?;
     let password: Arc<str> = settings.password.as_str().into();
-    for listener in listeners {
-        fleet.add(Client::new(listener.id, password.clone(), options(&[], &[listener.talkgroup])))?;
+    let servers = settings.servers();
+    for (index, listener) in listeners.iter().enumerate() {
+        let client = Client::new(listener.id, password.clone(), options(&[], &[listener.talkgroup]));
+        fleet.add_at(servers[settings.host_of(index)], client)?;
     }
     Ok(fleet)
 }
 
-fn make_calls(settings: &Settings, listeners: &[Listener]) -> Result<Vec<Call>, Error> {
+pub(crate) fn make_calls(settings: &Settings, listeners: &[Listener]) -> Result<Vec<Call>, Error> {
     let network = settings.network.as_ref().map(|network| Ok((network.id, network.signer()?))).transpose()?;
     let mut seed = Seed(settings.seed);
     let bursts = match settings.in_flight {

@@ -15,6 +15,8 @@ pub(crate) const HEAD_LEN: usize = 53;
 pub(crate) const SIGNED_LEN: usize = 73;
 /// Time between two bursts of a call, in microseconds.
 pub const BURST_US: u64 = 60_000;
+/// Offset of the sequence number in a `DMRD`.
+pub(crate) const AT_SEQUENCE: usize = 4;
 /// Offset of the receiving repeater's ID in a `DMRD`.
 pub(crate) const AT_ID: usize = 11;
 /// Offset of the flags in a `DMRD`.

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Sim {
     /// One call from a worker to another and one to the parrot, told in words
-    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "in_flight", "seed", "network"])]
+    #[arg(long, conflicts_with_all = ["floor", "json", "repeaters", "talkgroups", "calls", "seconds", "in_flight", "seed", "network", "across"])]
     pub(crate) demo: bool,
     /// How many repeaters
     #[arg(long, default_value_t = 50)]
@@ -32,6 +32,13 @@ pub(crate) struct Sim {
     /// The server [default: where this cluster's mmdvm stack listens]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) server: Option<SocketAddr>,
+    /// The runtime directory of another cluster on this machine that is joined with this one; may be given more than once. The
+    /// repeaters are spread over all, and what comes within a host and across hosts is counted apart
+    #[arg(long, value_name = "DIR", conflicts_with = "network")]
+    pub(crate) across: Vec<PathBuf>,
+    /// The same, where its mmdvm stack listens; its CPU time is not measured
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["network", "demo"])]
+    pub(crate) across_server: Vec<SocketAddr>,
     /// A file with the repeaters' password [default: the development password]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,

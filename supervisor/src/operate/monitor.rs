@@ -194,6 +194,11 @@ impl View {
                 format!("the services are ready ({version}, workers: {workers})")
             }
             Event::SystemStopping { reason } => format!("the cluster stops: {}", clean(&reason)),
+            Event::HostReached { host_id, hops } => {
+                let away = if hops > 1 { format!(", {hops} hosts away") } else { String::new() };
+                format!("host {host_id} is reached{away}")
+            }
+            Event::HostGone { host_id } => format!("host {host_id} is GONE: nothing is heard of it"),
             other => format!("{} (unknown to this bmctl)", word(&other)),
         })
     }
@@ -322,6 +327,12 @@ mod tests {
         assert_eq!(line(&mut view, ban).unwrap(), "12:00:01  radio 7 banned for ever by an operator");
         let died = Event::WorkerDied { pid: 9, reason: "signal SIGKILL".to_owned() };
         assert_eq!(line(&mut view, died).unwrap(), "12:00:01  worker 1 DIED (pid 9): signal SIGKILL");
+        let reached = |host_id, hops| Event::HostReached { host_id, hops };
+        assert_eq!(line(&mut view, reached(25_021, 1)).unwrap(), "12:00:01  host 25021 is reached");
+        let far = line(&mut view, reached(25_031, 3)).unwrap();
+        assert_eq!(far, "12:00:01  host 25031 is reached, 3 hosts away");
+        let gone = line(&mut view, Event::HostGone { host_id: 25_021 }).unwrap();
+        assert_eq!(gone, "12:00:01  host 25021 is GONE: nothing is heard of it");
         let missing = view.line(r#"{"Event":"Events-Lost","Count":7}"#).unwrap();
         assert_eq!(missing, "          7 events are missing here: they were not read fast enough");
         assert_eq!((view.line("{}"), view.line("x")), (None, None));

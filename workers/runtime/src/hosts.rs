@@ -3,7 +3,7 @@
 
 use std::net::UdpSocket;
 
-use channel::{FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report};
+use channel::{ContactReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report};
 use fabric::{Counter, Stats};
 use fastforward::{
     Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Notice, Output, Settings,
@@ -80,7 +80,8 @@ impl Hosts {
             seed,
         });
         for &host in &setup.hosts {
-            node.handle_input(now, Input::Host { address: Address::udp(host), is_wanted: true });
+            let address = Address::udp(host);
+            node.handle_input(now, Input::Host { address, host: None, is_wanted: true });
         }
         Self { node, carrier: Udp::new(socket), counters: Counters::default(), next_report: Time::default() }
     }
@@ -272,6 +273,10 @@ impl Worker {
             };
             self.services.report(&self.stats, &Report::Node(report));
         }
+        for (address, host) in hosts.node.configured() {
+            let report = ContactReport { address: address.socket, host };
+            self.services.report(&self.stats, &Report::Contact(report));
+        }
         for HostStatus { host, hops, nodes, ranges } in hosts.node.hosts() {
             self.services.report(&self.stats, &Report::Host(HostReport { host, hops, nodes, ranges }));
         }
@@ -279,6 +284,7 @@ impl Worker {
             let micros = |time: std::time::Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
             let report = FarReport {
                 node,
+                host: hosts.node.host_of(node).unwrap_or_default(),
                 bursts: health.bursts,
                 duplicates: health.duplicates,
                 late: health.late,

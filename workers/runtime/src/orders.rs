@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 
 use channel::{Child, Order, Parent};
 use fabric::{Counter, SERVICES, Wake};
+use fastforward::NetworkKey;
 use stack::{Input, Now};
+use transport::Address;
 
 use crate::Error;
 use crate::siblings::Heard;
@@ -106,9 +108,17 @@ impl Worker {
             Order::Ban { radio, until_ms } => self.instruct(now, switch::Input::Ban { radio, until_ms }),
             Order::DropCall { id, slot } => self.instruct(now, switch::Input::DropCall { id, slot }),
             Order::DropDynamic { id, slot } => self.instruct(now, switch::Input::DropDynamic { id, slot }),
-            Order::Host { address, is_wanted } => {
-                let address = transport::Address::udp(address);
-                self.tell_hosts(now, fastforward::Input::Host { address, is_wanted });
+            Order::Host { address, host, is_wanted } => {
+                let address = Address::udp(address);
+                self.tell_hosts(now, fastforward::Input::Host { address, host, is_wanted });
+            }
+            Order::HostKey { host, key } => {
+                let key = key.map(|key| NetworkKey::new(key.0));
+                self.tell_hosts(now, fastforward::Input::HostKey { host, key });
+            }
+            Order::OverriddenNode { node, address } => {
+                let address = address.map(Address::udp);
+                self.tell_hosts(now, fastforward::Input::Override { node, address });
             }
         }
     }

@@ -44,6 +44,7 @@ pub(crate) fn answer(services: &mut Services, request: ServicesRequest) -> Vec<u
         Request::Calls => reply(Ok::<_, Error>(services.calls.list(clocks.wall_us))),
         Request::LastHeard { count } => reply(Ok::<_, Error>(services.last_heard(count, clocks.wall_us))),
         Request::Peers => reply(services.peer_list(Time(clocks.mono_us))),
+        Request::Nodes => reply(services.hosts_info()),
         Request::Kick { id } => {
             reply(services.order_context(id, Order::Evict { id, keep: None, gone: Gone::Kicked }))
         }

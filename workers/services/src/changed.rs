@@ -9,10 +9,11 @@ use crate::log;
 use crate::services::Services;
 
 impl Services {
-    /// Does what follows from changes that are in the embedded store already: workers are told of devices and peers, bans
-    /// hold or are lifted, and who is banned is thrown out.
+    /// Does what follows from changes that are in the embedded store already: workers are told of devices, peers and
+    /// hosts, bans hold or are lifted, and who is banned is thrown out.
     pub(crate) fn changed(&mut self, changes: &[Change]) {
-        let (mut devices, mut bans, mut peers) = (BTreeSet::new(), BTreeMap::new(), false);
+        let (mut devices, mut bans) = (BTreeSet::new(), BTreeMap::new());
+        let (mut peers, mut hosts) = (false, false);
         for Change { space, key, record } in changes {
             let Key::Id(id) = key else { continue };
             match space {
@@ -23,17 +24,17 @@ impl Services {
                     heard.into_iter().for_each(|info| self.heard.learn(info));
                 }
                 Space::Peers => peers = true,
-                Space::Nodes
-                | Space::OverriddenNodes
-                | Space::GlobalProfiles
-                | Space::Talkgroups
-                | Space::StoredValues => {}
+                Space::Nodes | Space::OverriddenNodes => hosts = true,
+                Space::GlobalProfiles | Space::Talkgroups | Space::StoredValues => {}
             }
         }
         devices.into_iter().for_each(|id| self.device_changed(id));
         self.bans_changed(bans.into_iter().collect());
         if peers {
             self.peers_changed();
+        }
+        if hosts {
+            self.hosts_changed();
         }
     }
 

@@ -68,6 +68,12 @@ pub(crate) enum Error {
     /// The stack of other networks is not on.
     #[error("there are no peers: the configuration file has no [stacks.openbridge]")]
     NoPeers,
+    /// This host is joined with no others.
+    #[error(
+        "this host is joined with no others: the configuration file has no [stacks.fastforward]; add it, with a \
+         key_file, and start the cluster anew"
+    )]
+    NoHosts,
     /// A slot that does not exist.
     #[error("slot {0}: write 1 or 2")]
     NoSlot(u8),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use channel::{Order, Parent, Report, ShardSetup, WorkerInfo};
 use control::State;
 use fabric::{Bell, Counter, MAX_MESSAGE, QueueReader, QueueWriter, SERVICES, StateReader, Stats};
-use metrics::WorkerView;
+use metrics::{HostView, WorkerView};
 
 use crate::Error;
 use crate::contexts::Shard;
@@ -133,8 +133,12 @@ impl Host {
         self.shards().filter(|shard| self.workers.get(&shard.worker).is_some_and(Worker::is_up))
     }
 
-    /// The workers as metrics see them.
-    pub(crate) fn views(&self, broker: Option<&Broker>) -> Vec<WorkerView<'_>> {
+    /// The workers as metrics see them, each with the other hosts that it can reach.
+    pub(crate) fn views<'a>(
+        &'a self,
+        broker: Option<&Broker>,
+        hosts: &'a BTreeMap<u8, Vec<HostView>>,
+    ) -> Vec<WorkerView<'a>> {
         let workers = self.workers.iter();
         workers
             .map(|(&slot, worker)| WorkerView {
@@ -143,6 +147,7 @@ impl Host {
                 up: worker.is_up(),
                 restarts: worker.info.as_ref().map_or(0, |info| info.restarts),
                 broker: broker.and_then(|broker| broker.view(slot)),
+                hosts: hosts.get(&slot).map_or(&[], Vec::as_slice),
                 stats: &worker.stats,
             })
             .collect()

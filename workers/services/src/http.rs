@@ -75,7 +75,8 @@ fn respond(method: &Method, path: &str, here: SocketAddr, shared: &Shared) -> Re
         return response;
     }
     let services = shared.borrow();
-    let views = services.host.views(services.bus.broker.as_ref());
+    let hosts = services.reach.views();
+    let views = services.host.views(services.bus.broker.as_ref(), &hosts);
     let registry = services.registry_view();
     let found = match path {
         "/metrics" => {

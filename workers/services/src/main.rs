@@ -22,6 +22,7 @@ mod facts;
 mod follow;
 mod heard;
 mod host;
+mod host_list;
 mod hosts;
 mod http;
 mod log;
@@ -31,6 +32,7 @@ mod names;
 mod orders;
 mod peers;
 mod pump;
+mod reach;
 mod records;
 mod refusals;
 mod relay;
@@ -165,7 +167,7 @@ fn usable<T>(
 
 /// What looks up the names of peers and hosts, where there can be any. Without it those with an address are reached all the same.
 fn names(shared: &Shared) -> Option<resolve::Resolver> {
-    if !shared.borrow().peers.is_on() && !shared.borrow().hosts.have_names() {
+    if !shared.borrow().peers.is_on() && !shared.borrow().hosts.are_on() {
         return None;
     }
     match resolve::Resolver::new() {

@@ -22,14 +22,16 @@ pub(crate) struct Orders {
     bans: BTreeMap<u32, Order>,
     /// By shard and network ID.
     peers: BTreeMap<(u16, u32), Order>,
+    host_keys: BTreeMap<u32, Order>,
+    overridden: BTreeMap<u32, Order>,
     hosts: BTreeMap<SocketAddr, Order>,
 }
 
 impl Orders {
     pub(crate) fn new(queue: QueueWriter) -> Self {
-        let [evictions, settings, bans] = [const { BTreeMap::new() }; 3];
-        let (peers, hosts) = (BTreeMap::new(), BTreeMap::new());
-        Self { queue, answers: VecDeque::new(), evictions, settings, bans, peers, hosts }
+        let [evictions, settings, bans, host_keys, overridden] = [const { BTreeMap::new() }; 5];
+        let (answers, peers, hosts) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        Self { queue, answers, evictions, settings, bans, peers, host_keys, overridden, hosts }
     }
 
     /// Sends an order, now or when there is room. True where the worker has something to read.
@@ -59,14 +61,18 @@ impl Orders {
         let queue = &mut self.queue;
         let all = [&mut self.evictions, &mut self.settings, &mut self.bans];
         let is_done = all.into_iter().all(|kept| flush(queue, kept, &mut sent));
-        if is_done && flush(queue, &mut self.peers, &mut sent) {
+        if is_done
+            && flush(queue, &mut self.peers, &mut sent)
+            && flush(queue, &mut self.host_keys, &mut sent)
+            && flush(queue, &mut self.overridden, &mut sent)
+        {
             flush(queue, &mut self.hosts, &mut sent);
         }
         sent
     }
 
     fn is_behind(&self) -> bool {
-        let kept = [&self.evictions, &self.settings, &self.bans];
+        let kept = [&self.evictions, &self.settings, &self.bans, &self.host_keys, &self.overridden];
         let by_more = !self.peers.is_empty() || !self.hosts.is_empty();
         !self.answers.is_empty() || kept.iter().any(|kept| !kept.is_empty()) || by_more
     }
@@ -90,6 +96,12 @@ impl Orders {
             }
             Order::Peer { shard, id, .. } => {
                 self.peers.insert((shard, id), order);
+            }
+            Order::HostKey { host, .. } => {
+                self.host_keys.insert(host, order);
+            }
+            Order::OverriddenNode { node, .. } => {
+                self.overridden.insert(node, order);
             }
             Order::Host { address, .. } => {
                 self.hosts.insert(address, order);
@@ -137,7 +149,7 @@ mod tests {
     }
 
     fn host(is_wanted: bool) -> Order {
-        Order::Host { address: ([192, 0, 2, 7], 54_000).into(), is_wanted }
+        Order::Host { address: ([192, 0, 2, 7], 54_000).into(), host: None, is_wanted }
     }
 
     fn read(queue: &mut QueueReader) -> Option<Order> {

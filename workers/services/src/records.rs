@@ -199,8 +199,9 @@ mod tests {
             put("devices", json!({"id": 7, "password": "hidden"})),
             put("Devices", json!({"id": 8})),
             put("GlobalProfiles", json!({"id": 7, "key": "hidden"})),
+            put("Nodes", json!({"id": 7, "address": "a", "port": 1, "key": "0f".repeat(32)})),
         ];
-        assert_eq!(write(&registry, puts, &[]), 3);
+        assert_eq!(write(&registry, puts, &[]), 4);
         for space in ["Devices", "GlobalProfiles"] {
             let shown = get(&registry, space, &json!(7), false).unwrap();
             let page = page(&registry, space, None, 9, false).unwrap();
@@ -209,6 +210,8 @@ mod tests {
             let text = serde_json::to_string(&get(&registry, space, &json!(7), true).unwrap()).unwrap();
             assert!(text.contains("hidden"), "{text}");
         }
+        let host = get(&registry, "Nodes", &json!(7), false).unwrap().unwrap();
+        assert_eq!(host.0["key"], "***");
         assert_eq!(get(&registry, "Devices", &json!(8), false).unwrap().unwrap().0["password"], Value::Null);
         assert_eq!(get(&registry, "Devices", &json!(9), false).unwrap(), None);
     }

@@ -12,7 +12,7 @@ use control::{HeardInfo, State};
 use events::{Event, StopReason};
 use fabric::Counter;
 use registry::{Embedded, Space};
-use stack::{Answer, Ask, Gone, Login, Notice, Verdict};
+use stack::{Answer, Ask, Gone, Login, Notice, Time, Verdict};
 use sys::Clocks;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -28,6 +28,7 @@ use crate::hosts::Hosts;
 use crate::login::{Decision, Logins};
 use crate::names::{Names, Whose};
 use crate::peers::Peers;
+use crate::reach::Reach;
 use crate::refusals::Refusals;
 use crate::timed::Timed;
 use crate::ways::Ways;
@@ -55,6 +56,7 @@ pub(crate) struct Services {
     pub(crate) heard: Heard,
     pub(crate) peers: Peers,
     pub(crate) hosts: Hosts,
+    pub(crate) reach: Reach,
     /// Of our configuration.
     pub(crate) generation: u32,
     logins: Logins,
@@ -105,6 +107,7 @@ impl Services {
             heard,
             peers,
             hosts: Hosts::new(config),
+            reach: Reach::default(),
             generation: *generation,
             logins,
             refusals,
@@ -113,6 +116,7 @@ impl Services {
         services.bans.orders().iter().for_each(|order| services.host.send_all(order));
         timed.into_iter().for_each(|device| drop(services.tell(device)));
         services.peers_changed();
+        services.hosts_changed();
         Ok(services)
     }
 
@@ -147,6 +151,7 @@ impl Services {
             self.keep_heard();
         }
         self.look_after_timed(wall_us);
+        self.look_after_hosts(Time(now_us));
         let host = &self.host;
         let is_ready = |slot| host.info(slot).is_some_and(|info| info.state == State::Ready);
         let running = || contexts::sessions(host.shards().filter(|shard| is_ready(shard.worker)));
@@ -207,6 +212,7 @@ impl Services {
     pub(crate) fn obey(&mut self, message: Parent, fds: Vec<OwnedFd>) -> Result<(), Error> {
         let changed = self.host.take(message, fds)?;
         self.bus.know(self.host.nodes());
+        self.look_after_hosts(mono());
         if let Some((slot, before)) = changed {
             self.worker_changed(slot, before);
         }
@@ -248,6 +254,10 @@ impl Services {
                 self.heard.alias(&report, &alias);
                 self.bus.emit(Some(slot), calls::alias_event(&report, alias));
             }
+            Report::Node(report) => self.reach.node(slot, mono(), report),
+            Report::Host(report) => self.reach.host(slot, mono(), report),
+            Report::Contact(report) => self.reach.contact(slot, mono(), report),
+            Report::Far(report) => self.reach.far(slot, mono(), report),
             Report::Blocked { radio, context, seconds } => self.blocked(radio, context, seconds),
         }
     }
@@ -316,6 +326,10 @@ impl Services {
             self.bus.emit(Some(slot), Event::WorkerStarted { pid: pid.cast_unsigned() });
         }
     }
+}
+
+fn mono() -> Time {
+    Time(Clocks::now().mono_us)
 }
 
 const fn words(gone: Gone) -> &'static str {

@@ -10,6 +10,10 @@ const PROTOCOLS: &str = "/proc/net/protocols";
 /// Where the kernel lists network cards with RDMA.
 const INFINIBAND: &str = "/sys/class/infiniband";
 
+/// Of ways that a host may have, and FastForward does not take.
+const LATER: &str = "FastForward goes by UDP alone so far; choose udp";
+const DIRECT: &str = "only nodes of one host share memory, and they need no record for it; choose udp";
+
 /// What is wrong with a way that this host does not have.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
@@ -21,18 +25,19 @@ impl Ways {
     /// Looks at this host.
     pub(crate) fn look() -> Self {
         let protocols = std::fs::read_to_string(PROTOCOLS).unwrap_or_default();
-        let vsock = (!has_vsock(&protocols)).then(|| {
-            format!("this host has no vSockets ({PROTOCOLS} does not list them); load the kernel module vsock, or choose udp or tls")
-        });
+        let vsock = (!has_vsock(&protocols))
+            .then(|| format!("this host has no vSockets ({PROTOCOLS} does not list them); choose udp"));
         Self { vsock, rdma: rdma(Path::new(INFINIBAND)) }
     }
 
     /// Why a node cannot be reached so from here, if it cannot.
     pub(crate) fn why_not(&self, transport: Transport) -> Option<&str> {
         match transport {
-            Transport::Udp | Transport::Tls | Transport::Direct => None,
-            Transport::Vsock => self.vsock.as_deref(),
-            Transport::Rdma => self.rdma.as_deref(),
+            Transport::Udp => None,
+            Transport::Tls => Some(LATER),
+            Transport::Direct => Some(DIRECT),
+            Transport::Vsock => Some(self.vsock.as_deref().unwrap_or(LATER)),
+            Transport::Rdma => Some(self.rdma.as_deref().unwrap_or(LATER)),
         }
     }
 }
@@ -44,7 +49,7 @@ fn has_vsock(protocols: &str) -> bool {
 fn rdma(dir: &Path) -> Option<String> {
     let is_there = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     let reason = format!(
-        "this host has no network card with RDMA ({} is empty or not there); load its driver, or choose udp or tls",
+        "this host has no network card with RDMA ({} is empty or not there); choose udp",
         dir.display()
     );
     (!is_there).then_some(reason)
@@ -64,6 +69,8 @@ mod tests {
         let protocols = "protocol  size sockets\nAF_VSOCK  1240 0\nUDP 1 2\n";
         assert!(has_vsock(protocols) && !has_vsock("UDP 1\nXAF_VSOCK 2") && !has_vsock(""));
         let ways = Ways { vsock: None, rdma: Some("x".to_owned()) };
-        assert_eq!(Transport::ALL.map(|way| ways.why_not(way)), [None, None, None, None, Some("x")]);
+        let [udp, tls, direct, vsock, rdma] = Transport::ALL.map(|way| ways.why_not(way));
+        assert_eq!((udp, tls, vsock, rdma), (None, Some(LATER), Some(LATER), Some("x")));
+        assert!(direct.is_some());
     }
 }

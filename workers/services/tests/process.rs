@@ -10,11 +10,14 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 
 use channel::{Child, Order, Parent, Report, WorkerInfo};
-use config::Config;
-use control::{CallInfo, ContextInfo, ContextState, DeviceInfo, DeviceList, Secret, ServicesRequest, State};
+use config::{Config, HostKey};
+use control::{
+    CallInfo, ContextInfo, ContextState, DeviceInfo, DeviceList, RegistryKey, RegistryPut, Secret,
+    ServicesRequest, State,
+};
 use fabric::Counter;
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use stack::{Answer, Ask, DeviceSettings, Gone, Login, Notice, Verdict};
 use support::{Cluster, PATIENCE, device, info};
@@ -108,7 +111,7 @@ fn workers_of_the_same_configuration_are_told_where_hosts_with_a_name_are() {
     let read = Config::parse(text).unwrap();
     (cluster.config.stacks.fastforward, cluster.config.hosts) = (read.stacks.fastforward, read.hosts);
     let services = cluster.start();
-    let there = Order::Host { address: "127.0.0.1:54000".parse().unwrap(), is_wanted: true };
+    let there = Order::Host { address: "127.0.0.1:54000".parse().unwrap(), host: None, is_wanted: true };
     for worker in &mut cluster.workers {
         assert_eq!(worker.order(), there);
     }
@@ -120,6 +123,36 @@ fn workers_of_the_same_configuration_are_told_where_hosts_with_a_name_are() {
     let login = login(ID, 1, config::DEVELOPMENT_PASSWORD);
     cluster.report(1, &ask(login.clone()));
     assert_eq!(cluster.workers[0].order(), evict(&login), "nothing before");
+}
+
+#[test]
+fn workers_are_told_of_hosts_of_the_registry_and_when_they_go() {
+    let mut cluster = Cluster::new();
+    let read = Config::parse("[stacks.fastforward]\nkey_file = \"/k\"\n").unwrap();
+    cluster.config.stacks.fastforward = read.stacks.fastforward;
+    let services = cluster.start();
+    let record = json!({"id": 7, "address": "192.0.2.7", "port": 54000, "key": "0f".repeat(32)});
+    let puts =
+        vec![RegistryPut { space: "Nodes".to_owned(), record: serde_json::from_value(record).unwrap() }];
+    let put = ServicesRequest::RegistryWrite { puts, removes: vec![], keep: vec![] };
+    assert_eq!(cluster.ask::<usize>(&put).unwrap(), 1);
+    let address = "192.0.2.7:54000".parse().unwrap();
+    let there = [
+        Order::HostKey { host: 7, key: Some(HostKey([0x0f; 32])) },
+        Order::Host { address, host: Some(7), is_wanted: true },
+    ];
+    for worker in &mut cluster.workers {
+        assert_eq!([worker.order(), worker.order()], there);
+    }
+    services.tell(&Parent::WorkerInfo(info(1, Some(102), State::Ready)));
+    assert_eq!([cluster.workers[1].order(), cluster.workers[1].order()], there, "whoever begins anew");
+    let removes = vec![RegistryKey { space: "Nodes".to_owned(), key: json!(7) }];
+    let remove = ServicesRequest::RegistryWrite { puts: vec![], removes, keep: vec![] };
+    assert_eq!(cluster.ask::<usize>(&remove).unwrap(), 1);
+    for worker in &mut cluster.workers {
+        assert_eq!(worker.order(), Order::Host { address, host: Some(7), is_wanted: false });
+        assert_eq!(worker.order(), Order::HostKey { host: 7, key: None });
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Nodes of the network and how they are reached.
+//! Other hosts of the network, and nodes of it that are reached in another way than they announce.
 
+use config::{HostKey, PeerAddress, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::check_text;
@@ -10,10 +11,10 @@ pub const MAX_NODE: u32 = 0x00ff_ffff;
 /// The longest host name (RFC 1035), in characters.
 const MAX_ADDRESS: usize = 253;
 
-/// A node of the network.
+/// A host of the network, by its first node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// 1 to [`MAX_NODE`].
+    /// Its ID, which is that of its first node: 1 to [`MAX_NODE`].
     pub id: u32,
     /// For people: at most 64 characters.
     #[serde(default)]
@@ -22,6 +23,25 @@ pub struct Node {
     pub address: String,
     /// Its FastForward port, 1 to 65535.
     pub port: u16,
+    /// The key that it is spoken with under, 64 hex digits; none for the network's.
+    #[serde(default)]
+    pub key: Option<Secret>,
+}
+
+impl Node {
+    /// Where it is; `None` for what no address can be.
+    #[must_use]
+    pub fn place(&self) -> Option<PeerAddress> {
+        place(&self.address, self.port)
+    }
+
+    /// The key of its own; `None` where it has none.
+    ///
+    /// # Errors
+    /// In words: what a key is. Never what is there instead.
+    pub fn host_key(&self) -> Result<Option<HostKey>, String> {
+        self.key.as_ref().map(|key| HostKey::read(key.expose())).transpose()
+    }
 }
 
 /// A node that is reached in another way than the rest.
@@ -40,6 +60,14 @@ pub struct OverriddenNode {
     /// 1 to 65535; 0 for shared memory.
     #[serde(default)]
     pub port: u16,
+}
+
+impl OverriddenNode {
+    /// Where it is; `None` for what no address can be.
+    #[must_use]
+    pub fn place(&self) -> Option<PeerAddress> {
+        place(&self.address, self.port)
+    }
 }
 
 /// How bursts go to a node.
@@ -87,9 +115,14 @@ fn check_node(id: u32) -> Result<(), String> {
     }
 }
 
+fn place(address: &str, port: u16) -> Option<PeerAddress> {
+    let text =
+        if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+    text.parse().ok()
+}
+
 fn check_place(address: &str, port: u16) -> Result<(), String> {
-    let letters = address.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
-    if address.is_empty() || address.len() > MAX_ADDRESS || !letters {
+    if address.len() > MAX_ADDRESS || place(address, 1).is_none() {
         return Err("address: write a host name or an IP address".to_owned());
     }
     if port == 0 { Err("port: write one from 1 to 65535".to_owned()) } else { Ok(()) }
@@ -105,7 +138,8 @@ impl Row for Node {
     fn check(&self) -> Result<(), String> {
         check_node(self.id)?;
         check_text("name", &self.name, 64)?;
-        check_place(&self.address, self.port)
+        check_place(&self.address, self.port)?;
+        self.host_key().map(drop).map_err(|reason| format!("key: {reason}"))
     }
 }
 
@@ -141,6 +175,32 @@ mod tests {
 
     fn node(transport: Transport, address: &str, port: u16) -> OverriddenNode {
         OverriddenNode { id: 2501, options: 0, transport, address: address.to_owned(), port }
+    }
+
+    #[test]
+    fn a_host_has_a_place_and_may_have_a_key_that_is_not_shown() {
+        const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
+        let host = |address: &str, key: Option<&str>| Node {
+            id: 25_011,
+            name: "One".to_owned(),
+            address: address.to_owned(),
+            port: 54_000,
+            key: key.map(|key| Secret::new(key).unwrap()),
+        };
+        let record = Record::of(&host("2001:db8::7", Some(KEY))).unwrap();
+        let row: Node = record.row().unwrap();
+        assert!(!format!("{row:?} {:?}", row.host_key()).contains("22"));
+        assert_eq!(row.place().unwrap().to_string(), "[2001:db8::7]:54000");
+        assert_eq!(row.host_key().unwrap().unwrap().0[..3], [0, 0x11, 0x22]);
+        let named = host("host.example.org", None);
+        assert_eq!(named.place().unwrap().name(), Some("host.example.org"));
+        assert_eq!((named.check(), named.host_key()), (Ok(()), Ok(None)));
+        let seen = &KEY[..63];
+        let error = host("a", Some(seen)).check().unwrap_err();
+        assert!(error.starts_with("key: no key; a key is 64 hex digits") && !error.contains(seen), "{error}");
+        for bad in ["", "a b", "a:b", "a\nb"] {
+            assert_eq!(host(bad, None).check().unwrap_err(), "address: write a host name or an IP address");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::Counts;
 use crate::traffic::{
-    AT_BURST, AT_FLAGS, AT_ID, AT_STREAM, Call, DMRD_LEN, HEAD_LEN, Part, TS2, payload_of, read_payload,
+    AT_BURST, AT_FLAGS, AT_ID, AT_SEQUENCE, AT_STREAM, Call, DMRD_LEN, HEAD_LEN, Part, TS2, payload_of,
+    read_payload,
 };
 
 /// What was said so far.
@@ -19,6 +20,8 @@ pub(super) struct Ear {
     pub(super) id: u32,
     /// It is a network's, which has TS1 alone and gets neither error rate nor field strength.
     is_network: bool,
+    /// It is at another host than its call's talker, where bursts are counted anew.
+    pub(super) is_far: bool,
     /// The call that it should hear.
     pub(super) call: Option<usize>,
     /// One bit for each burst of the call.
@@ -26,6 +29,8 @@ pub(super) struct Ear {
     /// One above the latest burst seen.
     next: usize,
     stream: Option<[u8; 4]>,
+    /// What sequence numbers differ by.
+    shift: Option<u8>,
     pub(super) counts: Counts,
 }
 
@@ -76,7 +81,7 @@ impl Ear {
     pub(super) fn new(said: &Said<'_>, id: u32, is_network: bool, call: Option<usize>) -> Self {
         let words = call.map_or(0, |call| said.calls[call].bursts().div_ceil(64));
         let (seen, counts) = (vec![0; words], Counts::default());
-        Self { id, is_network, call, seen, next: 0, stream: None, counts }
+        Self { id, is_network, is_far: false, call, seen, next: 0, stream: None, shift: None, counts }
     }
 
     /// What was found here, of what was said so far.
@@ -117,6 +122,10 @@ impl Ear {
         expected[AT_FLAGS] = expected[AT_FLAGS] & !TS2 | slot;
         if got.len() == len {
             expected[AT_STREAM..AT_BURST].copy_from_slice(self.stream.get_or_insert(*stream));
+            if self.is_far {
+                let shift = got[AT_SEQUENCE].wrapping_sub(sent[AT_SEQUENCE]);
+                expected[AT_SEQUENCE] = sent[AT_SEQUENCE].wrapping_add(*self.shift.get_or_insert(shift));
+            }
         }
         expected[..len] == *got
     }

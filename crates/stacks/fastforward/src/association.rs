@@ -26,6 +26,9 @@ const CHALLENGES: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Challenges([(u64, Time); CHALLENGES]);
 
+/// What comes back later proves nothing.
+pub(crate) const PROOF: Duration = Duration::from_secs(3);
+
 impl Challenges {
     pub(crate) fn add(&mut self, challenge: u64, now: Time) {
         self.0.rotate_right(1);
@@ -36,7 +39,20 @@ impl Challenges {
     pub(crate) fn sent(&self, echo: u64) -> Option<Time> {
         self.0.iter().find(|&&(challenge, _)| challenge == echo && echo != 0).map(|&(_, at)| at)
     }
+
+    /// Whether this challenge was sent lately. It proves something once.
+    pub(crate) fn redeem(&mut self, echo: u64, now: Time) -> bool {
+        let of_it = |&&mut (challenge, at): &&mut (u64, Time)| {
+            challenge == echo && echo != 0 && now.since(at) < PROOF
+        };
+        self.0.iter_mut().find(of_it).is_some_and(|(challenge, _)| std::mem::take(challenge) != 0)
+    }
 }
+
+/// Numbers that came next at the last greetings.
+const MARKS: usize = 5;
+/// More contents that wait for a node are more than it can take.
+pub(crate) const MOST_WAITING: usize = 64;
 
 /// What was measured of a way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +88,7 @@ pub(crate) struct Association {
     /// When either wanted to go on last.
     pub(crate) wanted: Time,
     pub(crate) hello_due: Time,
-    pub(crate) summary_sent: Option<Time>,
+    pub(crate) summary_sent: Time,
     pub(crate) want_sent: Time,
     /// Which far session it means by its numbers.
     pub(crate) numbers: Vec<u16>,
@@ -81,6 +97,10 @@ pub(crate) struct Association {
     key: NodeKey,
     window: Window,
     pub(crate) next_number: u64,
+    /// The number that came next at each of the last greetings, oldest first.
+    pub(crate) marks: [u64; MARKS],
+    /// The digest here when the other node greeted last.
+    pub(crate) digest: Option<u64>,
     echo: (u64, Time),
     /// The other clock less ours at the last greeting, microseconds.
     offset_us: Option<i64>,
@@ -116,13 +136,15 @@ impl Association {
             heard: now,
             wanted: now,
             hello_due: now,
-            summary_sent: None,
+            summary_sent: Time::default(),
             want_sent: Time::default(),
             numbers: Vec::new(),
             is_fresh: true,
             key,
             window: Window::default(),
             next_number,
+            marks: [next_number; MARKS],
+            digest: None,
             echo: (0, now),
             offset_us: None,
             loss_since: (now, 0, 0),
@@ -134,10 +156,9 @@ impl Association {
         }
     }
 
-    /// Begins to take datagrams at this number: what is far behind is old.
-    pub(crate) fn begin_at(&mut self, now: Time, number: u64) {
+    /// Begins to take datagrams at this number: what is behind is old.
+    pub(crate) fn begin_at(&mut self, number: u64) {
         self.window = Window::beginning_at(number);
-        self.loss_since = (now, number, 0);
     }
 
     pub(crate) fn key(&self) -> &NodeKey {
@@ -153,12 +174,14 @@ impl Association {
         self.measured.datagrams[1] += 1;
         self.measured.bytes[1] += len as u64;
         let (since, first, count) = self.loss_since;
+        let first = if count == 0 { number } else { first };
+        self.loss_since.1 = first;
         let expected = (number + 1).saturating_sub(first);
         self.loss_since.2 = count + 1;
         if now.since(since) >= LOSS_TIME && expected > 0 {
             let lost = expected.saturating_sub(count + 1);
             self.measured.loss_here = u16::try_from(lost * 10_000 / expected).unwrap_or(10_000);
-            self.loss_since = (now, number + 1, 0);
+            self.loss_since = (now, number, 0);
         }
         true
     }
@@ -191,6 +214,14 @@ impl Association {
         (hello.challenge, hello.echo) = (challenge, echo);
         hello.held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
         (hello.keeps, hello.loss) = (self.keeps[0], self.measured.loss_here);
+        hello.first = self.marks[0];
+        self.marks.rotate_left(1);
+        self.marks[MARKS - 1] = self.next_number;
+    }
+
+    /// How many contents wait that are full.
+    pub(crate) fn waiting(&self) -> usize {
+        self.full.len()
     }
 
     /// Whether it may be given calls, or had better not.
@@ -229,16 +260,18 @@ impl Association {
     }
 
     /// Seals the datagram that was filled into `out` and returns its length.
-    pub(crate) fn seal(&mut self, own: (u8, u32, u64, &NodeKey), out: &mut [u8]) -> Option<usize> {
-        let (key, node, start, node_key) = own;
-        let header = Header { key, node, start, number: self.next_number };
+    pub(crate) fn seal(&mut self, own: (u32, u64, &NodeKey), out: &mut [u8]) -> Option<usize> {
+        let (node, start, node_key) = own;
+        let header = Header { key: node_key.made_of().tag(), node, start, number: self.next_number };
         let content = self.full.front().unwrap_or(&self.content);
         let len = content.len();
         out.get_mut(HEADER_LEN..)?.get_mut(..len)?.copy_from_slice(content);
         match self.full.pop_front() {
             Some(mut emptied) => {
                 emptied.clear();
-                self.spare.push(emptied);
+                if self.spare.len() < MOST_WAITING {
+                    self.spare.push(emptied);
+                }
             }
             None => self.content.clear(),
         }

@@ -16,12 +16,15 @@ use crate::wire::{MAX_HOPS, WireBurst};
 
 /// Set in the number that a session of another host has for those whom it is handed on to.
 const RELAYED: u16 = 0x8000;
-/// A session that began earlier goes on here from another worker.
-const IS_NEW_US: u64 = 1_000_000;
+/// A session that began earlier goes on here from another worker: of a new one it is told as it begins.
+const IS_NEW_US: u64 = 1_000;
+/// Then its bursts are counted from more than there can have been: one comes in 60 ms, and some more at its beginning.
+const FASTEST_US: u64 = 50_000;
+const JUMP: u64 = 16;
+/// What is older has not been measured with one clock.
+const LONGEST_US: u64 = 600_000_000;
 /// Bursts that wait at most.
 const MAX_EARLY: usize = 1024;
-/// Then its bursts are counted from more than there can have been: one comes in 60 ms.
-const FASTEST_US: u64 = 50_000;
 
 impl FastForward {
     /// A session of a context here began.
@@ -30,15 +33,18 @@ impl FastForward {
             CallType::Group if goes_out => Target::Talkgroup(report.destination),
             _ => Target::Radio(None),
         };
-        let age_us = now.wall_us.saturating_sub(report.session.key >> 12);
+        let age_us = now.wall_us.saturating_sub(report.session.key >> 12).min(LONGEST_US);
+        let is_new = report.bursts == 0 && age_us < IS_NEW_US;
+        // Whoever had it before has counted fewer: more come in no time.
+        let most = (age_us / FASTEST_US).max(u64::from(report.bursts) * 6 / 5) + JUMP;
         #[expect(clippy::cast_possible_truncation, reason = "sequences wrap")]
-        let next = if age_us < IS_NEW_US { 0 } else { (age_us / FASTEST_US) as u16 };
+        let next = if is_new { 0 } else { most as u16 };
         let place = usize::from(index);
         if self.locals.len() <= place {
             self.locals.resize_with(place + 1, || None);
         }
         let mut routes = self.spare_locals.pop().map_or_else(Routes::default, |spare| spare.routes);
-        routes.forget();
+        routes.made_for = None;
         self.locals[place] = Some(Local { session: report.session, target, next, routes });
     }
 
@@ -48,7 +54,7 @@ impl FastForward {
             && let Target::Radio(target) = &mut local.target
         {
             *target = node;
-            local.routes.forget();
+            local.routes.made_for = None;
         }
     }
 
@@ -64,7 +70,7 @@ impl FastForward {
         let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) else { return };
         let (session, target, sequence) = (local.session, local.target, local.next);
         local.next = sequence.wrapping_add(1);
-        if !local.routes.are_looked_at(&self.network) {
+        if local.routes.made_for != Some(self.network.version_of(target.talkgroup())) {
             let mut routes = std::mem::take(&mut local.routes);
             self.make_routes(&mut routes, session, target, self.settings.host, self.settings.host);
             if let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) {
@@ -107,7 +113,7 @@ impl FastForward {
             let Some(local) = local.filter(|local| local.session == burst.session) else { return false };
             let target = local.target;
             let mut routes = std::mem::take(&mut local.routes);
-            if !routes.are_looked_at(&self.network) {
+            if routes.made_for != Some(self.network.version_of(target.talkgroup())) {
                 self.make_routes(&mut routes, burst.session, target, self.settings.host, self.settings.host);
             }
             let frame = burst.encode();
@@ -191,7 +197,8 @@ impl FastForward {
     /// Hands a burst on to the hosts behind this one.
     fn hand_over(&mut self, now: Time, number: u16, burst: &WireBurst) {
         let Some(far) = self.far.get(number) else { return };
-        if !far.routes.are_looked_at(&self.network) {
+        let talkgroup = (far.call == CallType::Group).then_some(far.destination);
+        if far.routes.made_for != Some(self.network.version_of(talkgroup)) {
             let (call, destination, from) = (far.call, far.destination, far.from);
             let mut routes = std::mem::take(&mut far.routes);
             let target = match call {
@@ -224,14 +231,8 @@ impl FastForward {
 
     /// Finds out which hosts are handed a session from here, and which of their nodes takes it: one copy for each host.
     fn make_routes(&mut self, routes: &mut Routes, session: SessionId, target: Target, root: u32, from: u32) {
-        let talkgroup = match target {
-            Target::Talkgroup(talkgroup) => Some(talkgroup),
-            Target::Radio(_) => None,
-        };
-        if !routes.are_old(&self.network, talkgroup) {
-            return;
-        }
         routes.to.clear();
+        routes.made_for = Some(self.network.version_of(target.talkgroup()));
         let own = self.settings.host;
         let wanting: FxHashSet<u32> = match target {
             Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).collect(),

@@ -4,14 +4,12 @@
 //! Nothing of a node counts before it has sent back a challenge that only it and the challenger know: what was recorded earlier, before
 //! either of them started, is worth nothing. What comes before that waits, for one way there and back.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use stack::Time;
 use transport::Address;
 
-use crate::association::{Association, Challenges};
+use crate::association::{Association, Challenges, PROOF};
 use crate::io::{Notice, Output};
 use crate::node::FastForward;
 use crate::seal::NodeKey;
@@ -24,13 +22,17 @@ pub(crate) const GREETING: Duration = Duration::from_millis(500);
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// With so many nodes of another host a node speaks: the second is for when the first one dies.
 const NODES_OF_A_HOST: usize = 2;
+/// What is known changes all the time in a large network: a summary is sent after so long for all that.
+const UNSETTLED: Duration = Duration::from_secs(1);
 /// Whoever has not proved to be there is answered once in this time.
 const ANSWERS: Duration = Duration::from_millis(200);
 /// How many can be about to prove it, and what of theirs can wait.
 const MAX_STRANGERS: usize = 256;
 const MAX_HELD: usize = 64;
-/// A stranger who proves nothing is forgotten after this.
-const PROOF: Duration = Duration::from_secs(3);
+/// Answers to those who have not proved to be there, in a tick.
+pub(crate) const MAX_ANSWERS: usize = 64;
+/// Nobody has started so long after this node: ten years, in milliseconds.
+const PLAUSIBLE_MS: u64 = 10 * 366 * 86_400_000;
 /// Set in the number of a datagram that is for whoever is there.
 const FOR_ANYBODY: u64 = 1 << 39;
 
@@ -47,6 +49,8 @@ pub(crate) struct Contact {
     node: Option<u32>,
     /// It is configured: another host.
     is_configured: bool,
+    /// Which one, where that is known.
+    expected: Option<u32>,
     /// The host that was found there.
     host: Option<u32>,
     challenges: Challenges,
@@ -56,24 +60,45 @@ pub(crate) struct Contact {
 
 impl Contact {
     pub(crate) fn of_node(address: Address, node: u32) -> Self {
-        Self { node: Some(node), is_configured: false, ..Self::configured(address) }
+        Self { node: Some(node), is_configured: false, ..Self::configured(address, None) }
+    }
+
+    /// The node that is called there: a host has the ID of its first one.
+    pub(crate) fn who(&self) -> Option<u32> {
+        self.node.or(self.expected)
+    }
+
+    fn its_host(&self) -> Option<u32> {
+        self.expected.or(self.host)
+    }
+
+    pub(crate) fn is_of(&self, host: u32) -> bool {
+        self.its_host() == Some(host)
+    }
+
+    /// It is called at once, as for the first time.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.due, self.wait) = (Time::default(), ATTEMPTS.0);
+        self.host = self.host.filter(|&host| self.its_host() == Some(host));
     }
 
     #[cfg(test)]
     pub(crate) fn again(&self) -> Self {
-        Self { node: self.node, is_configured: self.is_configured, ..Self::configured(self.address) }
+        let Self { address, node, is_configured, expected, .. } = *self;
+        Self { node, is_configured, ..Self::configured(address, expected) }
     }
 
-    #[cfg(test)]
-    pub(crate) fn found(&mut self, host: u32) {
-        self.host = Some(host);
+    /// Where it looks for another host, and which one was found there; `None` where it looks for a node.
+    pub(crate) fn configured_for(&self) -> Option<(Address, Option<u32>)> {
+        self.is_configured.then_some((self.address, self.host))
     }
 
-    fn configured(address: Address) -> Self {
+    fn configured(address: Address, expected: Option<u32>) -> Self {
         Self {
             address,
             node: None,
             is_configured: true,
+            expected,
             host: None,
             challenges: Challenges::default(),
             due: Time::default(),
@@ -82,14 +107,16 @@ impl Contact {
     }
 }
 
-/// Somebody with the key of the network who has not proved yet to be there now.
+/// Somebody with a key that is known who has not proved yet to be there now.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     node: u32,
     start: u64,
-    key: NodeKey,
+    pub(crate) key: NodeKey,
     window: Window,
     challenges: Challenges,
+    /// Where they were sent.
+    asked_at: Address,
     since: Time,
     answered: Option<Time>,
     /// What it has sent, with the numbers.
@@ -98,12 +125,19 @@ pub(crate) struct Stranger {
 
 impl FastForward {
     /// An address is configured, or not any more.
-    pub(crate) fn host(&mut self, now: Time, address: Address, is_wanted: bool) {
+    pub(crate) fn host(&mut self, now: Time, address: Address, host: Option<u32>, is_wanted: bool) {
         let known =
             self.contacts.iter().position(|contact| contact.is_configured && contact.address == address);
+        self.chosen_for = None;
         match (known, is_wanted) {
             (None, true) => {
-                self.contacts.push(Contact::configured(address));
+                self.contacts.push(Contact::configured(address, host));
+                self.look_for_nodes(now);
+            }
+            (Some(place), true) if self.contacts[place].expected != host => {
+                let contact = &mut self.contacts[place];
+                contact.expected = host;
+                contact.begin_anew();
                 self.look_for_nodes(now);
             }
             (Some(place), false) => {
@@ -123,7 +157,7 @@ impl FastForward {
         }
     }
 
-    fn all_of_host(&self, host: u32) -> Vec<u16> {
+    pub(crate) fn all_of_host(&self, host: u32) -> Vec<u16> {
         self.all().filter(|(_, known)| known.host == host).map(|(place, _)| place).collect()
     }
 
@@ -138,6 +172,10 @@ impl FastForward {
             return;
         }
         let for_anybody = is_for_anybody(&header);
+        if !self.is_plausible(start) {
+            self.counters.malformed += 1;
+            return;
+        }
         if !for_anybody && self.let_go.iter().any(|&(other, at, _)| (other, at) == (node, start)) {
             self.counters.unproven += 1;
             return;
@@ -150,19 +188,11 @@ impl FastForward {
             _ => None,
         };
         // Of a key that is known the tag is of no matter.
-        let keys = key.into_iter().map(Ok).chain(self.settings.keys.iter().map(Err));
-        let mut opened = None;
-        for key in keys {
-            let key = match key {
-                Ok(key) => key,
-                Err(key) if key.tag() == header.key && opened.is_none() => key.of_node(node, start),
-                Err(_) => continue,
-            };
-            if key.open(&header, receiver, bytes).is_some() {
-                opened = Some(key);
-                break;
-            }
-        }
+        let opened = {
+            let others = self.keys().filter(|key| key.tag() == header.key);
+            let mut keys = key.into_iter().chain(others.map(|key| key.of_node(node, start)));
+            keys.find(|key| key.open(&header, receiver, bytes).is_some())
+        };
         let Some(key) = opened else {
             self.counters.unauthenticated += 1;
             return;
@@ -172,41 +202,92 @@ impl FastForward {
             Frame::Hello(hello) => Some(hello),
             _ => None,
         });
+        let says = hello.as_ref().map(|hello| hello.host);
+        if !self.may_speak(node, says, known.map(|known| known.host), key.made_of()) {
+            self.counters.unauthenticated += 1;
+            return;
+        }
         if node == self.settings.node || self.is_one_of_ours_elsewhere(node, hello.as_ref()) {
             self.counters.malformed += 1;
             self.outputs.push_back(Output::Notice(Notice::SameId { node, address: from }));
             return;
         }
+        // The same node under another key is met anew.
         let place = match stranger {
-            Some(place) => place,
-            None => self.add_stranger(now, node, start, key),
+            Some(place) if self.strangers[place].key.made_of() == key.made_of() => place,
+            _ => self.add_stranger(now, (node, start), from, key),
         };
         if !for_anybody && !self.strangers[place].window.take(header.number) {
             self.counters.replayed += 1;
             return;
         }
         let echo = hello.map_or(0, |hello| hello.echo);
-        let is_there = self.strangers[place].challenges.sent(echo).is_some()
-            || self.contacts.iter().any(|contact| contact.challenges.sent(echo).is_some())
-            || self
-                .places
-                .get(&node)
-                .and_then(|&place| self.association(place))
-                .is_some_and(|known| known.start == start && known.challenges.sent(echo).is_some());
-        match hello {
-            Some(hello) if is_there => {
+        let len = bytes.len();
+        // Where the challenge was sent, there it was read.
+        let proved_at = if self.strangers[place].challenges.redeem(echo, now) {
+            Some(self.strangers[place].asked_at)
+        } else {
+            let Self { contacts, overrides, host_keys, .. } = self;
+            contacts.iter_mut().find_map(|contact| {
+                contact.challenges.redeem(echo, now).then(|| {
+                    // Who has a key of its own is no other.
+                    let has_key = |expected: &u32| host_keys.contains_key(expected);
+                    if contact.expected.filter(has_key).is_none_or(|expected| says == Some(expected)) {
+                        contact.host = says;
+                        contact.wait = ATTEMPTS.0;
+                    }
+                    contact.who().and_then(|node| overrides.get(&node)).copied().unwrap_or(contact.address)
+                })
+            })
+        };
+        match (hello, proved_at) {
+            (Some(hello), Some(address)) => {
                 let stranger = self.strangers.swap_remove(place);
-                self.confirm(now, from, header, stranger, &hello);
+                self.confirm(now, address, header, stranger, &hello);
                 if !for_anybody && let Some(&place) = self.places.get(&node) {
                     self.hear(now, place, content);
                 }
             }
-            hello => {
+            (hello, _) => {
                 if !for_anybody {
                     self.hold(place, header.number, content);
                 }
-                self.answer(now, from, place, hello.as_ref());
+                // Nobody is sent more than came from there.
+                if len >= HEADER_LEN + HELLO_LEN + SEAL_LEN {
+                    self.answer(now, from, place, hello.as_ref());
+                }
             }
+        }
+    }
+
+    /// What is known of a node comes from another address: if it has read there what it was asked, it is there.
+    #[cold]
+    pub(crate) fn follow_to(
+        &mut self,
+        now: Time,
+        place: u16,
+        from: Address,
+        header: &Header,
+        content: &[u8],
+    ) {
+        let (node, start) = (header.node, header.start);
+        let hello = Frames::of(content).flatten().find_map(|frame| match frame {
+            Frame::Hello(hello) => Some(hello),
+            _ => None,
+        });
+        let Some(hello) = hello else { return };
+        let stranger = self.strangers.iter().position(|other| (other.node, other.start) == (node, start));
+        let Some(known) = self.association(place) else { return };
+        let key = known.key().clone();
+        let stranger = stranger.unwrap_or_else(|| self.add_stranger(now, (node, start), from, key));
+        let it = &mut self.strangers[stranger];
+        if it.asked_at == from && it.challenges.redeem(hello.echo, now) {
+            self.strangers.swap_remove(stranger);
+            if let Some(known) = self.association_mut(place) {
+                known.address = from;
+            }
+        } else {
+            self.answer(now, from, stranger, Some(&hello));
         }
     }
 
@@ -215,9 +296,13 @@ impl FastForward {
         hello.is_some_and(|hello| is_ours != (hello.host == self.settings.host))
     }
 
-    fn add_stranger(&mut self, now: Time, node: u32, start: u64, key: NodeKey) -> usize {
+    /// Whether a node can have started then.
+    pub(crate) fn is_plausible(&self, start: u64) -> bool {
+        start < self.settings.start.saturating_add(PLAUSIBLE_MS)
+    }
+
+    fn add_stranger(&mut self, now: Time, (node, start): (u32, u64), from: Address, key: NodeKey) -> usize {
         self.forget_strangers(now);
-        self.strangers.retain(|other| other.node != node);
         if self.strangers.len() >= MAX_STRANGERS {
             let oldest = self.strangers.remove(0);
             self.counters.unproven += oldest.held.len() as u64;
@@ -228,6 +313,7 @@ impl FastForward {
             key,
             window: Window::default(),
             challenges: Challenges::default(),
+            asked_at: from,
             since: now,
             answered: None,
             held: Vec::new(),
@@ -258,27 +344,43 @@ impl FastForward {
     /// Asks a stranger to prove that it is there, and proves it in turn. Never more bytes than came.
     fn answer(&mut self, now: Time, to: Address, stranger: usize, hello: Option<&Hello>) {
         let stranger = &mut self.strangers[stranger];
-        if stranger.answered.is_some_and(|at| now.since(at) < ANSWERS) {
+        if self.answers >= MAX_ANSWERS || stranger.answered.is_some_and(|at| now.since(at) < ANSWERS) {
             return;
         }
+        self.answers += 1;
         stranger.answered = Some(now);
         let challenge = self.random.draw();
+        if stranger.asked_at != to {
+            stranger.challenges = Challenges::default();
+        }
+        stranger.asked_at = to;
         stranger.challenges.add(challenge, now);
+        let (node, spoken) = (stranger.node, stranger.key.made_of().clone());
         let echo = hello.map_or(0, |hello| hello.challenge);
-        self.call_out(now, to, challenge, echo);
+        let key = self.key_in_turn(hello.map(|hello| hello.host), &spoken).clone();
+        self.call_out(now, self.reached_at(Some(node), to), (challenge, echo), Some(node), &key);
     }
 
     /// Sends a greeting to whoever is there.
-    fn call_out(&mut self, now: Time, to: Address, challenge: u64, echo: u64) {
+    fn call_out(
+        &mut self,
+        now: Time,
+        to: Address,
+        (challenge, echo): (u64, u64),
+        node: Option<u32>,
+        key: &NodeKey,
+    ) {
         let mut hello = self.hello(now);
         (hello.challenge, hello.echo) = (challenge, echo);
+        let known = node.and_then(|node| self.association(*self.places.get(&node)?));
+        hello.first = known.map_or(self.number_floor, |known| known.marks[0]);
         let mut out = [0; HEADER_LEN + HELLO_LEN + SEAL_LEN];
         let len = hello.encode(&mut out[HEADER_LEN..]);
-        let key = self.settings.keys.first().map_or(0, |key| key.tag());
         let number = FOR_ANYBODY | self.contact_number;
         self.contact_number += 1;
-        let header = Header { key, node: self.settings.node, start: self.start, number };
-        if let Some(len) = self.key.seal(&header, 0, &mut out, len) {
+        let tag = key.made_of().tag();
+        let header = Header { key: tag, node: self.settings.node, start: self.start, number };
+        if let Some(len) = key.seal(&header, 0, &mut out, len) {
             self.ready.push_back((to, out[..len].into()));
         }
     }
@@ -297,12 +399,6 @@ impl FastForward {
     /// A node has proved to be there now: from here on it is listened to.
     fn confirm(&mut self, now: Time, from: Address, header: Header, stranger: Stranger, hello: &Hello) {
         let Stranger { node, start, key, mut held, .. } = stranger;
-        for contact in &mut self.contacts {
-            if contact.address == from || contact.challenges.sent(hello.echo).is_some() {
-                contact.host = Some(hello.host);
-                contact.wait = ATTEMPTS.0;
-            }
-        }
         let place = match self.places.get(&node) {
             Some(&place) => place,
             None => {
@@ -318,17 +414,19 @@ impl FastForward {
         let slot = &mut self.associations[usize::from(place)];
         match slot {
             // The same node at another address.
-            Some(known) if known.start == start => {
+            Some(known) if known.start == start && known.key().made_of() == key.made_of() => {
                 known.address = from;
-                known.hello_due = now;
+                known.greeted(now, hello);
             }
             slot => {
                 let next = slot.as_ref().map_or(0, |known| known.next_number).max(self.number_floor);
+                let marks = slot.as_ref().map(|known| known.marks);
                 let mut known = Association::new(now, (node, hello.host), from, (start, key), next);
+                known.marks = marks.unwrap_or(known.marks);
                 known.is_sibling = hello.host == self.settings.host;
                 known.keeps = [false, hello.keeps];
+                known.begin_at(hello.first);
                 if !is_for_anybody(&header) {
-                    known.begin_at(now, header.number);
                     known.take(now, header.number, 0);
                 }
                 known.greeted(now, hello);
@@ -365,7 +463,9 @@ impl FastForward {
         let digest = self.network.digest();
         let Some(known) = self.association_mut(place) else { return };
         known.greeted(now, hello);
-        if hello.digest != digest {
+        // Where something new was heard meanwhile, it may be under way there.
+        let is_settled = known.digest.replace(digest).is_none_or(|before| before == digest);
+        if hello.digest != digest && (is_settled || now.since(known.summary_sent) >= UNSETTLED) {
             self.summarize(now, place);
         }
     }
@@ -393,12 +493,11 @@ impl FastForward {
     pub(crate) fn look_for_nodes(&mut self, now: Time) {
         self.choose_nodes();
         let mut calls = Vec::new();
-        let heard: FxHashSet<u32> = self.all().map(|(_, known)| known.host).collect();
         for place in 0..self.contacts.len() {
             let contact = &self.contacts[place];
             let is_heard = match (contact.node, contact.host) {
                 (Some(node), _) => self.places.contains_key(&node),
-                (None, Some(host)) => heard.contains(&host),
+                (None, Some(host)) => self.all().any(|(_, known)| known.host == host),
                 (None, None) => false,
             };
             if is_heard || contact.due > now {
@@ -409,29 +508,35 @@ impl FastForward {
             contact.challenges.add(challenge, now);
             contact.due = now + contact.wait;
             contact.wait = (contact.wait * 2).min(ATTEMPTS.1);
-            calls.push((contact.address, challenge));
+            calls.push((contact.who(), contact.address, contact.its_host(), challenge));
         }
-        calls.into_iter().for_each(|(address, challenge)| self.call_out(now, address, challenge, 0));
+        for (node, address, host, challenge) in calls {
+            let key = self.key_for(host).clone();
+            self.call_out(now, self.reached_at(node, address), (challenge, 0), None, &key);
+        }
     }
 
     /// Of each host that is configured, nodes are chosen to go on with, so that each node of either host has two of the other. Which
     /// ones differs from node to node, and is the same for both. The other host need not have this one configured.
     fn choose_nodes(&mut self) {
+        let seen = (self.network.version_of_ways(), self.contacts.len());
+        if self.chosen_for.replace(seen) == Some(seen) {
+            return;
+        }
         let configured =
             self.contacts.iter().filter(|contact| contact.is_configured).filter_map(|contact| contact.host);
         let mut hosts: Vec<u32> = configured.filter(|&host| host != self.settings.host).collect();
         hosts.sort_unstable();
         hosts.dedup();
-        let mut wanted: BTreeMap<u32, (u32, Address)> = BTreeMap::new();
-        let mut addresses: FxHashMap<u32, Address> = FxHashMap::default();
-        for (_, known) in self.all() {
-            addresses.entry(known.host).or_insert(known.address);
-        }
         let own = self.settings.node;
         let ours: Vec<u32> = self.network.nodes_of(self.settings.host).map(|(node, _)| node).collect();
-        let mut hosts_wanted: FxHashSet<u32> = FxHashSet::default();
+        let mut wanted = Vec::new();
         for &host in &hosts {
-            let Some(address) = addresses.get(&host) else { continue };
+            let Some(address) =
+                self.all().find(|(_, known)| known.host == host).map(|(_, known)| known.address)
+            else {
+                continue;
+            };
             let theirs: Vec<(u32, u16)> = self.network.nodes_of(host).collect();
             // How many of the same side are nearer to that one.
             let nearer = |node: u32, side: &mut dyn Iterator<Item = u32>, than: u32| {
@@ -441,27 +546,23 @@ impl FastForward {
                 if nearer(node, &mut ours.iter().copied(), own) < NODES_OF_A_HOST
                     || nearer(own, &mut theirs.iter().map(|&(other, _)| other), node) < NODES_OF_A_HOST
                 {
-                    wanted.insert(node, (host, address.at_port(port)));
-                    hosts_wanted.insert(host);
+                    wanted.push((node, host, address.at_port(port)));
                 }
             }
         }
         for known in self.associations.iter_mut().flatten().filter(|known| !known.is_sibling) {
-            known.keeps[0] = wanted.contains_key(&known.node)
-                || hosts.binary_search(&known.host).is_ok() && !hosts_wanted.contains(&known.host);
+            known.keeps[0] = wanted.iter().any(|&(node, ..)| node == known.node)
+                || hosts.contains(&known.host) && !wanted.iter().any(|&(_, host, _)| host == known.host);
         }
         let ours = |node: u32| self.settings.nodes.iter().any(|&(ours, _)| ours == node);
         self.contacts.retain(|contact| match contact.node {
-            Some(node) => ours(node) || wanted.contains_key(&node),
+            Some(node) => ours(node) || wanted.iter().any(|&(other, ..)| other == node),
             None => true,
         });
-        for contact in &self.contacts {
-            if let Some(node) = contact.node {
-                wanted.remove(&node);
+        for (node, host, address) in wanted {
+            if !self.contacts.iter().any(|contact| contact.node == Some(node)) {
+                self.contacts.push(Contact { host: Some(host), ..Contact::of_node(address, node) });
             }
-        }
-        for (node, (host, address)) in wanted {
-            self.contacts.push(Contact { host: Some(host), ..Contact::of_node(address, node) });
         }
     }
 }

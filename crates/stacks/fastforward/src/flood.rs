@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use stack::Time;
 
+use crate::association::MOST_WAITING;
+
 use crate::network::Learned;
 use crate::node::FastForward;
 use crate::wire::{Fact, KNOWN_A_FRAME, Known, MAX_FRAME, Summary, Update};
@@ -14,8 +16,14 @@ use crate::wire::{write_summary, write_update, write_want};
 const TOGETHER: Duration = Duration::from_millis(20);
 /// Between two summaries, or two wishes, to one node.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// And as much more for each node that is known, 14 bytes of a summary: where something is new all the time, no two know the same.
-const PATIENCE_A_NODE: Duration = Duration::from_millis(1);
+/// Nobody else is asked for what was asked for so lately.
+pub(crate) const ASKED: Duration = Duration::from_millis(400);
+/// A node gives itself a later start no more often.
+const BEGINNINGS: Duration = Duration::from_secs(10);
+/// Nobody's clock is so far ahead, milliseconds.
+const FUTURE_MS: u64 = 86_400_000;
+/// The last moment that can be told.
+const LAST_MS: u64 = (1 << 48) - 1;
 /// Frames of one answer to a wish: the rest is wished for again.
 const MOST_FRAMES: usize = 64;
 /// A talkgroup that is not wanted any more is said so after this: calls to it may go on, and come again.
@@ -50,6 +58,7 @@ impl FastForward {
     /// Hands on what is new.
     pub(crate) fn flood(&mut self, now: Time) {
         self.flood_due = None;
+        self.refresh(now);
         for (node, since, but) in std::mem::take(&mut self.floods) {
             let Some(start) = self.network.state(node).map(|state| state.start) else { continue };
             let places: Vec<u16> =
@@ -62,7 +71,12 @@ impl FastForward {
     pub(crate) fn range(&mut self, now: Time, first: u32, last: u32, is_wanted: bool) {
         self.unwanted.retain(|&(_, a, b)| (a, b) != (first, last));
         if is_wanted {
-            self.say(now, Fact::Range { first, last, is_wanted });
+            let fact = Fact::Range { first, last, is_wanted };
+            self.say(now, fact);
+            if self.network.said(&fact) != Some(fact) {
+                // No more can be told apart.
+                self.say(now, Fact::Range { first: 0, last: 0xFF_FFFF, is_wanted });
+            }
         } else {
             self.unwanted.push((now + LINGER, first, last));
         }
@@ -85,7 +99,7 @@ impl FastForward {
     /// have heard it, whatever their clocks say.
     pub fn heard(&mut self, now: stack::Now, radio: u32, at_ms: u64) -> u64 {
         let newest = self.network.heard(radio);
-        let at_ms = newest.map_or(at_ms, |(_, before)| at_ms.max(before + 1));
+        let at_ms = newest.map_or(at_ms, |(_, before)| at_ms.max(before + 1)).min(LAST_MS);
         let is_known = newest
             .is_some_and(|(node, before)| node == self.settings.node && at_ms < before + HEARD_AGAIN_MS);
         if !is_known {
@@ -103,15 +117,12 @@ impl FastForward {
 
     /// Tells an association what is known here.
     pub(crate) fn summarize(&mut self, now: Time, place: u16) {
-        let Some(last) = self.association(place).map(|association| association.summary_sent) else { return };
-        let patience = PATIENCE + PATIENCE_A_NODE * u32::try_from(self.network.len()).unwrap_or(u32::MAX);
-        if last.is_some_and(|at| now.since(at) < patience) {
+        let Some(association) = self.association_mut(place) else { return };
+        if now.since(association.summary_sent) < PATIENCE {
             return;
         }
+        association.summary_sent = now;
         let known: Vec<Known> = self.network.nodes().map(|(node, state)| state.known(node)).collect();
-        if let Some(association) = self.association_mut(place) {
-            association.summary_sent = Some(now);
-        }
         let mut out = [0; MAX_FRAME];
         for known in known.chunks(KNOWN_A_FRAME) {
             let len = write_summary(&mut out, known);
@@ -122,16 +133,29 @@ impl FastForward {
     /// Finds out what an association knows that is not known here, and asks for it.
     pub(crate) fn compare(&mut self, now: Time, place: u16, summary: Summary<'_>) {
         for theirs in summary {
+            if !self.is_plausible(theirs.start) {
+                continue;
+            }
             if theirs.node == self.settings.node {
-                if theirs.start > self.start {
-                    self.begin_again(now, theirs.start + 1);
+                let own =
+                    self.network.state(theirs.node).map_or((0, 0), |state| (state.start, state.version));
+                let is_late = self.began_again.is_some_and(|at| now.since(at) < BEGINNINGS);
+                if (theirs.start, theirs.version) > own && !is_late {
+                    self.began_again = Some(now);
+                    // Nobody else who was there before chose the same.
+                    let start = theirs.start + 1 + self.random.draw() % (1 << 20);
+                    self.begin_again(now, start);
                 }
                 continue;
             }
             let ours = self.network.state(theirs.node).map_or((0, 0), |state| (state.start, state.version));
             if (theirs.start, theirs.version) > ours {
                 let version = if theirs.start == ours.0 { ours.1 } else { 0 };
-                self.want(now, place, Known { version, ..theirs });
+                let asked = self.asked.get(&theirs.node);
+                if asked.is_none_or(|&(start, at)| start != theirs.start || now.since(at) >= ASKED) {
+                    self.asked.insert(theirs.node, (theirs.start, now));
+                    self.want(now, place, Known { version, ..theirs });
+                }
             }
         }
     }
@@ -145,6 +169,9 @@ impl FastForward {
         self.start = start;
         if let Some(key) = self.settings.keys.first() {
             self.key = key.of_node(self.settings.node, start);
+        }
+        for own in self.host_keys.values_mut() {
+            *own = own.made_of().of_node(self.settings.node, start);
         }
         self.network.begin_again(start);
         let places: Vec<u16> = self.all().map(|(place, _)| place).collect();
@@ -160,7 +187,8 @@ impl FastForward {
     /// An association wants what a node has said since.
     pub(crate) fn tell(&mut self, now: Time, place: u16, since: Known) {
         let start = self.network.state(since.node).map(|state| state.start);
-        if start == Some(since.start) {
+        let has_room = self.association(place).is_some_and(|known| known.waiting() < MOST_WAITING);
+        if start == Some(since.start) && has_room {
             self.update(now, &[place], since);
         }
     }
@@ -183,9 +211,13 @@ impl FastForward {
     /// An association tells what a node has said.
     pub(crate) fn learn(&mut self, now: Time, place: u16, update: Update<'_>) {
         let (from, to) = (update.from, update.to);
-        match self.network.learn(now, from, to, update) {
+        if !self.is_plausible(from.start) {
+            return;
+        }
+        let latest = self.wall_ms + FUTURE_MS;
+        let facts = update.filter(|(_, fact)| !matches!(fact, Fact::Heard { at_ms, .. } if *at_ms > latest));
+        match self.network.learn(now, from, to, facts) {
             Learned::New(before) => {
-                self.refresh(now);
                 self.hand_on(now, from.node, before, Some(place));
             }
             Learned::Old => {}

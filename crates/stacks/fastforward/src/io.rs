@@ -6,8 +6,8 @@ use transport::Address;
 
 use crate::seal::NetworkKey;
 
-/// What a node is.
-#[derive(Clone, Debug)]
+/// What a node is. It has no `Debug`: challenges are made of its seed.
+#[derive(Clone)]
 pub struct Settings {
     /// Its ID.
     pub node: u32,
@@ -17,7 +17,7 @@ pub struct Settings {
     pub nodes: Vec<(u32, u16)>,
     /// Where the nodes of the host reach each other; the port is of no matter.
     pub local: Address,
-    /// Keys of the network: the first is used for sending, all are accepted. At least one.
+    /// Keys of the network: the first is used for sending, all are accepted. At least one. Not those of hosts.
     pub keys: Vec<NetworkKey>,
     /// When it starts, milliseconds since 1970: another moment for each start.
     pub start: u64,
@@ -39,8 +39,24 @@ pub enum Input<'a> {
     Host {
         /// Where one of its nodes is reached.
         address: Address,
+        /// Its ID, where that is known: it is called under the key that is set for it.
+        host: Option<u32>,
         /// Whether.
         is_wanted: bool,
+    },
+    /// A host is spoken with under a key of its own and no other, or, with `None`, under those of the network again.
+    HostKey {
+        /// Its ID.
+        host: u32,
+        /// The key, which the host has for this one.
+        key: Option<NetworkKey>,
+    },
+    /// A node is reached there, whatever it announces and wherever its datagrams come from; `None`: as it announces.
+    Override {
+        /// Its ID.
+        node: u32,
+        /// Where.
+        address: Option<Address>,
     },
     /// Calls to talkgroups of a range are wanted here, or not any more.
     Range {
@@ -139,7 +155,7 @@ pub enum Notice {
 pub struct Counters {
     /// Datagrams that are none of this protocol, or hold what cannot be.
     pub malformed: u64,
-    /// Not sealed with a key of the network, or for another node.
+    /// Not sealed with a key that is right for the sender, or for another node.
     pub unauthenticated: u64,
     /// They came before, or are of before the sender started again.
     pub replayed: u64,

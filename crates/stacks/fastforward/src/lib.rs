@@ -12,7 +12,9 @@ mod bytes;
 mod carry;
 mod contacts;
 mod flood;
+mod fuzz;
 mod io;
+mod keys;
 mod network;
 mod node;
 mod seal;
@@ -26,6 +28,8 @@ mod window;
 mod wire;
 
 pub use association::Measured;
+#[doc(hidden)]
+pub use fuzz::fuzz_node;
 pub use io::{Counters, Input, Notice, Output, Settings};
 pub use node::FastForward;
 pub use seal::NetworkKey;

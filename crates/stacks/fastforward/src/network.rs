@@ -16,8 +16,10 @@ pub(crate) const MAX_NODES: usize = 16_384;
 const INHERITED: Duration = Duration::from_secs(2);
 /// A node that cannot be reached is forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(600);
-/// Between two looks at who can be reached, for each node that is known: a look takes a small part of it.
+/// Between two looks at who can be reached, for each node that is known: some times what a look takes.
 const REST: Duration = Duration::from_micros(20);
+/// Talkgroups that have the same remainder count as one, where it is about whether wishes have changed.
+const REMAINDERS: u32 = 1024;
 
 #[derive(Debug)]
 struct Node {
@@ -35,20 +37,21 @@ pub(crate) struct Network {
     own: u32,
     host: u32,
     nodes: FxHashMap<u32, Node>,
-    /// Who wants a talkgroup, and the version at which that changed last.
-    talkgroups: FxHashMap<u32, (u64, Vec<u32>)>,
+    /// Who wants a talkgroup.
+    talkgroups: FxHashMap<u32, Vec<u32>>,
     /// Ranges of more than one talkgroup, and who wants them.
     wide: Vec<(u32, u32, u32)>,
-    /// The version at which they changed last, and the ways.
-    wide_changed: u64,
-    ways_changed: u64,
     /// Where a radio was heard, and when.
     radios: FxHashMap<u32, Vec<(u32, u64)>>,
     topology: Topology,
     is_stale: bool,
-    refreshed: Option<Time>,
+    /// When it was made.
+    refreshed: Time,
     /// Changes when any route may.
     version: u64,
+    /// The version at which those of calls to all talkgroups may have changed last, and to one, by its remainder.
+    all_changed: u64,
+    one_changed: Vec<u64>,
     /// Of all that is known of those who can be reached.
     digest: u64,
 }
@@ -72,17 +75,17 @@ impl Network {
             nodes: FxHashMap::default(),
             talkgroups: FxHashMap::default(),
             wide: Vec::new(),
-            wide_changed: 0,
-            ways_changed: 0,
             radios: FxHashMap::default(),
             topology: Topology::default(),
             is_stale: true,
-            refreshed: None,
+            refreshed: Time::default(),
             version: 0,
+            all_changed: 0,
+            one_changed: vec![0; REMAINDERS as usize],
             digest: 0,
         };
         network.nodes.insert(own, Node { state: State::new(start), again: None, lost: None });
-        network.refresh(Time::default());
+        network.refresh_now(Time::default());
         network
     }
 
@@ -92,9 +95,14 @@ impl Network {
         let state = &mut self.nodes.get_mut(&own)?.state;
         let before = state.known(own);
         let change = state.say(fact)?;
-        self.digest_anew(own, Some(before));
+        self.count_anew(own, Some(before));
         self.note(own, fact, change);
         Some(before.version)
+    }
+
+    /// What this node says now of what `fact` is about.
+    pub(crate) fn said(&self, fact: &Fact) -> Option<Fact> {
+        self.nodes.get(&self.own)?.state.get(fact)
     }
 
     /// This node begins anew, and says all again.
@@ -107,7 +115,7 @@ impl Network {
         for fact in facts {
             node.state.say(fact);
         }
-        self.digest_anew(own, Some(before));
+        self.count_anew(own, Some(before));
     }
 
     /// Something is known of a node before it has said it itself.
@@ -146,7 +154,7 @@ impl Network {
             let before = node.state.known(from.node);
             node.state.begin_again(from.start);
             node.again = Some(now);
-            self.digest_anew(from.node, Some(before));
+            self.count_anew(from.node, Some(before));
         }
         let Some(Node { state, .. }) = self.nodes.get(&from.node) else { return Learned::Old };
         if from.start < state.start || to <= state.version {
@@ -166,19 +174,19 @@ impl Network {
         if let Some(node) = self.nodes.get_mut(&from.node) {
             node.state.version = to;
         }
-        self.digest_anew(from.node, Some(known));
+        self.count_anew(from.node, Some(known));
         Learned::New(before)
     }
 
     fn add(&mut self, node: u32, start: u64) {
         if let Entry::Vacant(place) = self.nodes.entry(node) {
             place.insert(Node { state: State::new(start), again: None, lost: None });
-            self.digest_anew(node, None);
+            self.count_anew(node, None);
         }
     }
 
-    /// What is known of a node is not what was known before.
-    fn digest_anew(&mut self, node: u32, before: Option<Known>) {
+    /// What is known of a node is not what it was `before`: so is the digest.
+    fn count_anew(&mut self, node: u32, before: Option<Known>) {
         if let Some(Node { state, .. }) = self.nodes.get(&node).filter(|_| self.reaches(node)) {
             let before = before.map_or(0, |known| mix(&known));
             self.digest = self.digest.wrapping_sub(before).wrapping_add(mix(&state.known(node)));
@@ -196,15 +204,12 @@ impl Network {
         match fact {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
-                self.version += 1;
-                let (changed, nodes) = self.talkgroups.entry(first).or_default();
-                *changed = self.version;
-                nodes.push(node);
+                self.talkgroups.entry(first).or_default().push(node);
+                self.change_ways_to(first);
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.push((first, last, node));
-                self.version += 1;
-                self.wide_changed = self.version;
+                self.change_ways();
             }
             Fact::Range { .. } => {}
             Fact::Heard { radio, at_ms } => self.radios.entry(radio).or_default().push((node, at_ms)),
@@ -215,30 +220,15 @@ impl Network {
         match fact {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
-                self.version += 1;
-                if let Entry::Occupied(mut place) = self.talkgroups.entry(first) {
-                    let (changed, nodes) = place.get_mut();
-                    *changed = self.version;
-                    nodes.retain(|&other| other != node);
-                    if nodes.is_empty() {
-                        place.remove();
-                    }
-                }
+                remove(&mut self.talkgroups, first, |&other| other != node);
+                self.change_ways_to(first);
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.retain(|range| *range != (first, last, node));
-                self.version += 1;
-                self.wide_changed = self.version;
+                self.change_ways();
             }
             Fact::Range { .. } => {}
-            Fact::Heard { radio, .. } => {
-                if let Entry::Occupied(mut place) = self.radios.entry(radio) {
-                    place.get_mut().retain(|&(other, _)| other != node);
-                    if place.get().is_empty() {
-                        place.remove();
-                    }
-                }
-            }
+            Fact::Heard { radio, .. } => remove(&mut self.radios, radio, |&(other, _)| other != node),
         }
     }
 
@@ -259,25 +249,24 @@ impl Network {
         gone.into_iter().for_each(|(node, fact)| self.unnote(node, fact));
     }
 
-    /// When it is to be found out who can be reached; `None` where that has not changed.
+    /// When it is to be found out who can be reached; `None` where that cannot have changed.
     pub(crate) fn refresh_due(&self) -> Option<Time> {
         let rest = REST * u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        self.is_stale.then(|| self.refreshed.map_or(Time::default(), |at| at + rest))
+        self.is_stale.then_some(self.refreshed + rest)
     }
 
-    /// Finds out anew who can be reached, where that may have changed. Returns whether it was looked at: the more nodes there are, the
-    /// more changes are looked at together.
+    /// Finds out anew who can be reached, where that may have changed: the more nodes there are, the more changes are looked at
+    /// together. Returns whether it was looked at.
     pub(crate) fn refresh(&mut self, now: Time) -> bool {
-        if self.refresh_due().is_none_or(|at| now < at) {
-            return false;
+        let is_due = self.refresh_due().is_some_and(|at| at <= now);
+        if is_due {
+            self.refresh_now(now);
         }
-        self.refreshed = Some(now);
-        self.refresh_now(now);
-        true
+        is_due
     }
 
     fn refresh_now(&mut self, now: Time) {
-        self.is_stale = false;
+        (self.is_stale, self.refreshed) = (false, now);
         let nodes = &self.nodes;
         let own = self.own;
         let hears = |node: u32, other: u32| nodes.get(&node).is_some_and(|node| node.state.hears(other));
@@ -296,26 +285,35 @@ impl Network {
             node.lost =
                 if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
         }
-        self.digest = self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))));
+        self.digest = self.digest_afresh();
         self.change_ways();
     }
 
-    /// Calls may have to go other ways now.
+    fn digest_afresh(&self) -> u64 {
+        self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))))
+    }
+
+    /// Any call may have to go other ways now.
     pub(crate) fn change_ways(&mut self) {
         self.version += 1;
-        self.ways_changed = self.version;
+        self.all_changed = self.version;
     }
 
-    /// Where this is the same as before, so are all routes.
-    pub(crate) fn version(&self) -> u64 {
-        self.version
+    /// Calls to a talkgroup may have to.
+    fn change_ways_to(&mut self, talkgroup: u32) {
+        self.version += 1;
+        self.one_changed[(talkgroup % REMAINDERS) as usize] = self.version;
     }
 
-    /// Where this is the same as before, so are the routes of calls to a talkgroup; with `None`, of those that are for none.
+    /// Where this is the same as before, so is who can be reached, and how.
+    pub(crate) fn version_of_ways(&self) -> u64 {
+        self.all_changed
+    }
+
+    /// Where this is the same as before, so are the routes of calls to a talkgroup; with `None`, of any others.
     pub(crate) fn version_of(&self, talkgroup: Option<u32>) -> u64 {
-        let Some(talkgroup) = talkgroup else { return self.ways_changed };
-        let changed = self.talkgroups.get(&talkgroup).map_or(0, |&(changed, _)| changed);
-        changed.max(self.wide_changed).max(self.ways_changed)
+        let of_one = |talkgroup: u32| self.one_changed[(talkgroup % REMAINDERS) as usize];
+        talkgroup.map_or(self.version, |talkgroup| of_one(talkgroup).max(self.all_changed))
     }
 
     /// The host of a node, as far as that has been said.
@@ -346,11 +344,6 @@ impl Network {
         self.nodes.iter().filter_map(is_reached).map(|(number, node): (u32, &Node)| (number, &node.state))
     }
 
-    /// How many nodes are known.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     pub(crate) fn state(&self, node: u32) -> Option<&State> {
         self.nodes.get(&node).map(|node| &node.state)
     }
@@ -362,7 +355,7 @@ impl Network {
 
     /// Who wants calls to a talkgroup.
     pub(crate) fn wanting(&self, talkgroup: u32) -> impl Iterator<Item = u32> {
-        let one = self.talkgroups.get(&talkgroup).into_iter().flat_map(|(_, nodes)| nodes).copied();
+        let one = self.talkgroups.get(&talkgroup).into_iter().flatten().copied();
         let wide = self.wide.iter().filter(move |(first, last, _)| (*first..=*last).contains(&talkgroup));
         one.chain(wide.map(|&(_, _, node)| node)).filter(|&node| self.reaches(node))
     }
@@ -380,6 +373,15 @@ impl Network {
     }
 }
 
+fn remove<T>(map: &mut FxHashMap<u32, Vec<T>>, key: u32, keep: impl FnMut(&T) -> bool) {
+    if let Some(list) = map.get_mut(&key) {
+        list.retain(keep);
+        if list.is_empty() {
+            map.remove(&key);
+        }
+    }
+}
+
 fn mix(known: &Known) -> u64 {
     let words = [u64::from(known.node), known.start, u64::from(known.version)];
     words.into_iter().fold(0x9E37_79B9_7F4A_7C15, |hash, word| {
@@ -391,6 +393,7 @@ fn mix(known: &Known) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::world::Rng;
 
     fn learn(network: &mut Network, node: u32, from: u32, facts: &[Fact]) -> Learned {
         let to = from + facts.len() as u32;
@@ -429,6 +432,69 @@ mod tests {
         assert_eq!(learn(&mut network, 2, 3, &[unwanted]), Learned::Old);
         let known = Known { node: 2, start: 5, version: 4 };
         assert_eq!(learn(&mut network, 2, 9, &[range]), Learned::Gap(known));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_all_states_whatever_becomes_of_them() {
+        for seed in 0..50 {
+            let mut rng = Rng::new(seed);
+            let mut network = Network::new(1, 1, 5);
+            let mut most = 0;
+            for step in 0..1000 {
+                let now = Time(step * 1_000_000);
+                let node = 1 + rng.below(6) as u32;
+                let fact = match rng.below(4) {
+                    0 => about(1 + rng.below(3) as u32),
+                    1 => Fact::Heard { radio: rng.below(9) as u32, at_ms: step },
+                    _ => Fact::Link { node: 1 + rng.below(6) as u32, is_up: !rng.permille(200) },
+                };
+                match rng.below(20) {
+                    0 => network.begin_again(5 + step),
+                    1 => network.assume(node, step, fact),
+                    2 => network.tidy(now + FORGOTTEN * rng.below(2) as u32),
+                    3..6 => _ = network.refresh(now),
+                    6..10 => _ = network.say(fact),
+                    _ => {
+                        // What is known, a later or an earlier start, or something that does not join on.
+                        let known = network.state(node).map_or((9, 0), |state| (state.start, state.version));
+                        let start = if rng.permille(900) {
+                            known.0
+                        } else {
+                            known.0.saturating_sub(2) + rng.below(9)
+                        };
+                        let version = if rng.permille(900) { known.1 } else { rng.below(9) as u32 };
+                        let from = Known { node, start: start.max(1), version };
+                        let facts = (version + 1..).zip([fact, about(2)]);
+                        network.learn(now, from, version + rng.below(4) as u32, facts);
+                    }
+                }
+                assert_eq!(network.digest(), network.digest_afresh(), "seed {seed}, step {step}");
+                most = most.max(network.nodes().count());
+            }
+            assert!(most > 3, "seed {seed}: {most} nodes");
+        }
+    }
+
+    #[test]
+    fn routes_are_made_anew_for_the_talkgroup_that_changed() {
+        let mut network = Network::new(1, 1, 5);
+        let wish = |first, last, is_wanted| Fact::Range { first, last, is_wanted };
+        let versions = |network: &Network| [Some(91), Some(92), None].map(|one| network.version_of(one));
+        let changes = |network: &mut Network, fact| {
+            let before = versions(network);
+            network.say(fact);
+            let after = versions(network);
+            [0, 1, 2].map(|n| before[n] != after[n])
+        };
+        assert_eq!(changes(&mut network, wish(91, 91, true)), [true, false, true]);
+        assert_eq!(changes(&mut network, Fact::Heard { radio: 7, at_ms: 1 }), [false; 3]);
+        network.change_ways();
+        assert_eq!(
+            changes(&mut network, wish(91, 91, false)),
+            [true, false, true],
+            "nobody wants it any more"
+        );
+        assert_eq!(changes(&mut network, wish(1, 9, true)), [true; 3]);
     }
 
     #[test]

@@ -22,8 +22,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// So long after a start calls that go on here wait until it is known who wants them.
 const EARLY: Duration = Duration::from_millis(500);
 
-/// One node of a network, without its sockets and clocks.
-#[derive(Debug)]
+/// One node of a network, without its sockets and clocks. It has no `Debug`: there are keys in it.
 pub struct FastForward {
     pub(crate) settings: Settings,
     pub(crate) start: u64,
@@ -34,9 +33,23 @@ pub struct FastForward {
     /// Places of them, by node.
     pub(crate) places: FxHashMap<u32, u16>,
     pub(crate) contacts: Vec<Contact>,
+    /// This node's keys for hosts that have a key of their own, by host.
+    pub(crate) host_keys: FxHashMap<u32, NodeKey>,
+    /// Where nodes are reached that are reached elsewhere than they announce.
+    pub(crate) overrides: FxHashMap<u32, Address>,
     pub(crate) strangers: Vec<Stranger>,
     /// Nodes that were let go, as they had started then, and until when what they still send is for nobody.
     pub(crate) let_go: Vec<(u32, u64, Time)>,
+    /// Answers to strangers since the last tick.
+    pub(crate) answers: usize,
+    /// The network and contacts for which nodes were chosen last.
+    pub(crate) chosen_for: Option<(u64, usize)>,
+    /// When what a node has said was asked for last, and of which start.
+    pub(crate) asked: FxHashMap<u32, (u64, Time)>,
+    /// When this node gave itself a later start.
+    pub(crate) began_again: Option<Time>,
+    /// The wall clock at the last input, milliseconds since 1970.
+    pub(crate) wall_ms: u64,
     /// Numbers of datagrams that are for whoever is there.
     pub(crate) contact_number: u64,
     /// No association that is new may use a number below.
@@ -81,8 +94,15 @@ impl FastForward {
             associations: Vec::new(),
             places: FxHashMap::default(),
             contacts: Vec::new(),
+            host_keys: FxHashMap::default(),
+            overrides: FxHashMap::default(),
             strangers: Vec::new(),
             let_go: Vec::new(),
+            answers: 0,
+            chosen_for: None,
+            asked: FxHashMap::default(),
+            began_again: None,
+            wall_ms: start,
             contact_number: 0,
             number_floor: 0,
             locals: Vec::new(),
@@ -119,9 +139,12 @@ impl FastForward {
 
     /// Takes in what happened.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>) {
+        self.wall_ms = now.wall_us / 1000;
         match input {
             Input::Datagram { from, bytes } => self.datagram(now.mono, from, bytes),
-            Input::Host { address, is_wanted } => self.host(now.mono, address, is_wanted),
+            Input::Host { address, host, is_wanted } => self.host(now.mono, address, host, is_wanted),
+            Input::HostKey { host, key } => self.set_host_key(now.mono, host, key),
+            Input::Override { node, address } => self.set_override(now.mono, node, address),
             Input::Range { first, last, is_wanted } => self.range(now.mono, first, last, is_wanted),
             Input::Started { index, report, goes_out } => self.started(now, index, report, goes_out),
             Input::Located { index, node } => self.located(index, node),
@@ -177,10 +200,10 @@ impl FastForward {
                 continue;
             }
             let Some(association) = association else { continue };
-            let key = self.settings.keys.first().map_or(0, |key| key.tag());
-            let own = (key, self.settings.node, self.start, &self.key);
-            if let Some(len) = association.seal(own, out) {
-                return Some((association.address, len));
+            let key = self.host_keys.get(&association.host).unwrap_or(&self.key);
+            if let Some(len) = association.seal((self.settings.node, self.start, key), out) {
+                let to = self.overrides.get(&association.node).unwrap_or(&association.address);
+                return Some((*to, len));
             }
         }
         None
@@ -237,7 +260,11 @@ impl FastForward {
                     return;
                 }
                 association.is_fresh = true;
+                let has_moved = association.address != from;
                 self.hear(now, place, content);
+                if has_moved {
+                    self.follow_to(now, place, from, &header, content);
+                }
                 self.send_early(now);
             }
             _ => self.meet(now, from, header, bytes),
@@ -262,6 +289,8 @@ impl FastForward {
     fn tick(&mut self, now: Time) {
         self.is_early_until.get_or_insert(now + EARLY);
         self.network.tidy(now);
+        self.answers = 0;
+        self.asked.retain(|_, (_, at)| now.since(*at) < crate::flood::ASKED);
         self.forget_strangers(now);
         self.drop_silent(now);
         self.say_unwanted(now);
@@ -282,7 +311,9 @@ impl FastForward {
                 known.wanted = now;
             }
             // Whom neither wants to go on with is let go, after both have said so.
-            if now.since(known.heard.min(known.wanted)) >= SILENCE {
+            if now.since(known.heard) >= SILENCE {
+                gone.push(place);
+            } else if now.since(known.wanted) >= SILENCE {
                 gone.push(place);
                 self.let_go.push((known.node, known.start, now + SILENCE * 2));
             } else if known.is_fresh != known.may_be_used(now) {

@@ -8,34 +8,30 @@ use sha2::Sha256;
 
 use crate::wire::{HEADER_LEN, Header, SEAL_LEN};
 
-/// A key that all hosts of a network have: 32 bytes. `Debug` shows `***`.
+/// A key that all hosts of a network have, or two of them: 32 bytes. `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NetworkKey([u8; 32]);
+pub struct NetworkKey {
+    bytes: [u8; 32],
+    /// The byte that tells it from others, in clear.
+    tag: u8,
+}
 
 impl NetworkKey {
     /// A key.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0);
-        // A key of any length is a key for it.
-        let Ok(mut mac) = mac else { return [0; 32] };
-        parts.iter().for_each(|part| mac.update(part));
-        mac.finalize().into_bytes().into()
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self { bytes, tag: mac(&bytes, &[b"FastForward 1 tag"])[0] }
     }
 
     /// The byte that tells it from others, in clear.
     pub(crate) fn tag(&self) -> u8 {
-        self.mac(&[b"FastForward 1 tag"])[0]
+        self.tag
     }
 
     /// The key of a node that started then.
     pub(crate) fn of_node(&self, node: u32, start: u64) -> NodeKey {
-        let key = self.mac(&[b"FastForward 1 node", &node.to_le_bytes(), &start.to_le_bytes()[..6]]);
-        NodeKey(ChaCha20Poly1305::new(&key.into()))
+        let key = mac(&self.bytes, &[b"FastForward 1 node", &node.to_le_bytes(), &start.to_le_bytes()[..6]]);
+        NodeKey { made_of: self.clone(), cipher: ChaCha20Poly1305::new(&key.into()) }
     }
 }
 
@@ -45,29 +41,44 @@ impl std::fmt::Debug for NetworkKey {
     }
 }
 
+fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    // A key of any length is a key for it.
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(key) else { return [0; 32] };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
 /// Numbers of which nobody can guess the next: for challenges.
-#[derive(Debug)]
 pub(crate) struct Random {
-    seed: NetworkKey,
+    seed: [u8; 32],
     drawn: u64,
 }
 
 impl Random {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
-        Self { seed: NetworkKey(seed), drawn: 0 }
+        Self { seed, drawn: 0 }
     }
 
     /// The next one, never 0.
     pub(crate) fn draw(&mut self) -> u64 {
         self.drawn += 1;
-        let mac = self.seed.mac(&[&self.drawn.to_le_bytes()]);
+        let mac = mac(&self.seed, &[&self.drawn.to_le_bytes()]);
         mac.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes)).max(1)
+    }
+}
+
+impl std::fmt::Debug for Random {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 
 /// The key of one node since it started.
 #[derive(Clone)]
-pub(crate) struct NodeKey(ChaCha20Poly1305);
+pub(crate) struct NodeKey {
+    made_of: NetworkKey,
+    cipher: ChaCha20Poly1305,
+}
 
 impl std::fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,6 +95,11 @@ fn nonce(number: u64, receiver: u32) -> Nonce {
 }
 
 impl NodeKey {
+    /// The key that it was made of.
+    pub(crate) const fn made_of(&self) -> &NetworkKey {
+        &self.made_of
+    }
+
     /// Seals `len` bytes of content that lie behind the place for the header, and returns the length of the datagram. `out` has
     /// room for header, content and seal.
     pub(crate) fn seal(&self, header: &Header, receiver: u32, out: &mut [u8], len: usize) -> Option<usize> {
@@ -91,7 +107,7 @@ impl NodeKey {
         let (content, seal) = rest.split_at_mut_checked(len)?;
         head.copy_from_slice(&header.encode());
         let tag =
-            self.0.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
+            self.cipher.encrypt_inout_detached(&nonce(header.number, receiver), head, content.into()).ok()?;
         seal.get_mut(..SEAL_LEN)?.copy_from_slice(&tag);
         Some(HEADER_LEN + len + SEAL_LEN)
     }
@@ -108,7 +124,7 @@ impl NodeKey {
         let (content, seal) = rest.split_at_mut_checked(rest.len().checked_sub(SEAL_LEN)?)?;
         let seal = seal.first_chunk::<SEAL_LEN>()?;
         let nonce = nonce(header.number, receiver);
-        self.0.decrypt_inout_detached(&nonce, head, content.into(), &(*seal).into()).ok()?;
+        self.cipher.decrypt_inout_detached(&nonce, head, content.into(), &(*seal).into()).ok()?;
         Some(content)
     }
 }

@@ -6,8 +6,6 @@ use rustc_hash::FxHashMap;
 use stack::{CallType, Time};
 use switch::SessionId;
 
-use crate::network::Network;
-
 /// Sessions of other hosts that are known at once.
 pub(crate) const MAX_FAR: usize = 4096;
 /// What comes of a session that has ended is dropped for so long.
@@ -23,38 +21,28 @@ pub(crate) enum Target {
     Radio(Option<u32>),
 }
 
+impl Target {
+    pub(crate) fn talkgroup(self) -> Option<u32> {
+        match self {
+            Self::Talkgroup(talkgroup) => Some(talkgroup),
+            Self::Radio(_) => None,
+        }
+    }
+}
+
 /// The ways that a session goes.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     /// Places of associations, one for each host that is handed a copy.
     pub(crate) to: Vec<u16>,
-    /// The version of what they depend on for which they were made.
-    made_for: Option<u64>,
-    /// The version of the network at which they were looked at last.
-    looked_at: Option<u64>,
+    /// The version of what is known of the network for which they were made.
+    pub(crate) made_for: Option<u64>,
 }
 
 impl Routes {
     fn clear(&mut self) {
         self.to.clear();
-        self.forget();
-    }
-
-    /// They are to be made anew.
-    pub(crate) fn forget(&mut self) {
-        (self.made_for, self.looked_at) = (None, None);
-    }
-
-    /// Whether nothing at all has changed since they were looked at.
-    pub(crate) fn are_looked_at(&self, network: &Network) -> bool {
-        self.looked_at == Some(network.version())
-    }
-
-    /// Looks at them again, for a talkgroup or none. Whether they are to be made anew.
-    pub(crate) fn are_old(&mut self, network: &Network, talkgroup: Option<u32>) -> bool {
-        self.looked_at = Some(network.version());
-        let version = Some(network.version_of(talkgroup));
-        std::mem::replace(&mut self.made_for, version) != version
+        self.made_for = None;
     }
 }
 
@@ -87,7 +75,12 @@ pub(crate) struct Far {
 struct Seen {
     newest: Option<u16>,
     bits: u128,
+    /// Late ones in a row.
+    strays: u8,
 }
+
+/// So many late bursts in a row are not late: what was taken for the newest was none.
+const STRAYS: u8 = 8;
 
 /// How a burst stands to those that came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,18 +95,25 @@ pub(crate) enum Standing {
 impl Seen {
     fn take(&mut self, sequence: u16) -> Standing {
         let Some(newest) = self.newest else {
-            (self.newest, self.bits) = (Some(sequence), 1);
+            *self = Self { newest: Some(sequence), bits: 1, strays: 0 };
             return Standing::New;
         };
         let ahead = sequence.wrapping_sub(newest);
         if (1..0x8000).contains(&ahead) {
             self.bits = self.bits.checked_shl(ahead.into()).unwrap_or(0) | 1;
-            self.newest = Some(sequence);
+            (self.newest, self.strays) = (Some(sequence), 0);
             return Standing::New;
         }
         let behind = u32::from(newest.wrapping_sub(sequence));
         match 1_u128.checked_shl(behind) {
-            None => Standing::Late,
+            None if self.strays + 1 >= STRAYS => {
+                *self = Self { newest: Some(sequence), bits: 1, strays: 0 };
+                Standing::New
+            }
+            None => {
+                self.strays += 1;
+                Standing::Late
+            }
             Some(bit) if self.bits & bit != 0 => Standing::Double,
             Some(bit) => {
                 self.bits |= bit;

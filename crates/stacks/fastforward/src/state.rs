@@ -24,6 +24,9 @@ enum Subject {
     Link(u32),
 }
 
+/// A wish for all talkgroups.
+const EVERYTHING: Subject = Subject::Range(0, 0xFF_FFFF);
+
 impl Subject {
     fn of(fact: &Fact) -> Self {
         match *fact {
@@ -100,7 +103,10 @@ impl State {
             if let Some(place) = place {
                 if self.counts[place] >= most {
                     forgotten = self.forget_oldest(subject);
-                    forgotten?;
+                    // There is always room to want everything.
+                    if forgotten.is_none() && subject != EVERYTHING {
+                        return None;
+                    }
                 }
                 self.counts[place] += 1;
             }
@@ -119,14 +125,31 @@ impl State {
         Some(Change { before: before.map(|(_, fact)| fact), forgotten })
     }
 
-    /// Of radios, the one that was said first is forgotten: one that is heard again is said again.
+    /// Makes room: of radios the one that was said first is forgotten, since one that is heard again is said again; of talkgroups and
+    /// links the first of those that are over.
     fn forget_oldest(&mut self, for_whom: Subject) -> Option<Fact> {
-        let Subject::Heard(_) = for_whom else { return None };
-        let mut newer = self.by_version.range(self.heard_from..);
-        let (&version, &subject) = newer.find(|(_, subject)| matches!(subject, Subject::Heard(_)))?;
-        self.heard_from = version;
+        let may_go = |subject: &Subject| match (for_whom, subject) {
+            (Subject::Heard(_), Subject::Heard(_)) => true,
+            (Subject::Range(..), Subject::Range(..)) | (Subject::Link(_), Subject::Link(_)) => matches!(
+                self.facts.get(subject),
+                Some((_, Fact::Range { is_wanted: false, .. } | Fact::Link { is_up: false, .. }))
+            ),
+            _ => false,
+        };
+        let is_heard = matches!(for_whom, Subject::Heard(_));
+        let mut newer = self.by_version.range(if is_heard { self.heard_from } else { 0 }..);
+        let (&version, &subject) = newer.find(|(_, subject)| may_go(subject))?;
+        if is_heard {
+            self.heard_from = version;
+        }
         self.by_version.remove(&version);
-        self.counts[1] -= 1;
+        let place = match subject {
+            Subject::About => return None,
+            Subject::Range(..) => 0,
+            Subject::Heard(_) => 1,
+            Subject::Link(_) => 2,
+        };
+        self.counts[place] -= 1;
         self.facts.remove(&subject).map(|(_, fact)| fact)
     }
 
@@ -247,6 +270,10 @@ mod tests {
             assert!(state.say(range(talkgroup, true)).is_some());
         }
         assert!(state.say(range(90_000, true)).is_none());
+        assert!(state.say(Fact::Range { first: 0, last: 0xFF_FFFF, is_wanted: true }).is_some());
         assert!(state.say(range(5, false)).is_some());
+        // What is over makes room.
+        let change = state.say(range(90_000, true)).unwrap();
+        assert_eq!(change.forgotten, Some(range(5, false)));
     }
 }

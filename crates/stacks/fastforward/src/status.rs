@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use transport::Address;
 
 use crate::association::Measured;
+use crate::contacts::Contact;
 use crate::node::FastForward;
 
 /// A node that this one speaks with.
@@ -41,10 +42,21 @@ impl FastForward {
         self.all().map(|(_, known)| NodeStatus {
             node: known.node,
             host: known.host,
-            address: known.address,
+            address: self.reached_at(Some(known.node), known.address),
             is_fresh: known.is_fresh,
             measured: known.measured,
         })
+    }
+
+    /// The addresses that are configured for other hosts, each with the host that has answered from there, if one has.
+    pub fn configured(&self) -> impl Iterator<Item = (Address, Option<u32>)> {
+        self.contacts.iter().filter_map(Contact::configured_for)
+    }
+
+    /// The host of a node, as far as that has been said.
+    #[must_use]
+    pub fn host_of(&self, node: u32) -> Option<u32> {
+        self.network.host_of(node)
     }
 
     /// The other hosts that can be reached, spoken with or behind others.

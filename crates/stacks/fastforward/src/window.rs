@@ -14,9 +14,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window in which nothing below `next - WIDTH` is taken.
+    /// A window in which nothing below `next` is taken.
     pub(crate) fn beginning_at(next: u64) -> Self {
-        Self { next, seen: [0; WORDS] }
+        Self { next, seen: [u64::MAX; WORDS] }
     }
 
     /// Takes a number. False where it has come before or is too old.
@@ -68,6 +68,7 @@ mod tests {
         let mut window = Window::default();
         assert!(window.take(0) && !window.take(0) && window.take((1 << 40) - 1) && !window.take(1));
         let mut window = Window::beginning_at(5000);
-        assert!(!window.take(3000) && window.take(4500) && !window.take(4500) && window.take(5000));
+        assert!(!window.take(3000) && !window.take(4999) && window.take(5000) && !window.take(5000));
+        assert!(window.take(5002) && window.take(5001) && !window.take(4999));
     }
 }

@@ -160,20 +160,22 @@ pub(crate) struct Hello {
     pub(crate) loss: u16,
     /// Of all that it knows.
     pub(crate) digest: u64,
+    /// Datagrams to the receiver with smaller numbers do not count: they are old.
+    pub(crate) first: u64,
 }
 
 /// Bytes of one, as a frame.
-pub(crate) const HELLO_LEN: usize = 47;
+pub(crate) const HELLO_LEN: usize = 52;
 
 impl Hello {
     pub(crate) fn encode(&self, out: &mut [u8]) -> usize {
         let mut writer = Writer::new(out);
-        #[expect(clippy::cast_possible_truncation, reason = "47 - 1")]
+        #[expect(clippy::cast_possible_truncation, reason = "52 - 1")]
         writer.bytes(&[(HELLO_LEN - 1) as u8, HELLO << 4]);
         writer.number(self.challenge, 8).number(self.echo, 8).number(self.held_us.into(), 4);
         writer.number(self.clock_us, 8).number(self.host.into(), 4);
         writer.bytes(&[self.version, self.transports, u8::from(self.keeps)]);
-        writer.number(self.loss.into(), 2).number(self.digest, 8);
+        writer.number(self.loss.into(), 2).number(self.digest, 8).number(self.first, 5);
         writer.len()
     }
 
@@ -189,6 +191,7 @@ impl Hello {
             keeps: reader.u8()? & 1 == 1,
             loss: reader.u16()?,
             digest: reader.number(8)?,
+            first: reader.number(5)?,
         })
     }
 }

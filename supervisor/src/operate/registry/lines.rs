@@ -152,7 +152,8 @@ mod tests {
             way in 0..4_usize,
         ) {
             let talkgroups: Vec<u32> = talkgroups.into_iter().collect();
-            of(&Node { id, name: text.clone(), address: "node.example.org".to_owned(), port });
+            let key = Secret::new(format!("{id:064x}")).ok().filter(|_| flag);
+            of(&Node { id, name: text.clone(), address: "node.example.org".to_owned(), port, key });
             let transport = [Transport::Udp, Transport::Tls, Transport::Vsock, Transport::Rdma][way];
             of(&OverriddenNode { id, options, transport, address: "3".to_owned(), port });
             let peer_key = json!(secret.chars().take(16).collect::<String>());

@@ -11,7 +11,7 @@ use crate::say;
 /// Fields that are shown, and how wide. Others are in `get` and in JSON.
 const fn columns(space: Space) -> &'static [(&'static str, usize)] {
     match space {
-        Space::Nodes => &[("id", 9), ("name", 20), ("address", 30), ("port", 5)],
+        Space::Nodes => &[("id", 9), ("name", 20), ("address", 30), ("port", 5), ("key", 4)],
         Space::OverriddenNodes => {
             &[("id", 9), ("transport", 24), ("options", 8), ("address", 30), ("port", 5)]
         }

@@ -56,7 +56,10 @@ fn samples() -> Vec<Change> {
         "refused": "no_route", "ended": "terminator",
     });
     vec![
-        put(Space::Nodes, json!({"id": 25011, "name": "a", "address": "192.0.2.1", "port": 54000})),
+        put(
+            Space::Nodes,
+            json!({"id": 25011, "name": "a", "address": "192.0.2.1", "port": 54000, "key": "0f".repeat(32)}),
+        ),
         put(Space::Nodes, json!({"id": 25012, "address": "::1", "port": 1})),
         put(
             Space::OverriddenNodes,
@@ -412,9 +415,14 @@ fn an_older_schema_gets_what_is_new() {
         let instance = Instance::on_socket();
         by_hand(&instance, "box.space.Bans:replace{7}");
         by_hand(&instance, "box.space.Peers:drop() box.space._schema:replace{'dmr_registry_version', 1}");
+        by_hand(
+            &instance,
+            "local format = box.space.Nodes:format() format[5] = nil box.space.Nodes:format(format) \
+             box.space.Nodes:replace{1, 'x', '192.0.2.1', 54000}",
+        );
         let said = instance
             .by_hand(&format!("dofile('{LUA}'){{}} return box.space._schema:get('dmr_registry_version')"));
-        assert!(said.contains("['dmr_registry_version', 2]"), "{said}");
+        assert!(said.contains("['dmr_registry_version', 3]"), "{said}");
         let tarantool = connect(&instance).await;
         tarantool
             .write(&[put(Space::Peers, json!({"id": 7, "key": "x", "address": "a.test:1"}))])
@@ -422,6 +430,10 @@ fn an_older_schema_gets_what_is_new() {
             .unwrap();
         assert_eq!(all(&tarantool, Space::Peers, 10).await.len(), 1);
         assert_eq!(all(&tarantool, Space::Bans, 10).await.len(), 1);
+        let host = json!({"id": 2, "address": "a.test", "port": 1, "key": "0f".repeat(32)});
+        tarantool.write(&[put(Space::Nodes, host)]).await.unwrap();
+        assert_eq!(all(&tarantool, Space::Nodes, 10).await.len(), 2);
+        assert!(instance.by_hand("return box.space.Nodes:format()[5].name").contains("key"));
         tarantool.leave().await;
     });
 }

@@ -26,6 +26,9 @@ fn hosts_find_each_other_and_their_interest_in_time() {
             hosts.iter().map(|host| (host.host, host.nodes, host.ranges)).collect::<Vec<_>>(),
             [(2000, 2, 0), (3000, 2, 1)]
         );
+        let first = world.members[0].ff.as_ref().unwrap();
+        assert!(first.configured().any(|(_, host)| host == Some(2000)), "{links:?}");
+        assert!(first.nodes().all(|node| first.host_of(node.node) == Some(node.host)), "{links:?}");
         let digests: Vec<u64> =
             world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{links:?}");
@@ -156,12 +159,12 @@ fn what_is_configured_at_run_time_is_spoken_with_and_let_go() {
     assert!(world.all_know(1));
     let address = world.members[world.place(1, 1)].address;
     for place in 0..2 {
-        world.tell(place, Input::Host { address, is_wanted: true });
+        world.tell(place, Input::Host { address, host: None, is_wanted: true });
     }
     world.run(2 * SECOND);
     assert!(world.all_know(2));
     for place in 0..2 {
-        world.tell(place, Input::Host { address, is_wanted: false });
+        world.tell(place, Input::Host { address, host: None, is_wanted: false });
     }
     world.run(10 * SECOND);
     assert!(world.all_know(1));

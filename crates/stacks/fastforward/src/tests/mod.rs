@@ -1,9 +1,11 @@
 //! Nodes of simulated hosts, joined by a simulated network.
 
+mod allocations;
 mod calls;
 mod faults;
 mod hostile;
+mod keys;
 mod scale;
 mod simulation;
 mod vectors;
-mod world;
+pub(crate) mod world;

@@ -64,13 +64,16 @@ const fn range(talkgroup: u32, is_wanted: bool) -> Fact {
     Fact::Range { first: talkgroup, last: talkgroup, is_wanted }
 }
 
+/// When it arrives, where, whence and what.
+type Flying = (u64, usize, Address, Vec<u8>);
+
 /// Nodes on paths that lose nothing and take the same time always.
 struct Net {
     now_us: u64,
     nodes: Vec<FastForward>,
     wakes: Vec<u64>,
     due: BTreeSet<(u64, usize)>,
-    flying: [VecDeque<(u64, usize, Address, Vec<u8>)>; 2],
+    flying: [VecDeque<Flying>; 2],
     places: FxHashMap<Address, usize>,
     sent: (u64, u64),
     /// Those at these places and above have died.
@@ -101,7 +104,7 @@ impl Net {
                 let mut node = FastForward::new(settings(host, worker));
                 for &other in others.iter().filter(|&&other| other != host) {
                     let address = address(other, 0);
-                    node.handle_input(net.now(), Input::Host { address, is_wanted: true });
+                    node.handle_input(net.now(), Input::Host { address, host: None, is_wanted: true });
                 }
                 net.nodes.push(node);
                 net.wakes.push(0);
@@ -387,8 +390,8 @@ fn one_of(count: usize, ranges: usize, radios: usize) {
     });
     let mono = |n: u64| Now { mono: Time(SECOND + n), wall_us: WALL_US };
     for host in peers[0].iter().take(CONFIGURED) {
-        node.handle_input(mono(0), Input::Host { address: address(*host, 0), is_wanted: true });
-        node.contacts.last_mut().unwrap().found(node_of(*host, 0));
+        let (address, host) = (address(*host, 0), Some(node_of(*host, 0)));
+        node.handle_input(mono(0), Input::Host { address, host, is_wanted: true });
     }
     let mut index = 0;
     for (what, talkgroup) in [("half of all want", 1), ("a few want", 2000), ("nobody wants", 999_999)] {

@@ -56,6 +56,7 @@ fn frames_and_datagrams_are_as_the_page_shows_them() {
         keeps: true,
         loss: 12,
         digest: 0x0123_4567_89AB_CDEF,
+        first: 4000,
     };
     let len = hello.encode(&mut out);
     is_shown("hello", &out[..len]);

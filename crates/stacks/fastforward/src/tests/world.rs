@@ -10,7 +10,8 @@ use stack::{CallType, Frame, Now, Slot, Time};
 use switch::{Forward, Kind, SessionId, SessionReport};
 use transport::Address;
 
-use crate::wire::MAX_DATAGRAM;
+use crate::contacts::is_for_anybody;
+use crate::wire::{Header, MAX_DATAGRAM};
 use crate::{FastForward, Input, NetworkKey, Notice, Output, Settings};
 
 pub(crate) const SECOND: u64 = 1_000_000;
@@ -93,7 +94,22 @@ pub(crate) struct World {
     sent: u64,
     /// What nodes are given that start.
     pub(crate) keys: Vec<NetworkKey>,
+    /// Keys that a host has for another one alone.
+    host_keys: BTreeMap<(usize, usize), NetworkKey>,
+    /// What was sent, where that is watched.
+    pub(crate) watched: Option<Watched>,
     next_index: u16,
+}
+
+/// What nodes have sent.
+#[derive(Default)]
+pub(crate) struct Watched {
+    /// Whose each was, of which start, its number and its receiver: so the nonce of each, whatever the key.
+    nonces: BTreeSet<(u32, u64, u64, u32)>,
+    /// The tags of keys that went from host to host.
+    pub(crate) tags: BTreeMap<(usize, usize), BTreeSet<u8>>,
+    /// How many went to each address.
+    pub(crate) to: BTreeMap<Address, u64>,
 }
 
 /// A call that runs in the world.
@@ -125,6 +141,8 @@ impl World {
             links: links.to_vec(),
             sent: 0,
             keys: vec![NetworkKey::new([7; 32])],
+            host_keys: BTreeMap::new(),
+            watched: None,
             next_index: 0,
         };
         for host in 0..hosts {
@@ -192,10 +210,16 @@ impl World {
             seed,
         };
         let mut ff = FastForward::new(settings);
+        for (&(a, b), key) in &self.host_keys {
+            if a == host {
+                ff.handle_input(now, Input::HostKey { host: node_of(b, 0), key: Some(key.clone()) });
+            }
+        }
         for &(a, b) in &self.links {
             if a == host {
                 let address = self.members[self.place(b, 0)].address;
-                ff.handle_input(now, Input::Host { address, is_wanted: true });
+                let host = self.host_keys.contains_key(&(a, b)).then(|| node_of(b, 0));
+                ff.handle_input(now, Input::Host { address, host, is_wanted: true });
             }
         }
         for &talkgroup in &self.members[place].wanted {
@@ -208,6 +232,34 @@ impl World {
         for (from, mut bytes) in std::mem::take(&mut self.members[place].socket) {
             self.tell(place, Input::Datagram { from, bytes: &mut bytes });
         }
+    }
+
+    /// What a node sends comes from another address from now on, and it hears what is sent there alone.
+    pub(crate) fn move_to(&mut self, place: usize, address: Address) {
+        let before = std::mem::replace(&mut self.members[place].address, address);
+        self.places.remove(&before);
+        self.places.insert(address, place);
+    }
+
+    /// All nodes of a host are told its key for another one.
+    pub(crate) fn set_key(&mut self, a: usize, b: usize, key: Option<NetworkKey>) {
+        match key.clone() {
+            Some(key) => self.host_keys.insert((a, b), key),
+            None => self.host_keys.remove(&(a, b)),
+        };
+        let (address, is_linked) = (self.members[self.place(b, 0)].address, self.links.contains(&(a, b)));
+        for place in self.place(a, 0)..=self.place(a, self.workers - 1) {
+            self.tell(place, Input::HostKey { host: node_of(b, 0), key: key.clone() });
+            if is_linked {
+                let host = key.is_some().then(|| node_of(b, 0));
+                self.tell(place, Input::Host { address, host, is_wanted: true });
+            }
+        }
+    }
+
+    /// A node is at one more address.
+    pub(crate) fn add_address(&mut self, place: usize, address: Address) {
+        self.places.insert(address, place);
     }
 
     pub(crate) fn kill(&mut self, place: usize) {
@@ -261,6 +313,14 @@ impl World {
     fn send(&mut self, place: usize, from: Address, to: Address, bytes: &[u8]) {
         let Some(&target) = self.places.get(&to) else { return };
         let (a, b) = (self.members[place].host, self.members[target].host);
+        if let Some(watched) = &mut self.watched {
+            let header = Header::decode(bytes).unwrap();
+            let receiver = if is_for_anybody(&header) { 0 } else { self.members[target].node };
+            let is_new = watched.nonces.insert((header.node, header.start, header.number, receiver));
+            assert!(is_new, "{header:?} to {receiver} has the nonce of another");
+            watched.tags.entry((a, b)).or_default().insert(header.key);
+            *watched.to.entry(to).or_default() += 1;
+        }
         if a == b {
             return self.fly(target, from, bytes, 50);
         }
