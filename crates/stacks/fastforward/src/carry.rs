@@ -1,10 +1,7 @@
 //! The way of bursts: those of sessions that begin here out to each host that wants them, those of other hosts in, each once, and on to
 //! the hosts behind this one.
 
-use std::collections::BTreeMap;
-
 use dmr::{BurstKind, DataType};
-use rustc_hash::FxHashSet;
 use stack::{CallType, Now, Time};
 use switch::{Forward, SessionId, SessionReport};
 
@@ -234,29 +231,33 @@ impl FastForward {
         routes.to.clear();
         routes.made_for = Some(self.network.version_of(target.talkgroup()));
         let own = self.settings.host;
-        let wanting: FxHashSet<u32> = match target {
-            Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).collect(),
-            Target::Radio(node) => node.into_iter().collect(),
+        let (mut hosts, mut wanting) = (Vec::new(), Vec::new());
+        let wants = |node: u32| {
+            hosts.extend(self.network.host_of(node));
+            wanting.extend(self.places.get(&node).copied());
         };
-        let hosts: FxHashSet<u32> = wanting.iter().filter_map(|&node| self.network.host_of(node)).collect();
-        // Of each host that is given a copy, who takes it, and how well that suits.
-        let mut hops: BTreeMap<u32, Option<(bool, bool, u64, u16)>> = BTreeMap::new();
+        match target {
+            Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).for_each(wants),
+            Target::Radio(node) => node.into_iter().for_each(wants),
+        }
+        hosts.sort_unstable();
+        hosts.dedup();
+        let mut hops: Vec<u32> = Vec::new();
         for host in hosts.into_iter().filter(|&host| host != own && host != root && host != from) {
-            if let Some(hop) = self.network.topology().next_hop(root, own, host) {
-                hops.insert(hop, None);
+            if let Some(hop) = self.network.topology().next_hop(root, own, host)
+                && !hops.contains(&hop)
+            {
+                hops.push(hop);
             }
         }
-        if hops.is_empty() {
-            return;
+        for hop in hops {
+            #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+            let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
+            let best = self
+                .all()
+                .filter(|(_, known)| known.host == hop)
+                .min_by_key(|(place, known)| (!known.is_fresh, !wanting.contains(place), lot(known.node)));
+            routes.to.extend(best.map(|(place, _)| place));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
-        for (place, known) in self.all() {
-            if let Some(best) = hops.get_mut(&known.host) {
-                let this = (!known.is_fresh, !wanting.contains(&known.node), lot(known.node), place);
-                *best = Some(best.map_or(this, |best| best.min(this)));
-            }
-        }
-        routes.to.extend(hops.values().flatten().map(|&(.., place)| place));
     }
 }
