@@ -67,7 +67,7 @@ impl FastForward {
         let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) else { return };
         let (session, target, sequence) = (local.session, local.target, local.next);
         local.next = sequence.wrapping_add(1);
-        if local.routes.made_for != Some(self.network.version) {
+        if local.routes.made_for != Some(self.network.version_of(target.talkgroup())) {
             let mut routes = std::mem::take(&mut local.routes);
             self.make_routes(&mut routes, session, target, self.settings.host, self.settings.host);
             if let Some(Some(local)) = self.locals.get_mut(usize::from(forward.index)) {
@@ -110,7 +110,7 @@ impl FastForward {
             let Some(local) = local.filter(|local| local.session == burst.session) else { return false };
             let target = local.target;
             let mut routes = std::mem::take(&mut local.routes);
-            if routes.made_for != Some(self.network.version) {
+            if routes.made_for != Some(self.network.version_of(target.talkgroup())) {
                 self.make_routes(&mut routes, burst.session, target, self.settings.host, self.settings.host);
             }
             let frame = burst.encode();
@@ -194,10 +194,11 @@ impl FastForward {
 
     /// Hands a burst on to the hosts behind this one.
     fn hand_over(&mut self, now: Time, number: u16, burst: &WireBurst) {
-        let version = self.network.version;
         let Some(far) = self.far.get(number) else { return };
-        if far.routes.made_for != Some(version) {
-            let (Some(FarCall { call, destination, .. }), from) = (far.call, far.from) else { return };
+        let Some(FarCall { call, destination, .. }) = far.call else { return };
+        let talkgroup = (call == CallType::Group).then_some(destination);
+        if far.routes.made_for != Some(self.network.version_of(talkgroup)) {
+            let from = far.from;
             let mut routes = std::mem::take(&mut far.routes);
             let target = match call {
                 CallType::Group => Target::Talkgroup(destination),
@@ -230,14 +231,17 @@ impl FastForward {
     /// Finds out which hosts are handed a session from here, and which of their nodes takes it: one copy for each host.
     fn make_routes(&mut self, routes: &mut Routes, session: SessionId, target: Target, root: u32, from: u32) {
         routes.to.clear();
-        routes.made_for = Some(self.network.version);
+        routes.made_for = Some(self.network.version_of(target.talkgroup()));
         let own = self.settings.host;
-        let mut hosts: Vec<u32> = match target {
-            Target::Talkgroup(talkgroup) => {
-                self.network.wanting(talkgroup).filter_map(|node| self.network.host_of(node)).collect()
-            }
-            Target::Radio(node) => node.and_then(|node| self.network.host_of(node)).into_iter().collect(),
+        let (mut hosts, mut wanting) = (Vec::new(), Vec::new());
+        let wants = |node: u32| {
+            hosts.extend(self.network.host_of(node));
+            wanting.extend(self.places.get(&node).copied());
         };
+        match target {
+            Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).for_each(wants),
+            Target::Radio(node) => node.into_iter().for_each(wants),
+        }
         hosts.sort_unstable();
         hosts.dedup();
         let mut hops: Vec<u32> = Vec::new();
@@ -249,16 +253,12 @@ impl FastForward {
             }
         }
         for hop in hops {
-            let wants = |node: u32| match target {
-                Target::Talkgroup(talkgroup) => self.network.wanting(talkgroup).any(|other| other == node),
-                Target::Radio(at) => at == Some(node),
-            };
             #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
             let lot = |node: u32| affinity((session.key >> 12) as u32 ^ session.key as u32, node);
             let best = self
                 .all()
                 .filter(|(_, known)| known.host == hop)
-                .min_by_key(|(_, known)| (!known.is_fresh, !wants(known.node), lot(known.node)));
+                .min_by_key(|(place, known)| (!known.is_fresh, !wanting.contains(place), lot(known.node)));
             routes.to.extend(best.map(|(place, _)| place));
         }
     }

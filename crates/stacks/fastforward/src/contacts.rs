@@ -472,7 +472,7 @@ impl FastForward {
             version: hello.version,
         };
         self.network.assume(node, start, about);
-        self.network.version += 1;
+        self.network.change_ways();
         self.say(now, Fact::Link { node, is_up: true });
         self.network.refresh(now);
         // In the order in which they were sent.
@@ -550,7 +550,7 @@ impl FastForward {
     /// Of each host that is configured, nodes are chosen to go on with, so that each node of either host has two of the other. Which
     /// ones differs from node to node, and is the same for both. The other host need not have this one configured.
     fn choose_nodes(&mut self) {
-        let seen = (self.network.version, self.contacts.len());
+        let seen = (self.network.version_of_ways(), self.contacts.len());
         if self.chosen_for.replace(seen) == Some(seen) {
             return;
         }
@@ -559,6 +559,8 @@ impl FastForward {
         let mut hosts: Vec<u32> = configured.filter(|&host| host != self.settings.host).collect();
         hosts.sort_unstable();
         hosts.dedup();
+        let own = self.settings.node;
+        let ours: Vec<u32> = self.network.nodes_of(self.settings.host).map(|(node, _)| node).collect();
         let mut wanted = Vec::new();
         for &host in &hosts {
             let Some(address) =
@@ -566,15 +568,7 @@ impl FastForward {
             else {
                 continue;
             };
-            let of_host = |host: u32| {
-                self.network.nodes().filter_map(move |(node, state)| {
-                    let (its_host, port, ..) = state.about()?;
-                    (its_host == host).then_some((node, port))
-                })
-            };
-            let ours: Vec<u32> = of_host(self.settings.host).map(|(node, _)| node).collect();
-            let own = self.settings.node;
-            let theirs: Vec<(u32, u16)> = of_host(host).collect();
+            let theirs: Vec<(u32, u16)> = self.network.nodes_of(host).collect();
             // How many of the same side are nearer to that one.
             let nearer = |node: u32, side: &mut dyn Iterator<Item = u32>, than: u32| {
                 side.filter(|&other| affinity(other, node) < affinity(than, node)).count()

@@ -63,9 +63,7 @@ impl FastForward {
             let Some(start) = self.network.state(node).map(|state| state.start) else { continue };
             let places: Vec<u16> =
                 self.all().map(|(place, _)| place).filter(|&place| Some(place) != but).collect();
-            for place in places {
-                self.update(now, place, Known { node, start, version: since });
-            }
+            self.update(now, &places, Known { node, start, version: since });
         }
     }
 
@@ -191,12 +189,12 @@ impl FastForward {
         let start = self.network.state(since.node).map(|state| state.start);
         let has_room = self.association(place).is_some_and(|known| known.waiting() < MOST_WAITING);
         if start == Some(since.start) && has_room {
-            self.update(now, place, since);
+            self.update(now, &[place], since);
         }
     }
 
-    /// Sends an association what a node has said since.
-    fn update(&mut self, now: Time, place: u16, mut since: Known) {
+    /// Sends associations what a node has said since.
+    fn update(&mut self, now: Time, places: &[u16], mut since: Known) {
         let mut out = [0; MAX_FRAME];
         for _ in 0..MOST_FRAMES {
             let Some(state) = self.network.state(since.node) else { return };
@@ -206,7 +204,7 @@ impl FastForward {
             let end = state.version;
             let (len, to) = write_update(&mut out, since, end, state.since(since.version));
             since.version = to;
-            self.put(now, place, &out[..len]);
+            places.iter().for_each(|&place| self.put(now, place, &out[..len]));
         }
     }
 

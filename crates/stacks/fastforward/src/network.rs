@@ -1,5 +1,8 @@
 //! All that is known of all nodes: who they are, who hears whom, who wants which talkgroups, and where radios were heard.
 
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 use stack::Time;
 
@@ -10,9 +13,13 @@ use crate::wire::{Fact, Known, Versioned};
 /// How many nodes can be known; more are not learned of.
 pub(crate) const MAX_NODES: usize = 16_384;
 /// What a node said before it started again stands for so long, until it has said it again.
-const INHERITED: std::time::Duration = std::time::Duration::from_secs(2);
+const INHERITED: Duration = Duration::from_secs(2);
 /// A node that cannot be reached is forgotten after this.
-const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(600);
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// Between two looks at who can be reached, for each node that is known: some times what a look takes.
+const REST: Duration = Duration::from_micros(50);
+/// Talkgroups that have the same remainder count as one, where it is about whether wishes have changed.
+const REMAINDERS: u32 = 1024;
 
 #[derive(Debug)]
 struct Node {
@@ -38,10 +45,15 @@ pub(crate) struct Network {
     radios: FxHashMap<u32, Vec<(u32, u64)>>,
     topology: Topology,
     is_stale: bool,
-    /// Changes when routes may.
-    pub(crate) version: u64,
-    /// Of all that is known; `None` where that has changed.
-    digest: Option<u64>,
+    /// When it was made.
+    refreshed: Time,
+    /// Changes when any route may.
+    version: u64,
+    /// The version at which those of calls to all talkgroups may have changed last, and to one, by its remainder.
+    all_changed: u64,
+    one_changed: Vec<u64>,
+    /// Of all that is known of those who can be reached.
+    digest: u64,
 }
 
 /// What became of an update.
@@ -66,11 +78,14 @@ impl Network {
             radios: FxHashMap::default(),
             topology: Topology::default(),
             is_stale: true,
+            refreshed: Time::default(),
             version: 0,
-            digest: None,
+            all_changed: 0,
+            one_changed: vec![0; REMAINDERS as usize],
+            digest: 0,
         };
         network.nodes.insert(own, Node { state: State::new(start), again: None, lost: None });
-        network.refresh(Time::default());
+        network.refresh_now(Time::default());
         network
     }
 
@@ -78,11 +93,11 @@ impl Network {
     pub(crate) fn say(&mut self, fact: Fact) -> Option<u32> {
         let own = self.own;
         let state = &mut self.nodes.get_mut(&own)?.state;
-        let before = state.version;
+        let before = state.known(own);
         let change = state.say(fact)?;
-        self.digest = None;
+        self.count_anew(own, Some(before));
         self.note(own, fact, change);
-        Some(before)
+        Some(before.version)
     }
 
     /// What this node says now of what `fact` is about.
@@ -93,14 +108,14 @@ impl Network {
     /// This node begins anew, and says all again.
     pub(crate) fn begin_again(&mut self, start: u64) {
         let own = self.own;
-        if let Some(node) = self.nodes.get_mut(&own) {
-            let facts: Vec<Fact> = node.state.facts().collect();
-            node.state = State::new(start);
-            for fact in facts {
-                node.state.say(fact);
-            }
+        let Some(node) = self.nodes.get_mut(&own) else { return };
+        let before = node.state.known(own);
+        let facts: Vec<Fact> = node.state.facts().collect();
+        node.state = State::new(start);
+        for fact in facts {
+            node.state.say(fact);
         }
-        self.digest = None;
+        self.count_anew(own, Some(before));
     }
 
     /// Something is known of a node before it has said it itself.
@@ -108,11 +123,8 @@ impl Network {
         if self.nodes.len() >= MAX_NODES {
             return;
         }
-        let known = self.nodes.entry(node).or_insert_with(|| Node {
-            state: State::new(start),
-            again: None,
-            lost: None,
-        });
+        self.add(node, start);
+        let Some(known) = self.nodes.get_mut(&node) else { return };
         if known.state.get(&fact).is_none()
             && let Some(change) = known.state.learn((0, fact))
         {
@@ -135,24 +147,24 @@ impl Network {
             if self.nodes.len() >= MAX_NODES {
                 return Learned::Old;
             }
-            let node = Node { state: State::new(from.start), again: None, lost: None };
-            self.nodes.insert(from.node, node);
+            self.add(from.node, from.start);
         }
         let Some(node) = self.nodes.get_mut(&from.node) else { return Learned::Old };
         if from.start > node.state.start {
+            let before = node.state.known(from.node);
             node.state.begin_again(from.start);
             node.again = Some(now);
-            self.digest = None;
+            self.count_anew(from.node, Some(before));
         }
-        let state = &node.state;
+        let Some(Node { state, .. }) = self.nodes.get(&from.node) else { return Learned::Old };
         if from.start < state.start || to <= state.version {
             return Learned::Old;
         }
         if from.version > state.version {
             return Learned::Gap(state.known(from.node));
         }
-        let before = state.version;
-        self.digest = None;
+        let known = state.known(from.node);
+        let before = known.version;
         for fact in facts.filter(|&(version, _)| version > before && version <= to) {
             let Some(node) = self.nodes.get_mut(&from.node) else { break };
             if let Some(change) = node.state.learn(fact) {
@@ -162,7 +174,23 @@ impl Network {
         if let Some(node) = self.nodes.get_mut(&from.node) {
             node.state.version = to;
         }
+        self.count_anew(from.node, Some(known));
         Learned::New(before)
+    }
+
+    fn add(&mut self, node: u32, start: u64) {
+        if let Entry::Vacant(place) = self.nodes.entry(node) {
+            place.insert(Node { state: State::new(start), again: None, lost: None });
+            self.count_anew(node, None);
+        }
+    }
+
+    /// What is known of a node is not what it was `before`: so is the digest.
+    fn count_anew(&mut self, node: u32, before: Option<Known>) {
+        if let Some(Node { state, .. }) = self.nodes.get(&node).filter(|_| self.reaches(node)) {
+            let before = before.map_or(0, |known| mix(&known));
+            self.digest = self.digest.wrapping_sub(before).wrapping_add(mix(&state.known(node)));
+        }
     }
 
     /// Keeps what is asked for often true to the facts.
@@ -177,11 +205,11 @@ impl Network {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
                 self.talkgroups.entry(first).or_default().push(node);
-                self.version += 1;
+                self.change_ways_to(first);
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.push((first, last, node));
-                self.version += 1;
+                self.change_ways();
             }
             Fact::Range { .. } => {}
             Fact::Heard { radio, at_ms } => self.radios.entry(radio).or_default().push((node, at_ms)),
@@ -193,11 +221,11 @@ impl Network {
             Fact::About { .. } | Fact::Link { .. } => self.is_stale = true,
             Fact::Range { first, last, is_wanted: true } if first == last => {
                 remove(&mut self.talkgroups, first, |&other| other != node);
-                self.version += 1;
+                self.change_ways_to(first);
             }
             Fact::Range { first, last, is_wanted: true } => {
                 self.wide.retain(|range| *range != (first, last, node));
-                self.version += 1;
+                self.change_ways();
             }
             Fact::Range { .. } => {}
             Fact::Heard { radio, .. } => remove(&mut self.radios, radio, |&(other, _)| other != node),
@@ -221,18 +249,31 @@ impl Network {
         gone.into_iter().for_each(|(node, fact)| self.unnote(node, fact));
     }
 
-    /// Finds out anew who can be reached, where that may have changed. Returns whether it was looked at.
+    /// When it is to be found out who can be reached; `None` where that cannot have changed.
+    pub(crate) fn refresh_due(&self) -> Option<Time> {
+        let rest = REST * u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.is_stale.then_some(self.refreshed + rest)
+    }
+
+    /// Finds out anew who can be reached, where that may have changed: the more nodes there are, the more changes are looked at
+    /// together. Returns whether it was looked at.
     pub(crate) fn refresh(&mut self, now: Time) -> bool {
-        if !std::mem::take(&mut self.is_stale) {
-            return false;
+        let is_due = self.refresh_due().is_some_and(|at| at <= now);
+        if is_due {
+            self.refresh_now(now);
         }
+        is_due
+    }
+
+    fn refresh_now(&mut self, now: Time) {
+        (self.is_stale, self.refreshed) = (false, now);
         let nodes = &self.nodes;
         let own = self.own;
         let hears = |node: u32, other: u32| nodes.get(&node).is_some_and(|node| node.state.hears(other));
         let neighbours = |node: u32| {
-            let links: Vec<u32> = nodes.get(&node).into_iter().flat_map(|node| node.state.links()).collect();
+            let links = nodes.get(&node).into_iter().flat_map(|node| node.state.links());
             // Who is heard here is there; of others both have to say it.
-            links.into_iter().filter(move |&other| match own {
+            links.filter(move |&other| match own {
                 _ if node == own => true,
                 _ if other == own => hears(own, node),
                 _ => hears(other, node),
@@ -244,8 +285,35 @@ impl Network {
             node.lost =
                 if self.topology.reaches(number) { None } else { Some(*node.lost.get_or_insert(now)) };
         }
-        (self.version, self.digest) = (self.version + 1, None);
-        true
+        self.digest = self.digest_afresh();
+        self.change_ways();
+    }
+
+    fn digest_afresh(&self) -> u64 {
+        self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))))
+    }
+
+    /// Any call may have to go other ways now.
+    pub(crate) fn change_ways(&mut self) {
+        self.version += 1;
+        self.all_changed = self.version;
+    }
+
+    /// Calls to a talkgroup may have to.
+    fn change_ways_to(&mut self, talkgroup: u32) {
+        self.version += 1;
+        self.one_changed[(talkgroup % REMAINDERS) as usize] = self.version;
+    }
+
+    /// Where this is the same as before, so is who can be reached, and how.
+    pub(crate) fn version_of_ways(&self) -> u64 {
+        self.all_changed
+    }
+
+    /// Where this is the same as before, so are the routes of calls to a talkgroup; with `None`, of any others.
+    pub(crate) fn version_of(&self, talkgroup: Option<u32>) -> u64 {
+        let of_one = |talkgroup: u32| self.one_changed[(talkgroup % REMAINDERS) as usize];
+        talkgroup.map_or(self.version, |talkgroup| of_one(talkgroup).max(self.all_changed))
     }
 
     /// The host of a node, as far as that has been said.
@@ -264,6 +332,12 @@ impl Network {
         self.topology.reaches(node)
     }
 
+    /// The nodes of a host that can be reached, with their ports.
+    pub(crate) fn nodes_of(&self, host: u32) -> impl Iterator<Item = (u32, u16)> {
+        let port = |node: u32| self.state(node)?.about().map(|(_, port, ..)| port);
+        self.topology.nodes_of(host).iter().filter_map(move |&node| Some((node, port(node)?)))
+    }
+
     /// The nodes that can be reached, with what is known of them.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &State)> {
         let is_reached = |(&number, node): (&u32, _)| self.reaches(number).then_some((number, node));
@@ -275,12 +349,8 @@ impl Network {
     }
 
     /// One number for all that is known of those who can be reached: where two nodes have the same, they know the same.
-    pub(crate) fn digest(&mut self) -> u64 {
-        let digest = self.digest.unwrap_or_else(|| {
-            self.nodes().fold(0, |sum, (node, state)| sum.wrapping_add(mix(&state.known(node))))
-        });
-        self.digest = Some(digest);
-        digest
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// Who wants calls to a talkgroup.
@@ -321,59 +391,4 @@ pub(crate) fn mix(known: &Known) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn learn(network: &mut Network, node: u32, from: u32, facts: &[Fact]) -> Learned {
-        let to = from + facts.len() as u32;
-        let facts = (from + 1..).zip(facts.iter().copied());
-        let learned = network.learn(Time(1), Known { node, start: 5, version: from }, to, facts);
-        network.refresh(Time(1));
-        learned
-    }
-
-    fn about(host: u32) -> Fact {
-        Fact::About { host, port: 1, transports: 1, version: 1 }
-    }
-
-    const fn link(node: u32) -> Fact {
-        Fact::Link { node, is_up: true }
-    }
-
-    #[test]
-    fn who_is_heard_by_both_is_there_and_what_it_wants_counts() {
-        let mut network = Network::new(1, 1, 5);
-        let range = Fact::Range { first: 91, last: 91, is_wanted: true };
-        let wide = Fact::Range { first: 90, last: 100, is_wanted: true };
-        assert_eq!(learn(&mut network, 3, 0, &[about(3), range, link(2)]), Learned::New(0));
-        assert_eq!(learn(&mut network, 2, 0, &[about(2), wide]), Learned::New(0));
-        network.say(link(2));
-        network.refresh(Time(1));
-        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [2]);
-        assert_eq!(learn(&mut network, 2, 2, &[link(3)]), Learned::New(2));
-        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [3, 2]);
-        assert_eq!(network.topology().next_hop(1, 1, 3), Some(2));
-        let digest = network.digest();
-        let unwanted = Fact::Range { is_wanted: false, first: 90, last: 100 };
-        assert_eq!(learn(&mut network, 2, 3, &[unwanted]), Learned::New(3));
-        assert_eq!(network.wanting(91).collect::<Vec<_>>(), [3]);
-        assert_ne!(network.digest(), digest);
-        assert_eq!(learn(&mut network, 2, 3, &[unwanted]), Learned::Old);
-        let known = Known { node: 2, start: 5, version: 4 };
-        assert_eq!(learn(&mut network, 2, 9, &[range]), Learned::Gap(known));
-    }
-
-    #[test]
-    fn of_two_places_of_a_radio_the_newer_is_right_while_it_can_be_reached() {
-        let mut network = Network::new(1, 1, 5);
-        network.say(Fact::Heard { radio: 7, at_ms: 100 });
-        network.say(link(2));
-        learn(&mut network, 2, 0, &[about(2), Fact::Heard { radio: 7, at_ms: 101 }]);
-        assert_eq!(network.heard(7), Some((2, 101)));
-        network.say(Fact::Link { node: 2, is_up: false });
-        network.refresh(Time(2));
-        assert_eq!(network.heard(7), Some((1, 100)));
-        network.tidy(Time(2) + FORGOTTEN);
-        assert_eq!((network.state(2).is_none(), network.size()), (true, 2));
-    }
-}
+mod tests;

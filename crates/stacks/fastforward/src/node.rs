@@ -161,6 +161,10 @@ impl FastForward {
             self.next_tick = now + TICK;
             self.tick(now);
         }
+        if self.network.refresh_due().is_some_and(|at| at <= now) {
+            self.network.refresh(now);
+            self.send_early(now);
+        }
         if self.flood_due.is_some_and(|at| at <= now) {
             self.flood(now);
         }
@@ -170,7 +174,7 @@ impl FastForward {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let waiting = self.waiting.iter().filter_map(|&place| self.association(place)?.goes());
-        waiting.chain(self.flood_due).chain([self.next_tick]).min()
+        waiting.chain(self.flood_due).chain(self.network.refresh_due()).chain([self.next_tick]).min()
     }
 
     /// What is to be done next, in order.
@@ -315,7 +319,7 @@ impl FastForward {
                 self.let_go.push((known.node, known.start, now + SILENCE * 2));
             } else if known.is_fresh != known.may_be_used(now) {
                 known.is_fresh = !known.is_fresh;
-                self.network.version += 1;
+                self.network.change_ways();
             }
         }
         gone.into_iter().for_each(|place| self.drop_association(now, place));
@@ -325,7 +329,7 @@ impl FastForward {
         let Some(gone) = self.associations.get_mut(usize::from(place)).and_then(Option::take) else { return };
         self.number_floor = self.number_floor.max(gone.next_number);
         self.places.remove(&gone.node);
-        self.network.version += 1;
+        self.network.change_ways();
         self.say(now, Fact::Link { node: gone.node, is_up: false });
     }
 }

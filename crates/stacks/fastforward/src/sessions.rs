@@ -21,12 +21,21 @@ pub(crate) enum Target {
     Radio(Option<u32>),
 }
 
+impl Target {
+    pub(crate) fn talkgroup(self) -> Option<u32> {
+        match self {
+            Self::Talkgroup(talkgroup) => Some(talkgroup),
+            Self::Radio(_) => None,
+        }
+    }
+}
+
 /// The ways that a session goes.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     /// Places of associations, one for each host that is handed a copy.
     pub(crate) to: Vec<u16>,
-    /// The version of the network for which they were made.
+    /// The version of what is known of the network for which they were made.
     pub(crate) made_for: Option<u64>,
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::wire::{Fact, Known, Versioned};
 
@@ -50,6 +50,10 @@ pub(crate) struct State {
     /// With version 0 where it was taken over.
     facts: FxHashMap<Subject, Versioned>,
     counts: [usize; 3],
+    /// Whom the node says to hear.
+    links: FxHashSet<u32>,
+    /// What was said of radios has this version or one above.
+    heard_from: u32,
 }
 
 /// What became of a fact.
@@ -110,6 +114,11 @@ impl State {
             self.by_version.remove(&known);
         }
         self.facts.insert(subject, (version, fact));
+        match fact {
+            Fact::Link { node, is_up: true } => _ = self.links.insert(node),
+            Fact::Link { node, .. } => _ = self.links.remove(&node),
+            _ => {}
+        }
         if version > 0 {
             self.by_version.insert(version, subject);
         }
@@ -127,7 +136,12 @@ impl State {
             ),
             _ => false,
         };
-        let (&version, &subject) = self.by_version.iter().find(|(_, subject)| may_go(subject))?;
+        let is_heard = matches!(for_whom, Subject::Heard(_));
+        let mut newer = self.by_version.range(if is_heard { self.heard_from } else { 0 }..);
+        let (&version, &subject) = newer.find(|(_, subject)| may_go(subject))?;
+        if is_heard {
+            self.heard_from = version;
+        }
         self.by_version.remove(&version);
         let place = match subject {
             Subject::About => return None,
@@ -146,15 +160,12 @@ impl State {
 
     /// Whether the node says that it hears this one.
     pub(crate) fn hears(&self, node: u32) -> bool {
-        matches!(self.facts.get(&Subject::Link(node)), Some((_, Fact::Link { is_up: true, .. })))
+        self.links.contains(&node)
     }
 
     /// The nodes that it says to hear.
     pub(crate) fn links(&self) -> impl Iterator<Item = u32> {
-        self.facts.values().filter_map(|&(_, fact)| match fact {
-            Fact::Link { node, is_up: true } => Some(node),
-            _ => None,
-        })
+        self.links.iter().copied()
     }
 
     /// What it is: host, port, transports, version.
@@ -184,7 +195,7 @@ impl State {
 
     /// The node has started again: what it said before stands for a while, until it has said it again.
     pub(crate) fn begin_again(&mut self, start: u64) {
-        (self.start, self.version) = (start, 0);
+        (self.start, self.version, self.heard_from) = (start, 0, 0);
         self.by_version.clear();
         self.facts.values_mut().for_each(|(version, _)| *version = 0);
     }
@@ -192,7 +203,7 @@ impl State {
     /// What was said before the node started again and has not been said since: gone now.
     pub(crate) fn drop_old(&mut self) -> Vec<Fact> {
         let mut gone = Vec::new();
-        let counts = &mut self.counts;
+        let (counts, links) = (&mut self.counts, &mut self.links);
         self.facts.retain(|subject, (version, fact)| {
             if *version > 0 {
                 return true;
@@ -201,7 +212,10 @@ impl State {
                 Subject::About => return true,
                 Subject::Range(..) => counts[0] -= 1,
                 Subject::Heard(_) => counts[1] -= 1,
-                Subject::Link(_) => counts[2] -= 1,
+                Subject::Link(node) => {
+                    counts[2] -= 1;
+                    links.remove(node);
+                }
             }
             gone.push(*fact);
             false

@@ -11,6 +11,8 @@ pub(crate) struct Topology {
     hosts: BTreeMap<u32, BTreeSet<u32>>,
     /// Nodes that are reached from here.
     reached: FxHashSet<u32>,
+    /// Those of each host.
+    nodes: FxHashMap<u32, Vec<u32>>,
     /// By the root: the host from which each host is given a copy.
     trees: FxHashMap<u32, FxHashMap<u32, u32>>,
 }
@@ -30,6 +32,7 @@ impl Topology {
             let at = host(node);
             if let Some(at) = at {
                 topology.hosts.entry(at).or_default();
+                topology.nodes.entry(at).or_default().push(node);
             }
             for other in neighbours(node) {
                 if let (Some(a), Some(b)) = (at, host(other))
@@ -48,6 +51,11 @@ impl Topology {
 
     pub(crate) fn reaches(&self, node: u32) -> bool {
         self.reached.contains(&node)
+    }
+
+    /// The nodes of a host that are reached.
+    pub(crate) fn nodes_of(&self, host: u32) -> &[u32] {
+        self.nodes.get(&host).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn has_host(&self, host: u32) -> bool {

@@ -8,4 +8,4 @@ mod keys;
 mod scale;
 mod simulation;
 mod vectors;
-mod world;
+pub(crate) mod world;

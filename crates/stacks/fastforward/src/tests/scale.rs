@@ -5,21 +5,18 @@
 //! cargo test -p fastforward --release scale -- --ignored --nocapture --test-threads 1
 //! ```
 
-use std::collections::{BTreeSet, VecDeque};
-use std::hint::black_box;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+mod one;
 
-use dmr::{BURST_LEN, BurstKind};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
 use rustc_hash::FxHashMap;
-use stack::{CallType, Frame, Now, Slot, Time};
-use switch::{Forward, Kind, SessionId, SessionReport};
+use stack::{Now, Time};
 use transport::Address;
 
 use super::world::{Rng, SECOND, node_of};
-use crate::association::Association;
-use crate::network::Network;
-use crate::wire::{Fact, Known, MAX_DATAGRAM};
+use crate::wire::{Fact, MAX_DATAGRAM};
 use crate::{FastForward, Input, NetworkKey, Settings};
 
 /// Nodes of a host.
@@ -33,12 +30,6 @@ const WALL_US: u64 = 1_800_000_000 * SECOND;
 #[expect(clippy::disallowed_methods, reason = "it is about time")]
 fn clock() -> Instant {
     Instant::now()
-}
-
-/// Memory that this process has, in bytes.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 fn address(host: usize, worker: usize) -> Address {
@@ -76,6 +67,8 @@ struct Net {
     flying: [VecDeque<Flying>; 2],
     places: FxHashMap<Address, usize>,
     sent: (u64, u64),
+    /// Those at these places and above have died.
+    dead_from: usize,
 }
 
 impl Net {
@@ -88,6 +81,7 @@ impl Net {
             flying: [VecDeque::new(), VecDeque::new()],
             places: FxHashMap::default(),
             sent: (0, 0),
+            dead_from: usize::MAX,
         };
         let mut rng = Rng::new(5);
         for host in 0..hosts {
@@ -148,9 +142,16 @@ impl Net {
             let now = self.now();
             if arrives(way) <= wake {
                 let (_, target, from, mut bytes) = self.flying[way].pop_front().unwrap();
+                if target >= self.dead_from {
+                    continue;
+                }
                 self.nodes[target].handle_input(now, Input::Datagram { from, bytes: &mut bytes });
                 self.settle(target);
             } else if let Some((_, place)) = self.due.first().copied() {
+                if place >= self.dead_from {
+                    self.due.pop_first();
+                    continue;
+                }
                 self.nodes[place].handle_timeout(now);
                 self.settle(place);
             }
@@ -240,6 +241,16 @@ fn grow(hosts: usize, seconds: u64) {
     });
     let us = net.until(20 * SECOND, Net::all_know_the_same);
     println!("all know the same {us} us after");
+    // A host is gone, all at once; in a second all nodes that spoke with it say so, and all know that it is.
+    let gone = net.nodes.len() - WORKERS;
+    net.dead_from = gone;
+    let began = clock();
+    let us = net
+        .until(20 * SECOND, |net| net.nodes[..gone].iter().all(|node| node.network.nodes().count() == gone));
+    println!(
+        "a host that died is gone for all after {us} us, {:.0} ms of processor a node",
+        began.elapsed().as_secs_f64() * 1e3 / gone as f64
+    );
 }
 
 #[test]
@@ -253,185 +264,4 @@ fn scale_of_networks() {
 #[ignore = "for its figures; takes longer"]
 fn scale_of_a_large_network() {
     grow(125, 3);
-}
-
-/// Times something: the least of some tries, since others run beside it.
-fn time<T>(what: &str, tries: usize, mut run: impl FnMut() -> T) {
-    let mut least = Duration::MAX;
-    for _ in 0..tries {
-        let began = clock();
-        black_box(run());
-        least = least.min(began.elapsed());
-    }
-    println!("  {what}: {:.1} us", least.as_secs_f64() * 1e6);
-}
-
-fn frame(destination: u32) -> Frame {
-    Frame {
-        source: 7,
-        destination,
-        call: CallType::Group,
-        kind: BurstKind::Voice(0),
-        sequence: 0,
-        ber: 0,
-        rssi: 0,
-        burst: [0; BURST_LEN],
-    }
-}
-
-/// One node that knows `count` others of which each has `degree` links, `ranges` wishes and `radios` radios.
-fn one_of(count: usize, ranges: usize, radios: usize) {
-    let hosts = count / WORKERS;
-    let mut node = FastForward::new(settings(0, 0));
-    let mut rng = Rng::new(3);
-    let now = Time(SECOND);
-    // As many as the simulation finds: siblings, and about four of each of eight hosts.
-    let peers: Vec<Vec<usize>> = {
-        let mut peers = vec![BTreeSet::new(); hosts];
-        for host in 0..hosts {
-            for _ in 0..CONFIGURED {
-                let other = rng.below(hosts as u64) as usize;
-                if other != host {
-                    peers[host].insert(other);
-                    peers[other].insert(host);
-                }
-            }
-        }
-        peers.into_iter().map(|peers| peers.into_iter().collect()).collect()
-    };
-    let speaks = |host: usize, worker: usize, other: usize, peer: usize| {
-        host == other || (host + worker + other + peer).is_multiple_of(2)
-    };
-    let links = |host: usize, worker: usize| {
-        let others = peers[host].iter().copied().chain([host]);
-        others
-            .flat_map(|other| (0..WORKERS).map(move |peer| (other, peer)))
-            .filter(move |&(other, peer)| {
-                (other, peer) != (host, worker) && speaks(host, worker, other, peer)
-            })
-            .map(|(other, peer)| (other, node_of(other, peer)))
-            .collect::<Vec<_>>()
-    };
-    let before = resident();
-    let began = clock();
-    let mut facts = 0;
-    for host in 0..hosts {
-        for worker in 0..WORKERS {
-            let mut all =
-                vec![Fact::About { host: node_of(host, 0), port: 54_000, transports: 1, version: 1 }];
-            all.extend(links(host, worker).iter().map(|&(_, node)| Fact::Link { node, is_up: true }));
-            // A tenth of the wishes is for what half of the network wants.
-            all.extend((0..ranges).map(|n| match n % 10 {
-                0 => range(1 + rng.below(2 * ranges as u64 / 10) as u32, true),
-                _ => range(1000 + rng.below(50_000) as u32, true),
-            }));
-            all.extend((0..radios).map(|_| Fact::Heard { radio: rng.below(16_000_000) as u32, at_ms: 1 }));
-            facts += all.len();
-            if (host, worker) == (0, 0) {
-                all.into_iter().for_each(|fact| _ = node.network.say(fact));
-                continue;
-            }
-            let to = all.len() as u32;
-            let from = Known { node: node_of(host, worker), start: 5, version: 0 };
-            node.network.learn(now, from, to, (1..).zip(all));
-        }
-    }
-    node.network.refresh(now);
-    let took = began.elapsed();
-    println!(
-        "one of {count} nodes, {facts} facts: {} bytes a fact, {} MB, learned in {:.0} ns each",
-        (resident() - before) / facts,
-        (resident() - before) >> 20,
-        took.as_secs_f64() * 1e9 / facts as f64
-    );
-    for (other, id) in links(0, 0) {
-        let key = NetworkKey::new([7; 32]).of_node(id, 5);
-        let from = address(other, (id % 1000) as usize);
-        let place = u16::try_from(node.associations.len()).unwrap();
-        let known = Association::new(now, (id, node_of(other, 0)), from, (5, key), 0);
-        node.associations.push(Some(known));
-        node.places.insert(id, place);
-    }
-    println!("  {} associations, {} reached", node.associations.len(), node.network.nodes().count());
-    let fact = |version: u32| [(version, range(999, version & 1 == 0))].into_iter();
-    let last = Known { node: node_of(hosts - 1, 0), start: 5, version: 0 };
-    let mut version = node.network.state(last.node).unwrap().version;
-    let mut learn = |network: &mut Network| {
-        version += 1;
-        network.learn(now, Known { version: version - 1, ..last }, version, fact(version))
-    };
-    time("a wish of another is learned", 20, || learn(&mut node.network));
-    time("the digest after that", 20, || {
-        learn(&mut node.network);
-        node.network.digest()
-    });
-    let (mut is_up, mut look) = (true, SECOND);
-    time("who is reached, after a link has changed", 5, || {
-        is_up = !is_up;
-        node.network.say(Fact::Link { node: 77, is_up });
-        look += SECOND;
-        assert!(node.network.refresh(Time(look)));
-    });
-    let mono = |n: u64| Now { mono: Time(SECOND + n), wall_us: WALL_US };
-    for host in peers[0].iter().take(CONFIGURED) {
-        node.handle_input(mono(0), Input::Host { address: address(*host, 0), host: None, is_wanted: true });
-    }
-    let mut index = 0;
-    for (what, talkgroup) in [("half of all want", 1), ("a few want", 2000), ("nobody wants", 999_999)] {
-        time(&format!("the first burst of a call that {what}"), 5, || {
-            index += 1;
-            let session = SessionId { key: (WALL_US << 12) + u64::from(index), node: node_of(0, 0) };
-            let report = SessionReport {
-                session,
-                context: 1,
-                slot: Slot::One,
-                source: 7,
-                destination: talkgroup,
-                call: CallType::Group,
-                kind: Kind::Voice,
-                emergency: false,
-                bursts: 0,
-            };
-            node.network.version += 1;
-            node.network.topology().forget_trees();
-            node.handle_input(mono(1), Input::Started { index, report: &report, goes_out: true });
-            let frame = frame(talkgroup);
-            let forward = Forward { key: session.key, index, slot: Slot::One, options: 0, frame };
-            node.handle_input(mono(1), Input::Forward(&forward));
-        });
-        let local = node.locals[usize::from(index)].as_ref().unwrap();
-        println!("    {} copies to {} nodes", local.routes.to.len(), node.network.wanting(talkgroup).count());
-        let frame = frame(talkgroup);
-        let forward = Forward { key: local.session.key, index, slot: Slot::One, options: 0, frame };
-        time("  the next one", 5, || node.handle_input(mono(1), Input::Forward(&forward)));
-        time("  the next one, after somebody wanted something else", 5, || {
-            learn(&mut node.network);
-            node.handle_input(mono(1), Input::Forward(&forward));
-        });
-    }
-    let mut out = [0; MAX_DATAGRAM];
-    while node.poll_transmit(mono(10_000), &mut out).is_some() {}
-    let mut tick = 0;
-    time("100 ms of looking after things", 5, || {
-        tick += 100_000;
-        node.handle_timeout(mono(tick));
-    });
-    while node.poll_transmit(mono(10_000_000), &mut out).is_some() {}
-    time("a summary of all", 5, || {
-        tick += 1_000_000;
-        node.summarize(Time(SECOND + tick), 0);
-    });
-    let mut bytes = 0;
-    while let Some((_, len)) = node.poll_transmit(mono(1_000_000_000), &mut out) {
-        bytes += len;
-    }
-    println!("    {} bytes", bytes / 5);
-}
-
-#[test]
-#[ignore = "for its figures"]
-fn scale_of_one_node() {
-    one_of(96, 200, 200);
-    one_of(1_000, 200, 200);
-    one_of(10_000, 200, 200);
 }
