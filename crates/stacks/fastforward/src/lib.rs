@@ -13,6 +13,7 @@ mod carry;
 mod contacts;
 mod flood;
 mod fuzz;
+mod greetings;
 mod io;
 mod keys;
 mod network;
@@ -21,6 +22,7 @@ mod seal;
 mod sessions;
 mod state;
 mod status;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod topology;

@@ -9,11 +9,12 @@ use stack::{Now, Time};
 use transport::Address;
 
 use crate::association::{Association, SILENCE};
-use crate::contacts::{Contact, Stranger};
+use crate::contacts::Contact;
 use crate::io::{Counters, Input, Output, SameId, Settings};
 use crate::network::Network;
 use crate::seal::{NodeKey, Random};
 use crate::sessions::{FarSessions, Local};
+use crate::strangers::Stranger;
 use crate::wire::{Fact, Frame, Frames, HEADER_LEN, Header, SEAL_LEN, VERSION, WireBurst};
 
 /// How often a node looks after what has no moment of its own.
@@ -248,7 +249,7 @@ impl FastForward {
         let known =
             known.filter(|&place| self.association(place).is_some_and(|known| known.start == header.start));
         match known {
-            Some(place) if !crate::contacts::is_for_anybody(&header) => {
+            Some(place) if !crate::greetings::is_for_anybody(&header) => {
                 let own = self.settings.node;
                 let len = bytes.len();
                 let Some(association) = self.association_mut(place) else { return };

@@ -10,7 +10,7 @@ use stack::{CallType, Frame, Now, Slot, Time};
 use switch::{Forward, Kind, SessionId, SessionReport};
 use transport::Address;
 
-use crate::contacts::is_for_anybody;
+use crate::greetings::is_for_anybody;
 use crate::wire::{Header, MAX_DATAGRAM};
 use crate::{FastForward, Input, NetworkKey, Output, Settings};
 
