@@ -1,15 +1,17 @@
 //! Calls over hosts, with real processes and sockets: in network namespaces, over bad paths, while workers are killed, and under attack.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use control::{CallInfo, HeardInfo, ServicesRequest};
 use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use tests::hosts::Hosts;
-use tests::{HANG, signal, wait_for};
+use tests::{Cluster, HANG, get, signal, wait_for};
 
 /// All calls come to all, whole and once.
 fn each_hears_each(hosts: &mut Hosts) {
@@ -156,13 +158,50 @@ fn memory(pid: u32) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
+/// What comes to an address of this machine by UDP within a second, as anybody on the way can record it.
+fn recorded(to: SocketAddr) -> Vec<Vec<u8>> {
+    let all = SockProtocol::EthAll;
+    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_NONBLOCK, all).unwrap();
+    let (since, mut bytes, mut found) = (Instant::now(), [0; 2048], Vec::new());
+    while since.elapsed() < Duration::from_secs(1) {
+        let Ok(len) = recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty()) else {
+            std::thread::yield_now();
+            continue;
+        };
+        // Ethernet, IPv4 without options, UDP.
+        let (ip, udp) = (14, 34);
+        let IpAddr::V4(host) = to.ip() else { panic!("IPv4") };
+        if len > udp + 8
+            && bytes[ip + 9] == 17
+            && bytes[ip + 16..ip + 20] == host.octets()
+            && bytes[udp + 2..udp + 4] == to.port().to_be_bytes()
+        {
+            found.push(bytes[udp + 8..len].to_vec());
+        }
+    }
+    found
+}
+
+/// What the first worker has refused as malformed, as not authentic, and as replayed.
+fn refused(cluster: &Cluster) -> [f64; 3] {
+    let metrics = get(&cluster.status().metrics.unwrap(), "/metrics").unwrap();
+    ["malformed", "wrong_password", "replayed"].map(|reason| {
+        let name = format!("bm_datagrams_refused_total{{worker=\"0\",reason=\"{reason}\"}} ");
+        metrics.split(&name).nth(1).unwrap().lines().next().unwrap().parse().unwrap()
+    })
+}
+
 #[test]
 fn under_a_flood_of_forgeries_calls_are_whole_and_nothing_grows() {
     let mut hosts = Hosts::start(2, 2, |at| vec![(0, at(1))]);
     hosts.wait();
     let target: SocketAddr = hosts.address(1).parse().unwrap();
     let pid = hosts.clusters[1].status().workers[0].pid.unwrap();
+    let recorder = std::thread::spawn(move || recorded(target));
     hosts.call(0, 0, 2, |_| {});
+    let recorded = recorder.join().unwrap();
+    assert!(recorded.len() > 20 && recorded.iter().all(|bytes| bytes[0] == 0xF1), "{recorded:?}");
+    let counted = refused(&hosts.clusters[1]);
     let since = Instant::now();
     let (sent, is_over, before) = (AtomicU64::new(0), AtomicBool::new(false), memory(pid));
     let answers = std::thread::scope(|scope| {
@@ -177,13 +216,23 @@ fn under_a_flood_of_forgeries_calls_are_whole_and_nothing_grows() {
                     random = random
                         .wrapping_mul(6_364_136_223_846_793_005)
                         .wrapping_add(1_442_695_040_888_963_407);
-                    bytes[..8].copy_from_slice(&random.to_le_bytes());
-                    // Half of them name a node that is known, in the form of a datagram; some are too long or too short.
-                    if random >> 32 & 1 == 0 {
-                        bytes[0] = 0xF1;
-                        bytes[2..6].copy_from_slice(&1000_u32.to_le_bytes());
+                    let was = &recorded[(random >> 40) as usize % recorded.len()];
+                    let mut len = [96, 80, 33, 12, 1400, 1472, 200, 0][(random >> 33 & 7) as usize];
+                    match random >> 36 & 3 {
+                        // Noise; some of it is too long or too short.
+                        0 => bytes[..8].copy_from_slice(&random.to_le_bytes()),
+                        // In the name of a node that is known, in the form of a datagram.
+                        1 => {
+                            bytes[0] = 0xF1;
+                            bytes[2..6].copy_from_slice(&1000_u32.to_le_bytes());
+                        }
+                        // What a node has sent, again as it was, and with one bit changed behind its header.
+                        which => {
+                            len = was.len();
+                            bytes[..len].copy_from_slice(was);
+                            bytes[17 + (random >> 8) as usize % (len - 17)] ^= u8::from(which == 2);
+                        }
                     }
-                    let len = [96, 80, 33, 12, 1400, 1472, 200, 0][(random >> 33 & 7) as usize];
                     let _ = socket.send_to(&bytes[..len], target);
                     sent.fetch_add(1, Ordering::Relaxed);
                 }
@@ -207,7 +256,10 @@ fn under_a_flood_of_forgeries_calls_are_whole_and_nothing_grows() {
     assert_eq!(answers, 0, "nobody is answered");
     let (sent, grown) = (sent.into_inner(), memory(pid).saturating_sub(before));
     let rate = sent as f64 / since.elapsed().as_secs_f64();
-    println!("{sent} forgeries, {rate:.0} a second; {grown} KiB more");
+    let now = refused(&hosts.clusters[1]);
+    let counts = std::array::from_fn::<f64, 3, _>(|at| now[at] - counted[at]);
+    println!("{sent} forgeries, {rate:.0} a second; {grown} KiB more; counted {counts:?}");
     assert!(sent > 10_000 && grown < 1024, "{sent} {grown}");
+    assert!(counts.iter().all(|&count| count > 1000.0), "malformed, not authentic, replayed: {counts:?}");
     assert_eq!(hosts.clusters[1].status().workers[0].restarts, 0);
 }
