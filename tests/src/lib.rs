@@ -226,10 +226,18 @@ impl Drop for Cluster {
 #[must_use]
 pub fn installed() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["bmctl", "bm-worker", "bm-services"] {
-        install(&bmctl().with_file_name(name), &dir.path().join(name));
-    }
+    install_all(&bmctl(), dir.path());
     dir
+}
+
+/// Puts copies of a `bmctl` and of the programs beside it where others lie.
+///
+/// # Panics
+/// Where they cannot be copied.
+pub fn install_all(bmctl: &Path, to: &Path) {
+    for name in ["bmctl", "bm-worker", "bm-services"] {
+        install(&bmctl.with_file_name(name), &to.join(name));
+    }
 }
 
 /// Puts a copy of a program where another one lies, which whoever runs it keeps.

@@ -6,7 +6,7 @@ use std::path::Path;
 use control::{ClusterState, State, Status};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tests::{Cluster, PASSWORD, Repeater, install, installed, signal, wait_for};
+use tests::{Cluster, PASSWORD, Repeater, install, install_all, installed, signal, wait_for};
 
 /// A cluster whose workers do what a test orders.
 struct Faulty {
@@ -339,25 +339,18 @@ fn an_upgrade_costs_no_burst_and_one_that_fails_is_undone() {
     assert_eq!(cluster.status().pid, pid, "one supervisor all the time");
 }
 
-/// Puts the programs beside `bmctl` where others lie.
-fn install_all(bmctl: &Path, programs: &TempDir) {
-    for name in ["bmctl", "bm-worker", "bm-services"] {
-        install(&bmctl.with_file_name(name), &programs.path().join(name));
-    }
-}
-
 #[test]
 fn an_upgrade_to_another_abi_and_back_costs_no_burst_and_no_login() {
     let programs = installed();
     let cluster = Cluster::start_program(&programs.path().join("bmctl"), 3, "", |command| command);
     let report = cluster.talk(10, || {
         for build in [tests::other_abi(), tests::bmctl()] {
-            install_all(&build, &programs);
+            install_all(&build, programs.path());
             let output = cluster.bmctl(&["upgrade"], "");
             assert!(output.status.success(), "{output:?}");
         }
         // One whose workers never get ready is undone.
-        install_all(&tests::other_abi(), &programs);
+        install_all(&tests::other_abi(), programs.path());
         install(Path::new("/bin/false"), &programs.path().join("bm-worker"));
         let output = cluster.bmctl(&["upgrade"], "");
         let why = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -37,7 +37,7 @@ pub use record::{Dynamic, Record, Running, read_record};
 pub use session::SessionId;
 pub use settings::Settings;
 pub use switch::Switch;
-pub use wire::{FORWARD_LEN, FarBurst, Forward, Published, RELAYED_LEN};
+pub use wire::{FAR_RELAYED_LEN, FORWARD_LEN, FarBurst, Forward, Published, RELAYED_LEN};
 
 use std::time::Duration;
 

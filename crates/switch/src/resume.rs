@@ -10,7 +10,7 @@ use crate::contexts::Context;
 use crate::io::{Kind, Output};
 use crate::record::{Dynamic, Running, read_record};
 use crate::session::{Member, Origin, Session, SessionId, Standing};
-use crate::{BURST_TIME, MAX_DYNAMICS, Switch};
+use crate::{BURST_TIME, FAR, MAX_DYNAMICS, Switch};
 
 /// No dynamic talkgroup that was written down stays longer.
 const MAX_DYNAMIC_TIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -116,7 +116,10 @@ impl Switch {
         let index = match known {
             Some(index) => index,
             None => {
-                let session = self.session_of(now, Origin::Remote, slot, heard);
+                let mut session = self.session_of(now, Origin::Remote, slot, heard);
+                // It may have ended meanwhile: then that is not waited for as for a sibling's.
+                let is_far = !self.near.is_empty() && !self.near.contains(&heard.node);
+                session.peer = is_far.then_some(FAR);
                 let Some(index) = self.sessions.insert(session) else { return };
                 self.watch(index);
                 index

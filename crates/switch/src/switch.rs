@@ -26,6 +26,8 @@ const LEAP: u64 = 0xF_FFFF;
 #[derive(Debug)]
 pub struct Switch {
     pub(crate) node: u32,
+    /// The nodes of this host; none where there is no other host.
+    pub(crate) near: Vec<u32>,
     pub(crate) settings: Settings,
     pub(crate) contexts: Contexts,
     pub(crate) groups: Groups,
@@ -46,6 +48,7 @@ impl Switch {
     pub fn new(node: u32, settings: Settings) -> Self {
         Self {
             node,
+            near: Vec::new(),
             settings,
             contexts: Contexts::default(),
             groups: Groups::default(),
@@ -58,6 +61,11 @@ impl Switch {
             outputs: VecDeque::new(),
             last_key: 0,
         }
+    }
+
+    /// There are other hosts; this one has these nodes, or may have them.
+    pub fn set_host(&mut self, nodes: Vec<u32>) {
+        self.near = nodes;
     }
 
     /// Takes in what happened.

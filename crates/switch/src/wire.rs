@@ -157,6 +157,8 @@ impl Published {
 
 /// Bytes of a burst on its way to a worker of another build.
 pub const RELAYED_LEN: usize = 66;
+/// Bytes of a far one.
+pub const FAR_RELAYED_LEN: usize = RELAYED_LEN + 4;
 /// "bmR", and the version of this form.
 const RELAYED: [u8; 4] = *b"bmR\x01";
 
@@ -213,6 +215,28 @@ impl Forward {
     }
 }
 
+impl FarBurst {
+    /// As a datagram for a worker of another build: as a near one, then sequence (2) and time of sending (2).
+    #[must_use]
+    pub fn to_relayed(&self, node: u32) -> [u8; FAR_RELAYED_LEN] {
+        let mut out = [0; FAR_RELAYED_LEN];
+        out[..RELAYED_LEN].copy_from_slice(&self.forward.to_relayed(node));
+        out[RELAYED_LEN..RELAYED_LEN + 2].copy_from_slice(&self.sequence.to_le_bytes());
+        out[RELAYED_LEN + 2..].copy_from_slice(&self.sent_ms.to_le_bytes());
+        out
+    }
+
+    /// The burst and the node where its session began; `None` for what is of another form.
+    #[must_use]
+    pub fn from_relayed(bytes: &[u8]) -> Option<(Self, u32)> {
+        let (near, rest) = bytes.split_first_chunk::<RELAYED_LEN>()?;
+        let &[q0, q1, t0, t1] = rest else { return None };
+        let (forward, node) = Forward::from_relayed(near)?;
+        let (sequence, sent_ms) = (u16::from_le_bytes([q0, q1]), u16::from_le_bytes([t0, t1]));
+        Some((Self { sent_ms, sequence, forward }, node))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +271,9 @@ mod tests {
             let Some(Published::Far(read)) = Published::decode(&far.encode()) else { panic!("{far:?}") };
             prop_assert_eq!(read.whole(key), Some(far));
             prop_assert_eq!(read.whole(key ^ u64::from(other)).is_some(), other == 0);
+            prop_assert_eq!(FarBurst::from_relayed(&far.to_relayed(other)), Some((far, other)));
+            prop_assert_eq!(Forward::from_relayed(&far.to_relayed(other)), None);
+            prop_assert_eq!(FarBurst::from_relayed(&forward.to_relayed(other)), None);
         }
 
         #[test]
@@ -262,6 +289,7 @@ mod tests {
                 prop_assert!(is_far.is_none_or(|is_far| is_far == (kind == KIND_FAR)));
             }
             let _ = Forward::from_relayed(&[RELAYED.as_slice(), &whole, &bytes[..6]].concat());
+            let _ = FarBurst::from_relayed(&[RELAYED.as_slice(), &whole, &bytes[..10]].concat());
         }
     }
 }

@@ -175,6 +175,9 @@ impl Worker {
                     let forward = Forward { index: number, ..forward };
                     let burst = FarBurst { sent_ms, sequence, forward };
                     self.siblings.pass_on(&self.stats, &burst);
+                    if !self.relays.is_empty() {
+                        self.relays.pass_on(&self.stats, session.node, &burst);
+                    }
                     let slot = self.siblings.slot();
                     self.take_far(now, slot, session, burst);
                 }

@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use fabric::{Counter, Stats};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
-use switch::{Forward, RELAYED_LEN};
+use switch::{FAR_RELAYED_LEN, FarBurst, Forward};
 
 use crate::Error;
+use crate::siblings::Heard;
 use crate::worker::Worker;
 
 /// Tokens of relays have this bit, and the slot below.
@@ -45,18 +46,26 @@ impl Relays {
 
     /// Sends a burst to all; what finds no room is counted as a gap of theirs.
     pub(crate) fn forward(&self, stats: &Stats, node: u32, forward: &Forward) {
-        let bytes = forward.to_relayed(node);
+        self.send(stats, &forward.to_relayed(node));
+    }
+
+    /// The same for a burst of another host.
+    pub(crate) fn pass_on(&self, stats: &Stats, node: u32, burst: &FarBurst) {
+        self.send(stats, &burst.to_relayed(node));
+    }
+
+    fn send(&self, stats: &Stats, bytes: &[u8]) {
         for relay in &self.0 {
-            if sys::send(relay.socket.as_fd(), &bytes, &[]).is_err() {
+            if sys::send(relay.socket.as_fd(), bytes, &[]).is_err() {
                 stats.add(Counter::RingGaps, 1);
             }
         }
     }
 
-    /// Puts what has come from a slot into `forwards`. One that is gone is forgotten.
-    fn read(&mut self, slot: u8, forwards: &mut Vec<(u8, u32, Forward)>) {
+    /// Puts what has come from a slot into `heard`. One that is gone is forgotten.
+    fn read(&mut self, slot: u8, heard: &mut Heard) {
         let Some(place) = self.0.iter().position(|relay| relay.slot == slot) else { return };
-        let mut buffer = [0; RELAYED_LEN];
+        let mut buffer = [0; FAR_RELAYED_LEN];
         for _ in 0..BATCH {
             match sys::receive(self.0[place].socket.as_fd(), &mut buffer) {
                 Ok((0, _)) => {
@@ -64,9 +73,11 @@ impl Relays {
                     return;
                 }
                 Ok((len, _)) => {
-                    forwards.extend(
-                        Forward::from_relayed(&buffer[..len]).map(|(forward, node)| (slot, node, forward)),
-                    );
+                    let bytes = &buffer[..len];
+                    let near = Forward::from_relayed(bytes);
+                    heard.near.extend(near.map(|(forward, node)| (slot, node, forward)));
+                    let far = FarBurst::from_relayed(bytes);
+                    heard.far.extend(far.map(|(burst, node)| (slot, burst.forward.session(node), burst)));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {}
@@ -87,7 +98,7 @@ impl Worker {
     /// Takes in what workers of another build have sent.
     pub(crate) fn hear_relay(&mut self, now: stack::Now, slot: u8) -> usize {
         let mut heard = std::mem::take(&mut self.heard);
-        self.relays.read(slot, &mut heard.near);
+        self.relays.read(slot, &mut heard);
         let count = heard.len();
         self.hear(now, &mut heard);
         self.heard = heard;

@@ -153,6 +153,7 @@ impl Worker {
         let event = EpollEvent::new(EpollFlags::EPOLLIN, hosts::TOKEN);
         self.epoll.add(hosts.socket(), event).map_err(Error::errno("epoll_ctl"))?;
         self.hosts = Some(hosts);
+        self.switch.set_host(setup.nodes.iter().map(|&(node, _)| node).collect());
         Ok(())
     }
 

@@ -38,6 +38,8 @@ struct Talk {
 
 pub(super) struct Bench {
     pub(super) switch: Switch,
+    /// The nodes of its host, where there are other hosts.
+    pub(super) near: Vec<u32>,
     pub(super) now: Now,
     names: Vec<&'static str>,
     talks: BTreeMap<&'static str, Talk>,
@@ -72,6 +74,7 @@ impl Bench {
     pub(super) fn new() -> Self {
         Self {
             switch: Switch::new(NODE, crate::Settings::default()),
+            near: Vec::new(),
             now: START,
             names: Vec::new(),
             talks: BTreeMap::new(),
@@ -347,6 +350,7 @@ impl Bench {
     pub(super) fn replace_switch(&mut self, node: u32, slots: Slots, statics: [&[u32]; 2]) {
         let records: Vec<_> = self.names.iter().map(|&name| (name, self.record(name))).collect();
         self.switch = Switch::new(node, crate::Settings::default());
+        self.switch.set_host(self.near.clone());
         for (name, record) in records {
             self.up(name, slots, statics);
             self.input(Input::Restore { context: self.context(name), bytes: &record });

@@ -73,6 +73,24 @@ fn a_call_that_was_restored_is_over_after_a_second_once_it_is_known_to_be_far() 
 }
 
 #[test]
+fn a_call_that_was_restored_is_known_to_be_far_by_its_node() {
+    for (near, rest) in
+        [(vec![NODE], FAR_TIMEOUT), (vec![], crate::SIBLING_TIMEOUT), (vec![26_211], crate::SIBLING_TIMEOUT)]
+    {
+        let mut bench = two();
+        let id = far_id(&bench, 0, 26_211);
+        bench.far(id, 3, &frame(7, 91, HEADER));
+        bench.near = near;
+        bench.replace_switch(NODE, stack::Slots::Both, [&[], &[91]]);
+        bench.bursts("L");
+        bench.pass(rest - SECOND / 10);
+        assert_eq!(bench.kinds("L"), []);
+        bench.pass(SECOND / 10);
+        assert_eq!(bench.kinds("L"), [(91, TERMINATOR)], "{rest:?}");
+    }
+}
+
+#[test]
 fn the_smaller_id_wins_however_long_the_other_has_talked() {
     let mut bench = two();
     bench.key("T", Slot::One, 91);
