@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, Ordering, acquire};
 /// Number of all that the processes of one host share: the layouts of segments here, and what supervisor and children say
 /// to each other. Processes of builds with different numbers share nothing but sockets: what one of them has goes to the
 /// other by [`crate::Export`].
-pub const ABI: u32 = if cfg!(other_abi) { 4 } else { 3 };
+pub const ABI: u32 = if cfg!(other_abi) { 6 } else { 5 };
 
 /// First word of each segment.
 const MAGIC: u64 = u64::from_le_bytes(*b"bmctl-sm");

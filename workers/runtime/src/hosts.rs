@@ -23,6 +23,9 @@ use crate::worker::Worker;
 /// Of the socket to other hosts.
 pub(crate) const TOKEN: u64 = u64::MAX - 2;
 
+/// Far calls of which the services are told.
+const MOST_CALLS: usize = 512;
+
 /// A far session as a sibling, or this worker itself, means it by a number.
 #[derive(Clone, Copy)]
 struct Meant {
@@ -292,10 +295,6 @@ impl Worker {
             let report = SameIdReport { node, address: address.socket };
             self.services.report(&self.stats, &Report::SameId(report));
         }
-        for FarCall { session, slot, source, destination, call } in hosts.node.far_calls(now.mono) {
-            let report = FarCallReport { session, slot, source, destination, call };
-            self.services.report(&self.stats, &Report::FarCall(report));
-        }
         for HostStatus { host, hops, nodes, ranges } in hosts.node.hosts() {
             self.services.report(&self.stats, &Report::Host(HostReport { host, hops, nodes, ranges }));
         }
@@ -313,6 +312,12 @@ impl Worker {
                 delay_us: micros(health.delay),
             };
             self.services.report(&self.stats, &Report::Far(report));
+        }
+        // Last, and not all of very many: there is room for other reports as well.
+        let calls = hosts.node.far_calls(now.mono).take(MOST_CALLS);
+        for FarCall { session, slot, source, destination, call } in calls {
+            let report = FarCallReport { session, slot, source, destination, call };
+            self.services.report(&self.stats, &Report::FarCall(report));
         }
     }
 

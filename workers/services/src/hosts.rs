@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use channel::Order;
 use config::{Config, HostKey, MAX_HOSTS, PeerAddress};
-use registry::{Node, OverriddenNode, Record, Space};
+use registry::{Key, Node, OverriddenNode, Record, Space};
 
 use crate::host_list::ThisHost;
 use crate::log;
@@ -30,8 +30,10 @@ pub(crate) struct Hosts {
     named: Vec<PeerAddress>,
     /// Where those of the file are that have none.
     fixed: BTreeSet<SocketAddr>,
-    /// Those of the registry, by ID, with the keys of those that have one.
-    listed: BTreeMap<u32, (PeerAddress, Option<HostKey>)>,
+    /// Those of the registry, by ID.
+    listed: BTreeMap<u32, PeerAddress>,
+    /// The keys that hosts of the registry have, joined or not: without it, others could speak as them.
+    keys: BTreeMap<u32, HostKey>,
     /// Nodes of the registry that are reached elsewhere.
     overridden: BTreeMap<u32, PeerAddress>,
     pub(crate) names: Names,
@@ -85,6 +87,7 @@ impl Hosts {
             named: config.hosts.iter().filter(|host| host.name().is_some()).cloned().collect(),
             fixed: config.hosts.iter().filter_map(PeerAddress::socket).collect(),
             listed: BTreeMap::new(),
+            keys: BTreeMap::new(),
             overridden: BTreeMap::new(),
             names: Names::new(Whose::Hosts, families),
             told: Told::default(),
@@ -107,20 +110,33 @@ impl Hosts {
 
     /// Those names that hosts and nodes have are to be looked up.
     fn name_all(&mut self) {
-        let listed = self.listed.values().map(|(place, _)| place);
-        let places = self.named.iter().chain(listed).chain(self.overridden.values());
+        let places = self.named.iter().chain(self.listed.values()).chain(self.overridden.values());
         self.names.want(&places.filter_map(|place| place.name().map(str::to_owned)).collect());
     }
 
-    /// The registry has these. Returns what is new to say of them.
-    fn list(&mut self, nodes: Vec<Node>, overridden: Vec<OverriddenNode>, ways: &Ways) -> Vec<String> {
+    /// The registry has these, and hosts `unreadable` of which it is not known what. Returns what is new to say of them.
+    fn list(
+        &mut self,
+        nodes: Vec<Node>,
+        unreadable: Vec<u32>,
+        overridden: Vec<OverriddenNode>,
+        ways: &Ways,
+    ) -> Vec<String> {
         let mut said = BTreeSet::new();
         // All hosts of a network may share a registry.
         let nodes = nodes.into_iter().filter(|node| !self.own.contains(&node.id));
-        let mut listed = BTreeMap::new();
+        let (mut listed, mut keys) = (BTreeMap::new(), BTreeMap::new());
+        // What cannot be read leaves the key in force.
+        let stays = |id: u32| Some((id, self.keys.get(&id)?.clone()));
+        keys.extend(unreadable.into_iter().filter_map(stays));
         for node in nodes {
-            match (self.reachable(node.place()), node.host_key()) {
-                (Ok(place), Ok(key)) => drop(listed.insert(node.id, (place, key))),
+            let key = node.host_key();
+            match &key {
+                Ok(key) => keys.extend(key.clone().map(|key| (node.id, key))),
+                Err(_) => keys.extend(stays(node.id)),
+            }
+            match (self.reachable(node.place()), key) {
+                (Ok(place), Ok(_)) => drop(listed.insert(node.id, place)),
                 (Err(why), _) | (_, Err(why)) => {
                     said.insert(format!("host {}: it is not joined: {why}", node.id));
                 }
@@ -138,14 +154,14 @@ impl Hosts {
             listed.retain(|id, _| !over.contains(id));
         }
         let mut places: BTreeMap<String, u32> = BTreeMap::new();
-        for (&id, (place, _)) in &listed {
+        for (&id, place) in &listed {
             if let Some(other) = places.insert(place.to_string(), id) {
                 said.insert(format!(
                     "hosts {other} and {id} have the same address, {place}, and {other} is not called there: correct one of them"
                 ));
             }
         }
-        self.listed = listed;
+        (self.listed, self.keys) = (listed, keys);
         self.overridden = BTreeMap::new();
         for node in overridden.into_iter().filter(|node| !self.own.contains(&node.id)) {
             let place = match ways.why_not(node.transport) {
@@ -178,7 +194,7 @@ impl Hosts {
 
     /// Those that are to be joined, of the file and of the registry.
     pub(crate) fn places(&self) -> impl Iterator<Item = &PeerAddress> {
-        let listed = self.listed.values().map(|(place, _)| place);
+        let listed = self.listed.values();
         self.configured.iter().chain(listed.filter(|place| !self.configured.contains(place)))
     }
 
@@ -193,10 +209,9 @@ impl Hosts {
         let at = |place: &PeerAddress| self.socket(place);
         let mut now = self.untold();
         now.hosts.extend(self.named.iter().filter_map(|place| Some((at(place)?, None))));
-        let listed = self.listed.iter();
         // Of one place what the registry says holds: it says who is there.
-        now.hosts.extend(listed.clone().filter_map(|(&id, (place, _))| Some((at(place)?, Some(id)))));
-        now.keys = listed.filter_map(|(&id, (_, key))| Some((id, key.clone()?))).collect();
+        now.hosts.extend(self.listed.iter().filter_map(|(&id, place)| Some((at(place)?, Some(id)))));
+        now.keys = self.keys.clone();
         now.overridden = self.overridden.iter().filter_map(|(&id, place)| Some((id, at(place)?))).collect();
         now
     }
@@ -225,9 +240,14 @@ impl Services {
                 for refused in nodes.refused.iter().chain(&overridden.refused) {
                     log::line(format_args!("services: {}; it does not hold meanwhile", refused.error));
                 }
+                let unreadable = nodes.refused.iter().filter_map(|refused| match refused.key {
+                    Some(Key::Id(id)) => Some(id),
+                    _ => None,
+                });
+                let unreadable = unreadable.collect();
                 let nodes = nodes.records.iter().filter_map(Record::row).collect();
                 let overridden = overridden.records.iter().filter_map(Record::row).collect();
-                for said in self.hosts.list(nodes, overridden, &self.ways) {
+                for said in self.hosts.list(nodes, unreadable, overridden, &self.ways) {
                     log::line(format_args!("services: {said}"));
                 }
             }
@@ -299,7 +319,7 @@ mod tests {
         let nodes = nodes.iter().map(|node| serde_json::from_value(node.clone()).unwrap()).collect();
         let overridden =
             overridden.iter().map(|node| serde_json::from_value(node.clone()).unwrap()).collect();
-        let said = hosts.list(nodes, overridden, &Ways::default());
+        let said = hosts.list(nodes, vec![], overridden, &Ways::default());
         (said, told(hosts.changes()))
     }
 
@@ -363,6 +383,21 @@ mod tests {
         let (said, new) = list(&mut hosts, &many, &[]);
         assert!(said[0].starts_with("300 hosts, 0 of them in the configuration file: there can be 256, and those of the registry from 2256"));
         assert_eq!(new.len(), 1 + MAX_HOSTS);
+    }
+
+    #[test]
+    fn a_key_stays_whatever_else_is_wrong_with_its_record() {
+        let mut hosts = hosts(&[]);
+        let seven = |address: &str, key: &str| json!({"id": 7, "address": address, "port": 1, "key": key});
+        let (_, new) = list(&mut hosts, &[seven("192.0.2.7", KEY)], &[]);
+        assert_eq!(new, [at("key of 7", true), at("7 at 192.0.2.7:1", true)]);
+        let (said, new) = list(&mut hosts, &[seven("2001:db8::7", KEY)], &[]);
+        assert_eq!((said.len(), new), (1, vec![at("7 at 192.0.2.7:1", false)]));
+        let (_, new) = list(&mut hosts, &[seven("192.0.2.7", "none")], &[]);
+        assert_eq!(new, []);
+        let said = hosts.list(vec![], vec![7], vec![], &Ways::default());
+        assert_eq!((said.len(), told(hosts.changes())), (0, vec![]));
+        assert_eq!(list(&mut hosts, &[], &[]).1, [at("key of 7", false)]);
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub enum Output {
 pub(crate) struct SameId {
     pub(crate) node: u32,
     pub(crate) address: Address,
+    /// Its start and the number of its newest datagram: recordings have no newer one.
+    pub(crate) said: (u64, u64),
     pub(crate) first: Time,
     pub(crate) last: Time,
 }

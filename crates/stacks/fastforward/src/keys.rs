@@ -19,7 +19,9 @@ impl FastForward {
             Some(key) => self.host_keys.insert(host, key.of_node(self.settings.node, self.start)),
             None => self.host_keys.remove(&host),
         };
-        self.all_of_host(host).into_iter().for_each(|place| self.drop_association(now, place));
+        // Whoever has its ID is taken for its first node, whatever host it has named.
+        let of_it = self.all_of_host(host).into_iter().chain(self.places.get(&host).copied());
+        of_it.collect::<Vec<_>>().into_iter().for_each(|place| self.drop_association(now, place));
         let mut strangers = std::mem::take(&mut self.strangers);
         strangers.retain(|stranger| self.keys().any(|key| key == stranger.key.made_of()));
         self.strangers = strangers;
@@ -27,6 +29,7 @@ impl FastForward {
             .iter_mut()
             .filter(|contact| contact.is_of(host))
             .for_each(|contact| contact.begin_anew());
+        self.chosen_for = None;
         self.look_for_nodes(now);
         self.network.refresh(now);
     }

@@ -90,17 +90,20 @@ impl FastForward {
         }
         if node == self.settings.node || self.is_one_of_ours_elsewhere(node, hello.as_ref()) {
             self.counters.malformed += 1;
-            let first = self
-                .same_id
-                .filter(|same| same.node == node && same.is_fresh(now))
-                .map_or(now, |same| same.first);
-            self.same_id = Some(SameId { node, address: from, first, last: now });
+            let (said, before) = ((start, header.number), self.same_id);
+            if before.is_none_or(|before| before.said < said) {
+                let first = before.filter(|before| before.is_fresh(now)).map_or(now, |before| before.first);
+                self.same_id = Some(SameId { node, address: from, said, first, last: now });
+            }
             return;
         }
         // The same node under another key is met anew.
-        let place = match stranger {
-            Some(place) if self.strangers[place].key.made_of() == key.made_of() => place,
-            _ => self.add_stranger(now, (node, start), from, key),
+        let is_it = |other: &Stranger| {
+            (other.node, other.start) == (node, start) && other.key.made_of() == key.made_of()
+        };
+        let place = match self.strangers.iter().position(is_it) {
+            Some(place) => place,
+            None => self.add_stranger(now, (node, start), from, key),
         };
         let is_new = if for_anybody {
             self.take_call(place, header.number)

@@ -3,7 +3,7 @@
 use stack::CallType;
 use transport::Address;
 
-use super::world::{BURST_US, Rng, SECOND, World};
+use super::world::{BURST_US, Rng, SECOND, World, node_of};
 use crate::{Counters, Input};
 
 const TALKGROUP: u32 = 91;
@@ -190,6 +190,29 @@ fn another_host_with_an_id_of_ours_is_told_of() {
     world.kill(0);
     world.run(20 * SECOND);
     assert_eq!(same(&world, 1), None);
+}
+
+#[test]
+fn hosts_with_several_ids_in_common_are_told_of_and_recordings_are_not() {
+    let mut world = World::new(25, 2, 2, &World::mesh(2));
+    world.run(2 * SECOND);
+    let (elsewhere, key): (Address, _) =
+        ("198.51.100.66:7".parse().unwrap(), crate::NetworkKey::new([7; 32]));
+    let call = |world: &mut World, number: u64| {
+        let node = node_of(0, number as usize % 2);
+        let mut bytes = super::keys::greeting(node, 5000, &key, number);
+        let now = world.now(0);
+        let ff = world.members[0].ff.as_mut().unwrap();
+        ff.handle_input(now, Input::Datagram { from: elsewhere, bytes: &mut bytes });
+        world.run(SECOND / 2);
+    };
+    let same = |world: &World| world.members[0].ff.as_ref().unwrap().same_id(world.now(0).mono);
+    (0..8).for_each(|number| call(&mut world, number));
+    assert_eq!(same(&world), Some((node_of(0, 1), elsewhere)));
+    for _ in 0..8 {
+        (0..8).for_each(|number| call(&mut world, number));
+    }
+    assert_eq!(same(&world), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use stack::CallType;
 use transport::Address;
 
 use super::world::{BURST_US, SECOND, Watched, World, node_of};
-use crate::wire::{HEADER_LEN, HELLO_LEN, Header, Hello, SEAL_LEN};
+use crate::wire::{Frame, Frames, HEADER_LEN, HELLO_LEN, Header, Hello, SEAL_LEN};
 use crate::{Input, NetworkKey};
 
 const TALKGROUP: u32 = 91;
@@ -128,10 +128,14 @@ fn a_key_changes_while_calls_of_others_go_on_and_no_nonce_comes_twice() {
 }
 
 /// A greeting for whoever is there, of a node that says that it is of a host, under a key.
-fn greeting(node: u32, host: u32, key: &NetworkKey, number: u64) -> Vec<u8> {
+pub(super) fn greeting(node: u32, host: u32, key: &NetworkKey, number: u64) -> Vec<u8> {
+    answering(node, host, key, number, 0)
+}
+
+fn answering(node: u32, host: u32, key: &NetworkKey, number: u64, echo: u64) -> Vec<u8> {
     let start = 0x01B0_0000_0000;
     let mut out = [0; HEADER_LEN + HELLO_LEN + SEAL_LEN];
-    let hello = Hello { host, challenge: 5, version: 1, transports: 1, ..Hello::default() };
+    let hello = Hello { host, challenge: 5, echo, version: 1, transports: 1, ..Hello::default() };
     let len = hello.encode(&mut out[HEADER_LEN..]);
     let header = Header { key: key.tag(), node, start, number: 1 << 39 | number };
     let len = key.of_node(node, start).seal(&header, 0, &mut out, len).unwrap();
@@ -168,6 +172,39 @@ fn nobody_speaks_as_a_host_that_has_a_key_without_that_key() {
     assert_eq!(greet(&mut world, greeting(2999, two, &key(7), 2)), (0, 1), "and of another");
     world.run(3 * SECOND);
     assert!(world.all_know(3));
+}
+
+#[test]
+fn who_had_a_hosts_id_before_its_key_was_known_has_it_no_more() {
+    let mut world = World::new(35, 2, 1, &World::mesh(2));
+    world.run(SECOND);
+    let (id, elsewhere): (_, Address) = (7000, "198.51.100.66:7".parse().unwrap());
+    let now = world.now(0);
+    let ff = world.members[0].ff.as_mut().unwrap();
+    let mut say = |echo, number| {
+        let mut bytes = answering(id, 8000, &key(7), number, echo);
+        ff.handle_input(now, Input::Datagram { from: elsewhere, bytes: &mut bytes });
+        let mut out = [0; crate::MAX_DATAGRAM];
+        let mut challenge = 0;
+        while let Some((to, len)) = ff.poll_transmit(now, &mut out) {
+            let header = Header::decode(&out[..len]).unwrap();
+            let opener = key(7).of_node(header.node, header.start);
+            if to == elsewhere
+                && let Some(content) = opener.open(&header, 0, &mut out[..len])
+                && let Some(Some(Frame::Hello(hello))) = Frames::of(content).next()
+            {
+                challenge = hello.challenge;
+            }
+        }
+        challenge
+    };
+    let challenge = say(0, 1);
+    assert_ne!(challenge, 0);
+    say(challenge, 2);
+    let ff = world.members[0].ff.as_mut().unwrap();
+    assert!(ff.places.contains_key(&id));
+    ff.handle_input(now, Input::HostKey { host: id, key: Some(key(9)) });
+    assert!(!ff.places.contains_key(&id));
 }
 
 #[test]
