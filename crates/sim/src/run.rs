@@ -386,7 +386,10 @@ mod tests {
             assert!(report.is_clean(), "{report}");
             let (said, heard) = (bridged.said.counts, bridged.heard.counts);
             assert_eq!((bridged.calls, bridged.unsigned), (2, 0));
-            assert!(heard.delivered > 0 && said.delivered == 6 * heard.delivered, "{report}");
+            // As fast as it goes, one call may be ahead of another when time is over.
+            let ahead = in_flight.map_or(0, |bursts| 6 * bursts as u64);
+            assert!(heard.delivered > 0, "{report}");
+            assert!(said.delivered.abs_diff(6 * heard.delivered) <= ahead, "{report}");
             assert_eq!(report.counts.delivered, said.delivered + 2 * heard.delivered);
         }
     }
