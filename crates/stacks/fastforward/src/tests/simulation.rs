@@ -1,5 +1,5 @@
 //! Fifty hosts with random links, partitions, deaths, wrong clocks and a bad network, by seeds: each burst comes to each receiver at most
-//! once, and once where the network is well; all come to know the same; nothing grows without bound.
+//! once while it lives, and once where the network is well; all come to know the same; nothing grows without bound.
 
 use std::collections::BTreeSet;
 
@@ -108,11 +108,10 @@ fn simulate(seed: u64, shape: &Shape) {
         world.members.iter_mut().map(|member| member.ff.as_mut().unwrap().network.digest()).collect();
     assert_eq!(digests.len(), 1, "seed {seed}");
     for member in &mut world.members {
-        assert!(
-            member.received.values().all(|&count| count == 1),
-            "seed {seed}: {:?}",
-            member.received.iter().find(|(_, count)| **count != 1)
-        );
+        assert_eq!(member.twice, None, "seed {seed}");
+        // What the network has doubled may wait in the socket of one that has died after it delivered it: the next one cannot know.
+        let again = member.received.iter().find(|(_, count)| u64::from(**count) > member.starts);
+        assert_eq!(again, None, "seed {seed}");
         member.received.clear();
     }
     for _ in 0..4 {

@@ -59,6 +59,9 @@ pub(crate) struct Member {
     pub(crate) address: Address,
     /// How often each burst of a session went on to the switch of this node.
     pub(crate) received: BTreeMap<(SessionId, u64), u32>,
+    /// Those that did since it started last, and one that did so twice.
+    since_start: BTreeSet<(SessionId, u64)>,
+    pub(crate) twice: Option<(SessionId, u64)>,
     /// The jitter buffers of the node.
     buffers: Buffers,
     /// The newest burst of each session, and its sequence.
@@ -67,7 +70,7 @@ pub(crate) struct Member {
     socket: Vec<(Address, Vec<u8>)>,
     wanted: BTreeSet<u32>,
     wake: u64,
-    starts: u64,
+    pub(crate) starts: u64,
     /// Sessions that run here as far ones, as the table in its ring has them.
     far: BTreeMap<u16, SessionId>,
 }
@@ -155,6 +158,8 @@ impl World {
                     host,
                     address,
                     received: BTreeMap::new(),
+                    since_start: BTreeSet::new(),
+                    twice: None,
                     buffers: Buffers::new(),
                     newest: BTreeMap::new(),
                     socket: Vec::new(),
@@ -225,6 +230,7 @@ impl World {
         }
         self.members[place].ff = Some(ff);
         self.members[place].far.clear();
+        self.members[place].since_start.clear();
         self.members[place].buffers = Buffers::new();
         self.settle(place);
         for (from, mut bytes) in std::mem::take(&mut self.members[place].socket) {
@@ -391,6 +397,9 @@ impl World {
             *newest += u64::from(forward.frame.sequence.wrapping_sub(*newest as u8));
             if !is_concealed {
                 *member.received.entry((session, *newest)).or_default() += 1;
+                if !member.since_start.insert((session, *newest)) {
+                    member.twice = Some((session, *newest));
+                }
             }
         }
     }
