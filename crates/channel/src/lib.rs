@@ -13,7 +13,6 @@ pub use child::{
     WorkerSetup,
 };
 pub use queue::{
-    ContactReport, FarCallReport, FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, SameIdReport,
-    read, write,
+    ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, Order, Report, SameIdReport, read, write,
 };
 pub use socket::{Error, Socket, descriptors};

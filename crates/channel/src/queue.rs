@@ -3,10 +3,10 @@
 use config::HostKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stack::{Answer, Ask, CallType, DeviceSettings, Gone, Notice, PeerSettings, Slot};
+use stack::{Answer, Ask, DeviceSettings, Gone, Notice, PeerSettings, Slot};
 use std::net::SocketAddr;
 use std::time::Duration;
-use switch::{Ended, Refused, SessionId, SessionReport};
+use switch::{Ended, FarCall, Refused, SessionReport};
 
 /// How often a worker tells of other hosts: who is not told of for some of it is gone.
 pub const HOSTS_TIME: Duration = Duration::from_secs(1);
@@ -79,21 +79,6 @@ pub struct ContactReport {
     pub host: Option<u32>,
 }
 
-/// A call that began at another host and comes in at a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FarCallReport {
-    /// Its session.
-    pub session: SessionId,
-    /// The timeslot on which it began.
-    pub slot: Slot,
-    /// Radio ID of the talker.
-    pub source: u32,
-    /// Talkgroup or radio called.
-    pub destination: u32,
-    /// Which of the two.
-    pub call: CallType,
-}
-
 /// A node of another host that has an ID of this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SameIdReport {
@@ -156,7 +141,7 @@ pub enum Report {
     /// What came of calls that began at a node of another host, each [`HOSTS_TIME`] while there are any.
     Far(FarReport),
     /// A call of another host that comes in, each [`HOSTS_TIME`].
-    FarCall(FarCallReport),
+    FarCall(FarCall),
     /// A radio has keyed up so often that it was blocked here: ban it everywhere.
     Blocked {
         /// Its ID.

@@ -194,6 +194,21 @@ pub struct SessionReport {
     pub bursts: u32,
 }
 
+/// A call that began at another host and comes in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarCall {
+    /// Its session.
+    pub session: SessionId,
+    /// The timeslot on which it began.
+    pub slot: Slot,
+    /// Radio ID of the talker.
+    pub source: u32,
+    /// Talkgroup or radio called.
+    pub destination: u32,
+    /// Which of the two.
+    pub call: CallType,
+}
+
 /// What comes out of the switch.
 #[derive(Debug)]
 pub enum Output {

@@ -32,7 +32,7 @@ mod trunks;
 mod voice;
 mod wire;
 
-pub use io::{Dropped, Ended, Input, Kind, Output, Place, Refused, SessionReport};
+pub use io::{Dropped, Ended, FarCall, Input, Kind, Output, Place, Refused, SessionReport};
 pub use record::{Dynamic, Record, Running, read_record};
 pub use session::SessionId;
 pub use settings::Settings;

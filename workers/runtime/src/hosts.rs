@@ -4,13 +4,10 @@
 use std::net::UdpSocket;
 
 use channel::{
-    ContactReport, FarCallReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report,
-    SameIdReport,
+    ContactReport, FarReport, FastForwardSetup, HOSTS_TIME, HostReport, NodeReport, Report, SameIdReport,
 };
 use fabric::{Counter, Stats};
-use fastforward::{
-    Counters, FarCall, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Output, Settings,
-};
+use fastforward::{Counters, FastForward, HostStatus, Input, MAX_DATAGRAM, NetworkKey, Output, Settings};
 use jitter::Buffers;
 use stack::{CallType, Now, Time};
 use switch::{FAR, FarBurst, Forward, PARROT, SessionId, SessionReport};
@@ -171,9 +168,7 @@ impl Worker {
     fn drain_hosts(&mut self, now: Now) {
         while let Some(output) = self.hosts.as_mut().and_then(|hosts| hosts.node.poll_output()) {
             match output {
-                Output::Opened { number, session, call, destination } => {
-                    self.siblings.opened(number, session, call, destination);
-                }
+                Output::Opened { number, call } => self.siblings.opened(number, &call),
                 Output::Burst { number, session, sequence, sent_ms, forward } => {
                     let forward = Forward { index: number, ..forward };
                     let burst = FarBurst { sent_ms, sequence, forward };
@@ -315,9 +310,8 @@ impl Worker {
         }
         // Last, and not all of very many: there is room for other reports as well.
         let calls = hosts.node.far_calls(now.mono).take(MOST_CALLS);
-        for FarCall { session, slot, source, destination, call } in calls {
-            let report = FarCallReport { session, slot, source, destination, call };
-            self.services.report(&self.stats, &Report::FarCall(report));
+        for call in calls {
+            self.services.report(&self.stats, &Report::FarCall(call));
         }
     }
 

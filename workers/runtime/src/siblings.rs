@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use channel::RingPlace;
 use fabric::{Bell, Counter, FRAME_LEN, Location, Read, SLOTS, Stats, Wake, WorkerReader, WorkerWriter};
 use stack::{CallType, Slot};
-use switch::{FarBurst, Forward, Place, Published, SessionId, SessionReport};
+use switch::{FarBurst, FarCall, Forward, Place, Published, SessionId, SessionReport};
 
 use crate::hosts::is_routed;
 
@@ -152,7 +152,8 @@ impl Siblings {
     }
 
     /// A call of another host comes in here: asks, once, who wants it. One to a radio is for whoever heard it last.
-    pub(crate) fn opened(&mut self, index: u16, session: SessionId, call: CallType, destination: u32) {
+    pub(crate) fn opened(&mut self, index: u16, call: &FarCall) {
+        let FarCall { session, destination, call, .. } = *call;
         self.writer.set_origin(index, session.key, session.node);
         let wanted = match call {
             CallType::Group => self.wanted(destination),

@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use channel::FarCallReport;
 use control::CallInfo;
 use events::{
     Event, LinkType, MMDVM_HOST, OPENBRIDGE, RefuseReason, Session, SessionKind, SessionState, StopReason,
     session_type,
 };
 use stack::CallType;
-use switch::{Ended, Kind, Refused, SessionId, SessionReport};
+use switch::{Ended, FarCall, Kind, Refused, SessionId, SessionReport};
 use uuid::Uuid;
 
 /// Sessions that are remembered; further ones have their events, but are not listed.
@@ -132,7 +131,7 @@ fn call_info(call: &Call, wall_us: u64) -> CallInfo {
 }
 
 /// A call of another host that comes in at a worker.
-pub(crate) fn far_call_info(worker: u8, report: &FarCallReport, wall_us: u64) -> CallInfo {
+pub(crate) fn far_call_info(worker: u8, report: &FarCall, wall_us: u64) -> CallInfo {
     CallInfo {
         session: Uuid::from_u128(report.session.uuid()),
         worker: worker.into(),

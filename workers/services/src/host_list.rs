@@ -4,12 +4,10 @@
 use std::net::SocketAddr;
 
 use config::{Config, PeerAddress};
-use control::{CallInfo, ConfiguredHost, HostsInfo, OwnNodeInfo};
+use control::{ConfiguredHost, HostsInfo, OwnNodeInfo};
 use stack::Time;
-use sys::Clocks;
 
 use crate::Error;
-use crate::calls;
 use crate::hosts::Hosts;
 use crate::reach::Reach;
 use crate::services::Services;
@@ -65,13 +63,6 @@ impl Services {
     pub(crate) fn look_after_hosts(&mut self, now: Time) {
         self.reach.forget(now, &self.host.slots());
         self.reach.take_changes().into_iter().for_each(|event| self.bus.emit(None, event));
-    }
-
-    /// The calls that run: those that began here, and those of other hosts.
-    pub(crate) fn call_list(&self, clocks: Clocks) -> Vec<CallInfo> {
-        let far = self.reach.running(Time(clocks.mono_us));
-        let far = far.map(|(worker, report)| calls::far_call_info(worker, &report, clocks.wall_us));
-        self.calls.list(clocks.wall_us).into_iter().chain(far).collect()
     }
 
     /// This host and those that it is joined with.

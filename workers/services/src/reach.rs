@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use channel::{ContactReport, FarCallReport, FarReport, HOSTS_TIME, HostReport, NodeReport, SameIdReport};
+use channel::{ContactReport, FarReport, HOSTS_TIME, HostReport, NodeReport, SameIdReport};
 use control::{FarCallsInfo, HostInfo, LinkInfo, SameIdInfo};
 use events::Event;
 use metrics::HostView;
 use stack::Time;
-use switch::SessionId;
+use switch::{FarCall, SessionId};
 
 /// What was not told again for so long is no longer so.
 const KEPT: Duration = HOSTS_TIME.saturating_mul(3);
@@ -41,7 +41,7 @@ struct Told {
     /// Where other hosts should be, and who was found there.
     contacts: Kept<SocketAddr, Option<u32>>,
     /// Calls that come in there.
-    running: Kept<SessionId, FarCallReport>,
+    running: Kept<SessionId, FarCall>,
     /// IDs of this host that nodes elsewhere have.
     same_ids: Kept<SocketAddr, u32>,
 }
@@ -152,7 +152,7 @@ impl Reach {
     }
 
     /// A call of another host comes in at a worker.
-    pub(crate) fn call(&mut self, slot: u8, now: Time, report: FarCallReport) {
+    pub(crate) fn call(&mut self, slot: u8, now: Time, report: FarCall) {
         self.of(slot).running.note(now, report.session, report);
     }
 
@@ -206,8 +206,8 @@ impl Reach {
     }
 
     /// The calls of other hosts that were told of lately, the oldest first, each with the worker that it comes in at.
-    pub(crate) fn running(&self, now: Time) -> impl Iterator<Item = (u8, FarCallReport)> {
-        let mut calls: BTreeMap<SessionId, (Time, u8, FarCallReport)> = BTreeMap::new();
+    pub(crate) fn running(&self, now: Time) -> impl Iterator<Item = (u8, FarCall)> {
+        let mut calls: BTreeMap<SessionId, (Time, u8, FarCall)> = BTreeMap::new();
         for (&slot, told) in &self.workers {
             let lately = told.running.0.values().filter(|(at, _)| now.since(*at) < LATELY);
             for &(at, call) in lately {
@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn a_call_of_another_host_runs_while_it_is_told_of_where_it_was_told_of_last() {
         let mut reach = Reach::default();
-        let call = |key| FarCallReport {
+        let call = |key| FarCall {
             session: SessionId { key, node: 70 },
             slot: stack::Slot::Two,
             source: 2_621_370,

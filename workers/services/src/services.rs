@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use channel::{Order, Parent, Report, ServicesSetup, WorkerInfo};
-use control::{HeardInfo, State};
+use control::{CallInfo, HeardInfo, State};
 use events::{Event, StopReason};
 use fabric::Counter;
 use registry::{Embedded, Space};
@@ -174,6 +174,13 @@ impl Services {
                 log::line(format_args!("services: who was heard last is not written down: {error}"));
             }
         }
+    }
+
+    /// The calls that run: those that began here, and those of other hosts.
+    pub(crate) fn call_list(&self, clocks: Clocks) -> Vec<CallInfo> {
+        let far = self.reach.running(Time(clocks.mono_us));
+        let far = far.map(|(worker, report)| calls::far_call_info(worker, &report, clocks.wall_us));
+        self.calls.list(clocks.wall_us).into_iter().chain(far).collect()
     }
 
     /// Who was heard last, the newest first.

@@ -3,12 +3,12 @@
 
 use dmr::{BurstKind, DataType};
 use stack::{CallType, Now, Time};
-use switch::{Forward, SessionId, SessionReport};
+use switch::{FarCall, Forward, SessionId, SessionReport};
 
 use crate::contacts::affinity;
 use crate::io::Output;
 use crate::node::FastForward;
-use crate::sessions::{FarCall, Local, Routes, Standing, Target};
+use crate::sessions::{Local, Routes, Standing, Target};
 use crate::wire::{MAX_HOPS, WireBurst};
 
 /// Set in the number that a session of another host has for those whom it is handed on to.
@@ -182,13 +182,18 @@ impl FastForward {
             return None;
         }
         let from = self.association(place)?.host;
-        let (call, destination) = (frame.call, frame.destination);
-        let call_of = FarCall { session, slot: burst.forward.slot, source: frame.source, destination, call };
-        let Some(number) = self.far.open(call_of, from) else {
+        let call = FarCall {
+            session,
+            slot: burst.forward.slot,
+            source: frame.source,
+            destination: frame.destination,
+            call: frame.call,
+        };
+        let Some(number) = self.far.open(call, from) else {
             self.counters.full += 1;
             return None;
         };
-        self.outputs.push_back(Output::Opened { number, session, call, destination });
+        self.outputs.push_back(Output::Opened { number, call });
         Some(number)
     }
 

@@ -1,9 +1,6 @@
 //! What goes into a node and what comes out.
 
-use std::time::Duration;
-
-use stack::{CallType, Time};
-use switch::{Forward, SessionId, SessionReport};
+use switch::{FarCall, Forward, SessionId, SessionReport};
 use transport::Address;
 
 use crate::seal::NetworkKey;
@@ -101,12 +98,8 @@ pub enum Output {
     Opened {
         /// Its number: below 4,096, and its own until [`Output::Closed`].
         number: u16,
-        /// Which.
-        session: SessionId,
-        /// For a talkgroup or a radio.
-        call: CallType,
-        /// Which of them.
-        destination: u32,
+        /// What it is.
+        call: FarCall,
     },
     /// A burst of a session of another host came, for the first time.
     Burst {
@@ -126,24 +119,6 @@ pub enum Output {
         /// Its number.
         number: u16,
     },
-}
-
-/// A node that is not of this host and has an ID of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SameId {
-    pub(crate) node: u32,
-    pub(crate) address: Address,
-    /// Its start and the number of its newest datagram: recordings have no newer one.
-    pub(crate) said: (u64, u64),
-    pub(crate) first: Time,
-    pub(crate) last: Time,
-}
-
-impl SameId {
-    /// Whoever is not answered calls each 5 s at least.
-    pub(crate) fn is_fresh(&self, now: Time) -> bool {
-        now.since(self.last) < Duration::from_secs(15)
-    }
 }
 
 /// What has happened to datagrams and bursts since the start.

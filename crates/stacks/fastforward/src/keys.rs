@@ -1,5 +1,5 @@
 //! What is set for single hosts and nodes: keys of their own, and where they are reached. Which key opens and seals is in `seal`, who
-//! is looked for and met in `contacts`.
+//! is looked for in `contacts`, who is met in `strangers`.
 
 use stack::Time;
 use transport::Address;

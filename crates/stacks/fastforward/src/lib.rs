@@ -35,6 +35,5 @@ pub use fuzz::fuzz_node;
 pub use io::{Counters, Input, Output, Settings};
 pub use node::FastForward;
 pub use seal::NetworkKey;
-pub use sessions::FarCall;
 pub use status::{HostStatus, NodeStatus};
 pub use wire::{BURST_FRAME_LEN, HEADER_LEN, MAX_DATAGRAM, SEAL_LEN};

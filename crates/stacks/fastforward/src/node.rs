@@ -10,11 +10,11 @@ use transport::Address;
 
 use crate::association::{Association, SILENCE};
 use crate::contacts::Contact;
-use crate::io::{Counters, Input, Output, SameId, Settings};
+use crate::io::{Counters, Input, Output, Settings};
 use crate::network::Network;
 use crate::seal::{NodeKey, Random};
 use crate::sessions::{FarSessions, Local};
-use crate::strangers::Stranger;
+use crate::strangers::{SameId, Stranger};
 use crate::wire::{Fact, Frame, Frames, HEADER_LEN, Header, SEAL_LEN, VERSION, WireBurst};
 
 /// How often a node looks after what has no moment of its own.
@@ -162,8 +162,7 @@ impl FastForward {
             self.next_tick = now + TICK;
             self.tick(now);
         }
-        if self.network.refresh_due().is_some_and(|at| at <= now) {
-            self.network.refresh(now);
+        if self.network.refresh(now) {
             self.send_early(now);
         }
         if self.flood_due.is_some_and(|at| at <= now) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use stack::{CallType, Slot, Time};
-use switch::SessionId;
+use stack::Time;
+use switch::{FarCall, SessionId};
 
 /// Sessions of other hosts that are known at once.
 pub(crate) const MAX_FAR: usize = 4096;
@@ -53,21 +53,6 @@ pub(crate) struct Local {
     pub(crate) target: Target,
     pub(crate) next: u16,
     pub(crate) routes: Routes,
-}
-
-/// A call that began at another host and comes here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FarCall {
-    /// Its session.
-    pub session: SessionId,
-    /// The timeslot on which it began.
-    pub slot: Slot,
-    /// Radio ID of the talker.
-    pub source: u32,
-    /// Talkgroup or radio called.
-    pub destination: u32,
-    /// Which of the two.
-    pub call: CallType,
 }
 
 /// A session of another host.
@@ -228,6 +213,8 @@ impl FarSessions {
 
 #[cfg(test)]
 mod tests {
+    use stack::{CallType, Slot};
+
     use super::*;
 
     #[test]

@@ -1,20 +1,14 @@
 //! What an operator may want to know of the nodes that are heard, and of the hosts behind them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use stack::Time;
-use switch::FAR_TIMEOUT;
+use switch::{FAR_TIMEOUT, FarCall};
 use transport::Address;
 
 use crate::association::Measured;
 use crate::contacts::Contact;
 use crate::node::FastForward;
-use crate::sessions::FarCall;
-
-/// Two hosts with the same IDs are told of after they have called for so long: what a worker sent before it died may come back to the
-/// next one, all at once.
-const SAME_FOR: Duration = Duration::from_secs(2);
 
 /// A node that this one speaks with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +63,7 @@ impl FastForward {
     /// A node of another host that has an ID of this one, and where it is.
     #[must_use]
     pub fn same_id(&self, now: Time) -> Option<(u32, Address)> {
-        let same = self.same_id.filter(|same| same.is_fresh(now))?;
-        (same.last.since(same.first) >= SAME_FOR).then_some((same.node, same.address))
+        self.same_id.filter(|same| same.is_to_be_told(now)).map(|same| (same.node, same.address))
     }
 
     /// The host of a node, as far as that has been said.

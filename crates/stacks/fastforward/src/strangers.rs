@@ -10,7 +10,6 @@ use transport::Address;
 
 use crate::association::{Association, Challenges, PROOF};
 use crate::greetings::is_for_anybody;
-use crate::io::SameId;
 use crate::node::FastForward;
 use crate::seal::NodeKey;
 use crate::window::Window;
@@ -25,6 +24,32 @@ const MAX_HELD: usize = 64;
 pub(crate) const MAX_ANSWERS: usize = 64;
 /// Nobody has started so long after this node: ten years, in milliseconds.
 const PLAUSIBLE_MS: u64 = 10 * 366 * 86_400_000;
+
+/// Whoever is not answered calls each 5 s at least: who has not for so long has an ID of ours no longer.
+const SAME_UNTIL: Duration = Duration::from_secs(15);
+/// Who has one is told of after it has called for so long: what a worker sent before it died may come back to the next one, all at once.
+const SAME_FOR: Duration = Duration::from_secs(2);
+
+/// A node that is not of this host and has an ID of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SameId {
+    pub(crate) node: u32,
+    pub(crate) address: Address,
+    /// Its start and the number of its newest datagram: recordings have no newer one.
+    said: (u64, u64),
+    first: Time,
+    last: Time,
+}
+
+impl SameId {
+    fn is_fresh(&self, now: Time) -> bool {
+        now.since(self.last) < SAME_UNTIL
+    }
+
+    pub(crate) fn is_to_be_told(&self, now: Time) -> bool {
+        self.is_fresh(now) && self.last.since(self.first) >= SAME_FOR
+    }
+}
 
 /// Somebody with a key that is known who has not proved yet to be there now.
 #[derive(Debug)]

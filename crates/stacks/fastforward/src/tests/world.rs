@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use dmr::{BURST_LEN, BurstKind, DataType};
 use jitter::Buffers;
 use stack::{CallType, Frame, Now, Slot, Time};
-use switch::{Forward, Kind, SessionId, SessionReport};
+use switch::{FarCall, Forward, Kind, SessionId, SessionReport};
 use transport::Address;
 
 use crate::greetings::is_for_anybody;
@@ -354,7 +354,7 @@ impl World {
 
     fn output(&mut self, place: usize, output: Output) {
         match output {
-            Output::Opened { number, session, .. } => {
+            Output::Opened { number, call: FarCall { session, .. } } => {
                 assert!(self.members[place].far.insert(number, session).is_none());
             }
             Output::Closed { number } => {
